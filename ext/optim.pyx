@@ -1,0 +1,99 @@
+"""Optimiser steps: each parameter is read and written once, in chunks that threads share."""
+from libc.math cimport sqrt
+from libc.stdint cimport int64_t
+
+from parallel cimport import_runtime, parallel_for
+from real cimport read, real, write
+
+import_runtime()
+
+cdef enum:
+    CHUNK = 16384       # elements of a task
+
+cdef extern from *:
+    """
+    #include <math.h>
+    #define real_sqrt(x) (sizeof(real) == 4 ? (real)sqrtf((float)(x)) : (real)sqrt(x))
+    """
+    real real_sqrt(real x) noexcept nogil
+
+cdef struct Step:       # of one parameter
+    real* p
+    const real* g
+    real* m             # momentum, or first moment; NULL without
+    real* v             # second moment
+    real* peak          # its maximum so far (AMSGrad); NULL without
+    Py_ssize_t size
+    bint started        # whether m holds an earlier step
+    bint nesterov, maximize, decoupled
+    real lr, momentum, dampening, weight_decay, beta1, beta2, eps, root
+
+
+cdef void sgd_task(void* args, Py_ssize_t index) noexcept nogil:
+    """Step one chunk of one parameter."""
+    cdef Step* s = <Step*> args
+    cdef Py_ssize_t i
+    cdef real g, m, sign = -1 if s.maximize else 1, fresh = 1 - s.dampening
+    for i in range(index * CHUNK, min(s.size, (index + 1) * CHUNK)):
+        g = sign * s.g[i] + s.weight_decay * s.p[i]
+        if s.m != NULL:
+            m = s.momentum * s.m[i] + fresh * g if s.started else g
+            s.m[i] = m
+            g = g + s.momentum * m if s.nesterov else m
+        s.p[i] -= s.lr * g
+
+
+def sgd(object params, object grads, object momenta, object started, double lr, double momentum, double dampening,
+        double weight_decay, bint nesterov, bint maximize):
+    """Step all parameters."""
+    cdef Step s
+    s.lr, s.momentum, s.dampening, s.weight_decay = <real> lr, <real> momentum, <real> dampening, <real> weight_decay
+    s.nesterov, s.maximize = nesterov, maximize
+    for p, g, m, running in zip(params, grads, momenta, started):
+        s.p = write(p)
+        s.g = read(g)
+        s.m = NULL if m is None else write(m)
+        s.size = p.size
+        s.started = running
+        with nogil:
+            parallel_for(sgd_task, &s, (s.size + CHUNK - 1) // CHUNK, 0.5 * s.size)
+
+
+cdef void adam_task(void* args, Py_ssize_t index) noexcept nogil:
+    """Step one chunk of one parameter."""
+    cdef Step* s = <Step*> args
+    cdef Py_ssize_t i
+    cdef real g, m, v, sign = -1 if s.maximize else 1
+    cdef real shrink = 1 - s.weight_decay if s.decoupled else 1      # weight_decay comes multiplied by the rate then
+    cdef real decay = 0 if s.decoupled else s.weight_decay
+    for i in range(index * CHUNK, min(s.size, (index + 1) * CHUNK)):
+        s.p[i] = s.p[i] * shrink
+        g = sign * s.g[i] + decay * s.p[i]
+        m = s.beta1 * s.m[i] + (1 - s.beta1) * g
+        v = s.beta2 * s.v[i] + (1 - s.beta2) * g * g
+        s.m[i] = m
+        s.v[i] = v
+        if s.peak != NULL:
+            v = v if v > s.peak[i] else s.peak[i]
+            s.peak[i] = v
+        s.p[i] -= s.lr * m / (real_sqrt(v) * s.root + s.eps)
+
+
+def adam(object params, object grads, object means, object squares, object peaks, object steps, double lr, double beta1,
+         double beta2, double eps, double weight_decay, bint decoupled, bint maximize):
+    """Step all parameters."""
+    cdef Step s
+    s.beta1, s.beta2, s.eps = <real> beta1, <real> beta2, <real> eps
+    s.decoupled, s.maximize = decoupled, maximize
+    s.weight_decay = <real> (lr * weight_decay if decoupled else weight_decay)
+    for p, g, m, v, peak, t in zip(params, grads, means, squares, peaks, steps):
+        s.p = write(p)
+        s.g = read(g)
+        s.m = write(m)
+        s.v = write(v)
+        s.peak = NULL if peak is None else write(peak)
+        s.size = p.size
+        s.lr = <real> (lr / (1 - beta1 ** <double> t))
+        s.root = <real> (1 / sqrt(1 - beta2 ** <double> t))
+        with nogil:
+            parallel_for(adam_task, &s, (s.size + CHUNK - 1) // CHUNK, 1.0 * s.size)

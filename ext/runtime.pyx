@@ -1,0 +1,79 @@
+"""What all kernel modules share: the thread pool, scratch memory, the processor's instruction-set levels.
+
+The kernel modules are compiled many times; this one once.  They reach it through a capsule (see parallel.h).
+"""
+from cpython.pycapsule cimport PyCapsule_New
+
+cdef extern from *:
+    """
+    static int cpu_has(int level) {
+    #if defined(__x86_64__) && defined(__GNUC__)
+        __builtin_cpu_init();
+        if (level == 2) return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
+        if (level == 3) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+        if (level == 4) return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+            && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    #endif
+        return 0;
+    }
+    """
+    bint cpu_has(int level)
+
+cdef extern from "workers.h":
+    const char* POOL_THREADS
+    ctypedef void (*task_function)(void* args, Py_ssize_t index) noexcept nogil
+    void run_parallel(task_function task, void* args, Py_ssize_t tasks, Py_ssize_t grain, int threads) noexcept nogil
+    void run_serially(task_function task, void* args, Py_ssize_t tasks) noexcept nogil
+    void* scratch(int slot, size_t size) noexcept nogil
+    void scratch_free() noexcept nogil
+
+cdef extern from "parallel.h":
+    const char* RUNTIME_CAPSULE
+    ctypedef struct runtime_api:
+        void (*run)(task_function task, void* args, Py_ssize_t tasks, double work) noexcept nogil
+        void* (*scratch)(int slot, size_t size) noexcept nogil
+
+# Below this much work, in nanoseconds on one thread, waking a second one costs more than it saves (measured).
+cdef double SERIAL_BELOW = 20_000.0
+# Threads take tasks in grains of at least so many nanoseconds: each costs an atomic operation and moves cache lines.
+cdef double GRAIN = 4_000.0
+cdef int threads = 1
+
+
+cdef void run(task_function task, void* args, Py_ssize_t tasks, double work) noexcept nogil:
+    if work < SERIAL_BELOW:
+        run_serially(task, args, tasks)
+    else:
+        run_parallel(task, args, tasks, 1 + <Py_ssize_t> (tasks * GRAIN / work), threads)
+
+
+cdef runtime_api api
+api.run = run
+api.scratch = scratch
+_api = PyCapsule_New(&api, RUNTIME_CAPSULE, NULL)
+
+
+def set_num_threads(int count) -> None:
+    """Let kernels use up to ``count`` threads."""
+    global threads
+    threads = count
+
+
+def get_num_threads() -> int:
+    """Return how many threads kernels may use."""
+    return threads
+
+
+def thread_library() -> str:
+    """Return what the pool is built on: ``'pthreads'``, or ``'none'`` where kernels run on the calling thread."""
+    return POOL_THREADS.decode()
+
+
+def cpu_levels() -> list[str]:
+    """Return the x86-64 instruction-set levels that this processor has, lowest first."""
+    return [f"v{level}" for level in (2, 3, 4) if cpu_has(level)]
+
+
+def free_scratch() -> None:
+    """Return the calling thread's scratch memory to the system."""
+    scratch_free()

@@ -1,0 +1,47 @@
+/* The element type of a kernel module and the widest vector of its instruction-set level.
+ *
+ * The build compiles every kernel module once for each level and for REAL = float and double: one body serves
+ * all of them.  `vec` is a GCC/Clang vector type: + - * work element by element.  Other compilers get one lane.
+ */
+#ifndef TINYGRAD_CNN_SIMD_H
+#define TINYGRAD_CNN_SIMD_H
+
+#include <stddef.h>
+#include <string.h>
+
+typedef REAL real;
+
+/* Pointers through which alone their memory is reached: without this promise loops start with overlap checks. */
+#if defined(__GNUC__)
+typedef real *__restrict__ real_alone;
+typedef int *__restrict__ int_alone;
+#else
+typedef real *real_alone;
+typedef int *int_alone;
+#endif
+
+#if defined(__GNUC__)
+#if defined(__AVX512F__)
+#define VEC_BYTES 64
+#elif defined(__AVX2__)
+#define VEC_BYTES 32
+#else
+#define VEC_BYTES 16
+#endif
+typedef real vec __attribute__((vector_size(VEC_BYTES)));
+typedef real vec_anywhere __attribute__((vector_size(VEC_BYTES), aligned(sizeof(real)), may_alias));
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define vec_set(scalar) ((scalar) - (vec){0}) /* - keeps the sign of -0.0 */
+#else
+typedef real vec;
+typedef real vec_anywhere;
+#define ALWAYS_INLINE static inline
+#define vec_set(scalar) (scalar)
+#endif
+
+enum { LANES = (int)(sizeof(vec) / sizeof(real)) };
+
+ALWAYS_INLINE vec vec_load(const real *from) { return *(const vec_anywhere *)from; }
+ALWAYS_INLINE void vec_store(real *to, vec value) { *(vec_anywhere *)to = value; }
+
+#endif

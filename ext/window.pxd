@@ -1,0 +1,52 @@
+# Sliding windows over rows and columns: what convolution, pooling and im2col share.
+from libc.string cimport memcpy, memset
+
+from real cimport real
+
+cdef struct Window:     # the fields of tinygrad_cnn.geometry.Window, in its order
+    Py_ssize_t kh, kw, sh, sw, pt, pb, pl, pr, dh, dw, oh, ow
+
+
+cdef inline Window read_window(object window):
+    """Copy a geometry.Window."""
+    cdef Window w
+    w.kh, w.kw, w.sh, w.sw, w.pt, w.pb, w.pl, w.pr, w.dh, w.dw, w.oh, w.ow = window
+    return w
+
+
+cdef struct Span:       # the steps t for which first + t * step lies inside the row
+    Py_ssize_t begin, end
+
+
+cdef inline Span inside(Py_ssize_t first, Py_ssize_t step, Py_ssize_t count, Py_ssize_t size) noexcept nogil:
+    """Return which of `count` positions first, first + step, ... lie in [0, size)."""
+    cdef Span span
+    span.begin = 0 if first >= 0 else min(count, (step - 1 - first) // step)
+    span.end = 0 if first >= size else min(count, (size - first + step - 1) // step)
+    span.end = max(span.end, span.begin)
+    return span
+
+
+cdef inline void gather_row(const real* row, Py_ssize_t size, Py_ssize_t first, Py_ssize_t step, Py_ssize_t count,
+                            real* to) noexcept nogil:
+    """Copy `count` elements of a row, `step` apart, with zeros for those outside it (padding)."""
+    cdef Span span = inside(first, step, count, size)
+    cdef Py_ssize_t t
+    if span.begin > 0:
+        memset(to, 0, span.begin * sizeof(real))
+    if step == 1:
+        memcpy(to + span.begin, row + first + span.begin, (span.end - span.begin) * sizeof(real))
+    else:
+        for t in range(span.begin, span.end):
+            to[t] = row[first + t * step]
+    if span.end < count:
+        memset(to + span.end, 0, (count - span.end) * sizeof(real))
+
+
+cdef inline void scatter_row(const real* values, Py_ssize_t count, Py_ssize_t first, Py_ssize_t step, real* row,
+                             Py_ssize_t size) noexcept nogil:
+    """Add `count` values to a row, `step` apart; those outside it are dropped.  The adjoint of gather_row."""
+    cdef Span span = inside(first, step, count, size)
+    cdef Py_ssize_t t
+    for t in range(span.begin, span.end):
+        row[first + t * step] += values[t]

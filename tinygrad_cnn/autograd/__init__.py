@@ -1,0 +1,138 @@
+"""Reverse-mode automatic differentiation: backward, grad, Function and the grad modes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .function import Function
+from .graph import Node, TensorBase, overwrite, propagate, wrap
+from .modes import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+
+__all__ = [
+    "Function",
+    "Node",
+    "backward",
+    "enable_grad",
+    "grad",
+    "inference_mode",
+    "is_grad_enabled",
+    "is_inference_mode_enabled",
+    "no_grad",
+    "set_grad_enabled",
+]
+
+Tensors = Any  # a tensor or a sequence of them
+
+
+def backward(
+    tensors: Tensors,
+    grad_tensors: Tensors | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Tensors | None = None,
+) -> None:
+    """Add the gradient of `tensors`, weighted by `grad_tensors`, to the `.grad` of the leaves (or of `inputs` only).
+
+    `grad_tensors` may be left out for one-element tensors.  The graph is freed unless `retain_graph`; with
+    `create_graph` the gradients can be differentiated again.
+    """
+    targets = None if inputs is None else _listed(inputs)
+    if targets is not None and not targets:
+        raise RuntimeError("backward: inputs must not be empty")
+    roots = _roots("backward", _listed(tensors), grad_tensors)
+    grads, leaves = propagate(roots, targets, create_graph if retain_graph is None else retain_graph, create_graph)
+    for total in leaves:
+        _accumulate(total.leaf, total.grad, total.fresh, create_graph)
+    for target, gradient in zip(targets or (), grads):
+        if target._node is not None and gradient is not None:
+            _accumulate(target, gradient, False, create_graph)
+
+
+def grad(
+    outputs: Tensors,
+    inputs: Tensors,
+    grad_outputs: Tensors | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    *,
+    allow_unused: bool | None = None,
+    materialize_grads: bool = False,
+) -> tuple[Any, ...]:
+    """Return the gradients of `outputs`, weighted by `grad_outputs`, with respect to `inputs`; `.grad` is untouched.
+
+    RuntimeError if an input takes no part, unless `allow_unused` (its gradient is then None, or zeros with
+    `materialize_grads`).
+    """
+    targets = _listed(inputs)
+    for i, target in enumerate(targets):
+        if not target.requires_grad:
+            raise RuntimeError(f"grad: input {i} does not require a gradient; call requires_grad_() on it first")
+    roots = _roots("grad", _listed(outputs), grad_outputs)
+    grads, _ = propagate(roots, targets, create_graph if retain_graph is None else retain_graph, create_graph)
+    for i, (target, gradient) in enumerate(zip(targets, grads)):
+        if gradient is None and materialize_grads:
+            grads[i] = _full_like(target, 0)
+        elif gradient is None and not allow_unused:
+            raise RuntimeError(
+                f"grad: input {i} of shape {tuple(target.shape)} takes no part in the outputs; "
+                "say allow_unused=True if that is meant"
+            )
+    return tuple(grads)
+
+
+def _listed(tensors: Tensors) -> list[Any]:
+    return [tensors] if isinstance(tensors, TensorBase) else list(tensors)
+
+
+def _full_like(t: TensorBase, value: float) -> Any:
+    return wrap(t.result_class, t._backend.full(t._array.shape, value, t._array.dtype), t._backend)
+
+
+def _roots(name: str, tensors: Sequence[Any], grads: Tensors | None) -> list[tuple[Any, Any]]:
+    """Pair each output with its gradient: the one given, or 1 for a single element."""
+    given = [None] * len(tensors) if grads is None else _listed(grads)
+    if len(given) != len(tensors):
+        raise RuntimeError(f"{name}: got {len(given)} gradients for {len(tensors)} outputs")
+    roots = []
+    for i, (tensor, gradient) in enumerate(zip(tensors, given)):
+        if not tensor.requires_grad:
+            raise RuntimeError(f"{name}: output {i} does not require a gradient and has no grad_fn")
+        shape = tensor._array.shape
+        if gradient is None:
+            if tensor.numel() != 1:
+                raise RuntimeError(
+                    f"{name}: a gradient can be created implicitly only for one element, but output {i} has shape "
+                    f"{tuple(shape)}; pass one, or reduce the output with sum() or mean()"
+                )
+            gradient = _full_like(tensor, 1)
+        elif gradient._array.shape != shape:
+            raise RuntimeError(
+                f"{name}: gradient {i} has shape {tuple(gradient._array.shape)}, but output {i} has shape {tuple(shape)}"
+            )
+        roots.append((tensor, gradient))
+    return roots
+
+
+def _accumulate(leaf: Any, gradient: Any, fresh: bool, create_graph: bool) -> None:
+    """Add to `.grad`: the first gradient is taken over if nobody else holds it, later ones are added in place."""
+    if create_graph:
+        leaf._grad = gradient if leaf._grad is None else leaf._grad + gradient
+    elif leaf._grad is None:
+        backend = leaf._backend
+        array = gradient._array if fresh else backend.copy(gradient._array)
+        leaf._grad = wrap(leaf.result_class, array, backend)
+    else:
+        with no_grad():
+            overwrite(leaf._grad, leaf._grad.detach() + gradient)
+    for hook in list(leaf.__dict__.get("_post_accumulate_hooks", {}).values()):
+        hook(leaf)
+
+

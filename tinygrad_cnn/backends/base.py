@@ -1,0 +1,361 @@
+"""The contract: every kernel that ops may call, with its shapes and its formula.
+
+Arrays are opaque to whoever calls a backend: they have `shape`, `dtype` (NumPy's), `ndim` and `strides` (bytes), and
+nothing else is done to them.  Kernels return new arrays, C-contiguous unless they say "view", and never change their
+arguments unless they say so.  Sizes N C H W, O KH KW, OH OW; gradients dx dw dy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..geometry import Window
+
+Array = Any
+Shape = tuple[int, ...]
+Dims = tuple[int, ...]
+F = TypeVar("F", bound=Callable[..., Any])
+
+# name -> formula; a and b broadcast, and may be Python numbers.  Comparisons and logic give bool.
+ELEMENTWISE = {
+    "add": "a + b",
+    "sub": "a - b",
+    "mul": "a * b",
+    "div": "a / b",
+    "floor_divide": "floor(a / b)",
+    "remainder": "a - b * floor(a / b)",
+    "pow": "a ** b",
+    "maximum": "a if a > b else b; NaN if either is",
+    "minimum": "a if a < b else b; NaN if either is",
+    "eq": "a == b",
+    "ne": "a != b",
+    "lt": "a < b",
+    "le": "a <= b",
+    "gt": "a > b",
+    "ge": "a >= b",
+    "logical_and": "a and b",
+    "logical_or": "a or b",
+    "logical_xor": "bool(a) != bool(b)",
+    "where": "b if a else c",
+    "relu_grad": "a if b > 0 else 0",
+    "leaky_relu": "a if a > 0 else b * a",
+    "leaky_relu_grad": "a if b > 0 else c * a",
+    "neg": "-a",
+    "abs": "|a|",
+    "sign": "-1, 0 or 1; NaN for NaN",
+    "exp": "e ** a",
+    "expm1": "e ** a - 1",
+    "log": "ln a",
+    "log1p": "ln(1 + a)",
+    "log2": "log2 a",
+    "sqrt": "a ** 0.5",
+    "rsqrt": "a ** -0.5",
+    "reciprocal": "1 / a",
+    "sin": "sin a",
+    "cos": "cos a",
+    "tanh": "tanh a",
+    "sigmoid": "1 / (1 + e ** -a)",
+    "relu": "a if a > 0 else 0; NaN for NaN",
+    "floor": "largest integer <= a",
+    "ceil": "smallest integer >= a",
+    "round": "nearest integer, halves to even",
+    "trunc": "a without its fraction",
+    "logical_not": "not a",
+    "isnan": "a != a",
+    "isinf": "|a| == inf",
+    "isfinite": "|a| < inf",
+}
+REDUCTIONS = ("sum", "mean", "prod", "amax", "amin", "any", "all")
+ARG_REDUCTIONS = ("argmax", "argmin")
+
+
+def kernel(method: F) -> F:
+    """Mark a method as a kernel of the contract; calling one that a backend does not override raises."""
+
+    @wraps(method)
+    def missing(self: Backend, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(f"the {self.name!r} backend has no kernel {method.__name__!r}")
+
+    missing.is_kernel = True  # type: ignore[attr-defined]
+    return missing  # type: ignore[return-value]
+
+
+class Backend:
+    """The kernels of one device."""
+
+    name: str
+
+    # ---- memory ----
+
+    @kernel
+    def from_numpy(self, array: np.ndarray) -> Array:
+        """Bring a NumPy array to the device; on the CPU it is shared, not copied."""
+
+    @kernel
+    def to_numpy(self, x: Array) -> np.ndarray:
+        """Bring an array to NumPy; on the CPU it is shared, not copied."""
+
+    @kernel
+    def empty(self, shape: Shape, dtype: np.dtype) -> Array:
+        """Allocate without initialising."""
+
+    @kernel
+    def full(self, shape: Shape, value: float, dtype: np.dtype) -> Array:
+        """Allocate and fill."""
+
+    @kernel
+    def copy(self, x: Array) -> Array:
+        """Copy to a new C-contiguous array."""
+
+    @kernel
+    def cast(self, x: Array, dtype: np.dtype) -> Array:
+        """Convert to a new array; float to integer truncates."""
+
+    @kernel
+    def assign(self, target: Array, values: Array) -> None:
+        """Write `values`, broadcast and converted, into `target` (changed in place)."""
+
+    # ---- views ----
+
+    @kernel
+    def reshape(self, x: Array, shape: Shape) -> Array:
+        """View with another shape; ValueError where that would need a copy."""
+
+    @kernel
+    def permute(self, x: Array, dims: Dims) -> Array:
+        """View with axes in another order: y.shape[i] = x.shape[dims[i]]."""
+
+    @kernel
+    def expand(self, x: Array, shape: Shape) -> Array:
+        """View broadcast to `shape`; not for writing."""
+
+    @kernel
+    def slice(self, x: Array, key: tuple[Any, ...]) -> Array:
+        """View x[key]; `key` holds ints, slices with positive steps, None and Ellipsis."""
+
+    # ---- elementwise and reductions ----
+
+    @kernel
+    def elementwise(self, op: str, *operands: Any) -> Array:
+        """Compute a row of ELEMENTWISE; operands are arrays of one dtype (conditions: bool) or Python numbers."""
+
+    @kernel
+    def reduce(self, op: str, x: Array, dims: Dims, keepdim: bool) -> Array:
+        """Reduce (REDUCTIONS) along sorted axes, which stay as size 1 if keepdim; the dtype is kept."""
+
+    @kernel
+    def arg_reduce(self, op: str, x: Array, dim: int, keepdim: bool) -> Array:
+        """Return int64 positions along an axis (ARG_REDUCTIONS): the first extreme, or the first NaN."""
+
+    # ---- joining and indexing ----
+
+    @kernel
+    def cat(self, xs: Sequence[Array], dim: int) -> Array:
+        """Join arrays of one dtype along an axis."""
+
+    @kernel
+    def pad(self, x: Array, pads: tuple[tuple[int, int], ...], value: float) -> Array:
+        """Add (before, after) elements of `value` along each axis; negative numbers crop."""
+
+    @kernel
+    def index(self, x: Array, key: tuple[Any, ...]) -> Array:
+        """Copy x[key] as NumPy defines it; `key` may hold integer and bool arrays."""
+
+    @kernel
+    def index_put(self, target: Array, key: tuple[Any, ...], values: Array, accumulate: bool) -> None:
+        """Write values into target[key] (changed in place), or add them, repeated positions included, in order."""
+
+    @kernel
+    def nonzero(self, x: Array) -> tuple[Array, ...]:
+        """Return one int64 array of positions for each axis."""
+
+    @kernel
+    def gather(self, x: Array, dim: int, index: Array) -> Array:
+        """Pick along an axis: y[.., i, ..] = x[.., index[.., i, ..], ..]."""
+
+    @kernel
+    def scatter_add(self, target: Array, dim: int, index: Array, values: Array) -> None:
+        """Add values where gather would pick (target changed in place): the adjoint of gather."""
+
+    # ---- random numbers ----
+
+    @kernel
+    def random_bits(self, count: int, seed: int, counter: int) -> Array:
+        """Return uint32 words of Philox4x32-10: four for each counter, counter + 1, ...; the same on every device."""
+
+    @kernel
+    def random_uniform(self, shape: Shape, dtype: np.dtype, seed: int, counter: int) -> Array:
+        """Return numbers in [0, 1): word / 2**32 cut to 24 bits (float32), word pairs to 53 bits (float64)."""
+
+    @kernel
+    def random_normal(self, shape: Shape, dtype: np.dtype, seed: int, counter: int) -> Array:
+        """Return standard normal numbers by the Box-Muller transform of uniform ones."""
+
+    @kernel
+    def dropout(self, x: Array, p: float, seed: int, counter: int) -> Array:
+        """Return x / (1 - p) where word i of random_bits >= p * 2**32, else 0; 0 <= p < 1."""
+
+    # ---- matrix products ----
+
+    @kernel
+    def matmul(self, x: Array, y: Array) -> Array:
+        """Multiply (..., M, K) @ (..., K, N) -> (..., M, N); batch axes broadcast; any strides."""
+
+    @kernel
+    def linear(self, x: Array, w: Array, b: Array | None) -> Array:
+        """Compute x (..., K) @ w (N, K) transposed + b (N,) -> (..., N)."""
+
+    # ---- convolution ----
+
+    @kernel
+    def conv2d(self, x: Array, w: Array, b: Array | None, window: Window, groups: int) -> Array:
+        """Cross-correlate x (N, C, H, W) with w (O, C / groups, KH, KW), zero-padded -> (N, O, OH, OW).
+
+        y[n, o, i, j] = b[o] + sum over c, u, v of w[o, c, u, v] * x[n, c, i * sh - pt + u * dh, j * sw - pl + v * dw]
+        """
+
+    @kernel
+    def conv2d_input_grad(self, dy: Array, w: Array, window: Window, groups: int, size: tuple[int, int]) -> Array:
+        """Return dx (N, C, H, W) for images of `size` (H, W): the adjoint of conv2d in x."""
+
+    @kernel
+    def conv2d_weight_grad(self, dy: Array, x: Array, window: Window, groups: int) -> Array:
+        """Return dw (O, C / groups, KH, KW): the adjoint of conv2d in w."""
+
+    @kernel
+    def im2col(self, x: Array, window: Window) -> Array:
+        """Copy the patches of x (N, C, H, W) -> (N, C * KH * KW, OH * OW)."""
+
+    @kernel
+    def col2im(self, columns: Array, window: Window, size: tuple[int, int]) -> Array:
+        """Add patches up into images (N, C, H, W): the adjoint of im2col."""
+
+    # ---- pooling ----
+
+    @kernel
+    def max_pool2d(self, x: Array, window: Window) -> tuple[Array, Array]:
+        """Return the maxima (N, C, OH, OW) and their offsets u * KW + v inside the window.
+
+        Offsets are uint8, or int32 for windows of more than 256 elements; the first of equal maxima is taken, and a
+        NaN is larger than any number.
+        """
+
+    @kernel
+    def max_pool2d_grad(self, dy: Array, offsets: Array, window: Window, size: tuple[int, int]) -> Array:
+        """Return dx (N, C, H, W): dy added at the places of the maxima."""
+
+    @kernel
+    def max_pool2d_gather(self, x: Array, offsets: Array, window: Window) -> Array:
+        """Read x at the places of the maxima: the adjoint of max_pool2d_grad."""
+
+    @kernel
+    def max_pool2d_indices(self, offsets: Array, window: Window, size: tuple[int, int]) -> Array:
+        """Turn offsets into int64 places h * W + w in the image."""
+
+    @kernel
+    def avg_pool2d(self, x: Array, window: Window, count_include_pad: bool, divisor: int) -> Array:
+        """Average windows; divisor 0 divides by the elements counted, with or without padding."""
+
+    @kernel
+    def avg_pool2d_grad(
+        self, dy: Array, window: Window, size: tuple[int, int], count_include_pad: bool, divisor: int
+    ) -> Array:
+        """Return dx (N, C, H, W): the adjoint of avg_pool2d."""
+
+    # ---- normalisation and softmax ----
+
+    @kernel
+    def batch_norm(
+        self, x: Array, w: Array | None, b: Array | None, eps: float
+    ) -> tuple[Array, Array, Array]:
+        """Normalise x (N, C, ...) over all axes but C -> y = (x - mean) / sqrt(var + eps) * w + b, mean, var (C,).
+
+        var is the biased variance.
+        """
+
+    @kernel
+    def batch_norm_grad(
+        self, dy: Array, x: Array, w: Array | None, mean: Array, var: Array, eps: float
+    ) -> tuple[Array, Array, Array]:
+        """Return dx, dw, db of batch_norm, mean and var being functions of x."""
+
+    @kernel
+    def softmax(self, x: Array, dim: int) -> Array:
+        """Compute e ** x / sum(e ** x) along an axis."""
+
+    @kernel
+    def softmax_grad(self, dy: Array, y: Array, dim: int) -> Array:
+        """Compute y * (dy - sum(dy * y))."""
+
+    @kernel
+    def log_softmax(self, x: Array, dim: int) -> Array:
+        """Compute x - log(sum(e ** x)) along an axis."""
+
+    @kernel
+    def log_softmax_grad(self, dy: Array, y: Array, dim: int) -> Array:
+        """Compute dy - e ** y * sum(dy)."""
+
+    @kernel
+    def cross_entropy(self, x: Array, target: Array, ignore_index: int) -> tuple[Array, Array]:
+        """Return -log_softmax(x)[n, target[n]] (N,), 0 where ignored, and log_softmax(x) (N, C); target is int64.
+
+        IndexError for a class outside 0 ... C - 1 that is not `ignore_index`.
+        """
+
+    @kernel
+    def cross_entropy_grad(self, dy: Array, y: Array, target: Array, ignore_index: int) -> Array:
+        """Return dx (N, C) = dy[n] * (e ** y - one_hot(target)), 0 where ignored; y is log_softmax(x)."""
+
+    # ---- optimiser steps: all parameters in one call, changed in place ----
+
+    @kernel
+    def sgd(
+        self, params: Sequence[Array], grads: Sequence[Array], momenta: Sequence[Array | None], started: Sequence[bool],
+        lr: float, momentum: float, dampening: float, weight_decay: float, nesterov: bool, maximize: bool,
+    ) -> None:  # fmt: skip
+        """Step: g = (-)grad + weight_decay * p; m = momentum * m + (1 - dampening) * g (first: m = g); p -= lr * m.
+
+        With nesterov p -= lr * (g + momentum * m).  Momenta (None without momentum) are changed too.
+        """
+
+    @kernel
+    def adam(
+        self, params: Sequence[Array], grads: Sequence[Array], means: Sequence[Array], squares: Sequence[Array],
+        peaks: Sequence[Array | None], steps: Sequence[int], lr: float, beta1: float, beta2: float, eps: float,
+        weight_decay: float, decoupled: bool, maximize: bool,
+    ) -> None:  # fmt: skip
+        """Step number `steps[i]` of Adam (decoupled: AdamW; peaks: AMSGrad); moments are changed too.
+
+        m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g ** 2;
+        p -= lr / (1 - beta1 ** t) * m / (sqrt(v) / sqrt(1 - beta2 ** t) + eps)
+        """
+
+    # ---- images ----
+
+    @kernel
+    def gather_images(self, images: Array, index: Array, table: Array) -> Array:
+        """Make a batch from uint8 images (N, C, H, W): y[b, c] = table[c][images[index[b], c]].
+
+        `table` (C, 256) holds the value of each byte: scaling and normalisation in one step.
+        """
+
+
+def kernel_names() -> list[str]:
+    """Return the names of all kernels of the contract."""
+    return [name for name, member in vars(Backend).items() if getattr(member, "is_kernel", False)]
+
+
+def is_contiguous(x: Array) -> bool:
+    """Return whether an array is C-contiguous."""
+    expected = x.dtype.itemsize
+    for size, stride in zip(reversed(x.shape), reversed(x.strides), strict=True):
+        if size == 0:
+            return True
+        if size != 1 and stride != expected:
+            return False
+        expected *= size
+    return True

@@ -1,0 +1,263 @@
+"""The CPU: compiled kernels for what is heavy, the NumPy reference for the rest.
+
+Compiled kernels want C-contiguous float32 or float64; each method here brings its arguments into that form, allocates the
+result, and hands other dtypes on to the reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from .. import _ext
+from ..geometry import Window
+from .base import Array, Dims, Shape
+from .reference import ReferenceBackend, _outside
+
+_REALS = {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64"}
+_contiguous = np.ascontiguousarray
+_empty = np.empty
+
+
+def _kernels(family: str, dtype: np.dtype) -> Any:
+    """Return the compiled kernels of a family for a dtype, or None."""
+    real = _REALS.get(dtype)
+    return None if real is None else _ext.load(family, real)
+
+
+def _maybe(x: Array | None) -> Array | None:
+    return None if x is None else _contiguous(x)
+
+
+def _flat(x: Array, dim: int) -> tuple[int, int, int]:
+    """Return the sizes before, along and behind an axis."""
+    return prod(x.shape[:dim]), x.shape[dim], prod(x.shape[dim + 1 :])
+
+
+def _as_batch(x: Array, batch: Shape) -> Array:
+    """Return x (..., M, N) as (B, M, N), its batch axes broadcast to `batch`; a view if strides allow."""
+    if x.shape[:-2] == batch and len(batch) == 1:
+        return x
+    return np.broadcast_to(x, (*batch, *x.shape[-2:])).reshape(prod(batch), *x.shape[-2:])
+
+
+class CpuBackend(ReferenceBackend):
+    """Kernels of tinygrad_cnn._ext."""
+
+    name = "cpu"
+
+    # ---- elementwise and reductions ----
+
+    def elementwise(self, op: str, *operands: Any) -> Array:
+        if op == "relu" or op == "relu_grad":
+            a = operands[0]
+            kernels = _kernels("elementwise", a.dtype)
+            if kernels is not None and (op == "relu" or operands[1].shape == a.shape):
+                y = _empty(a.shape, a.dtype)
+                getattr(kernels, op)(*map(_contiguous, operands), y)
+                return y
+        return super().elementwise(op, *operands)
+
+    def reduce(self, op: str, x: Array, dims: Dims, keepdim: bool) -> Array:
+        kernels = _kernels("reduce", x.dtype) if op in ("sum", "mean") else None
+        layout = _sum_layout(x.shape, dims) if kernels is not None and x.size else None
+        if layout is None:
+            return super().reduce(op, x, dims, keepdim)
+        shape = tuple(1 if d in dims else n for d, n in enumerate(x.shape) if keepdim or d not in dims)
+        y = _empty(shape, x.dtype)
+        kernels.sum(_contiguous(x), y, *layout, 1.0 if op == "sum" else 1.0 / (layout[1] * layout[3]))
+        return y
+
+    # ---- random numbers ----
+
+    def random_bits(self, count: int, seed: int, counter: int) -> Array:
+        words = _empty(count, np.uint32)
+        _ext.load("random", "float32").random_bits(words, seed, counter)
+        return words
+
+    def dropout(self, x: Array, p: float, seed: int, counter: int) -> Array:
+        kernels = _kernels("random", x.dtype)
+        y = _empty(x.shape, x.dtype)
+        kernels.dropout(_contiguous(x), y, seed, counter, int(p * 2**32), 1 / (1 - p))
+        return y
+
+    # ---- matrix products ----
+
+    def matmul(self, x: Array, y: Array) -> Array:
+        kernels = _kernels("matmul", x.dtype)
+        if kernels is None:
+            return super().matmul(x, y)
+        batch = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+        z = _empty((*batch, x.shape[-2], y.shape[-1]), x.dtype)
+        kernels.matmul(_as_batch(x, batch), _as_batch(y, batch), None, z.reshape(-1, *z.shape[-2:]))
+        return z
+
+    def linear(self, x: Array, w: Array, b: Array | None) -> Array:
+        kernels = _kernels("matmul", x.dtype)
+        if kernels is None:
+            return super().linear(x, w, b)
+        y = _empty((*x.shape[:-1], w.shape[0]), x.dtype)
+        rows = x.reshape(1, -1, x.shape[-1])
+        kernels.matmul(rows, w.T[None], _maybe(b), y.reshape(1, -1, w.shape[0]))
+        return y
+
+    # ---- convolution ----
+
+    def conv2d(self, x: Array, w: Array, b: Array | None, window: Window, groups: int) -> Array:
+        y = _empty((x.shape[0], w.shape[0], window.oh, window.ow), x.dtype)
+        _kernels("conv", x.dtype).conv2d(_contiguous(x), _contiguous(w), _maybe(b), y, window, groups)
+        return y
+
+    def conv2d_input_grad(self, dy: Array, w: Array, window: Window, groups: int, size: tuple[int, int]) -> Array:
+        dx = _empty((dy.shape[0], w.shape[1] * groups, *size), dy.dtype)
+        _kernels("conv", dy.dtype).conv2d_input_grad(_contiguous(dy), _contiguous(w), dx, window, groups)
+        return dx
+
+    def conv2d_weight_grad(self, dy: Array, x: Array, window: Window, groups: int) -> Array:
+        dw = _empty((dy.shape[1], x.shape[1] // groups, window.kh, window.kw), dy.dtype)
+        _kernels("conv", dy.dtype).conv2d_weight_grad(_contiguous(dy), _contiguous(x), dw, window, groups)
+        return dw
+
+    def im2col(self, x: Array, window: Window) -> Array:
+        n, c = x.shape[:2]
+        columns = _empty((n, c * window.kh * window.kw, window.oh * window.ow), x.dtype)
+        _kernels("conv", x.dtype).im2col(_contiguous(x), columns, window)
+        return columns
+
+    def col2im(self, columns: Array, window: Window, size: tuple[int, int]) -> Array:
+        n, rows = columns.shape[:2]
+        x = _empty((n, rows // (window.kh * window.kw), *size), columns.dtype)
+        _kernels("conv", x.dtype).col2im(_contiguous(columns), x, window)
+        return x
+
+    # ---- pooling ----
+
+    def max_pool2d(self, x: Array, window: Window) -> tuple[Array, Array]:
+        shape = (*x.shape[:2], window.oh, window.ow)
+        y = _empty(shape, x.dtype)
+        offsets = _empty(shape, np.uint8 if window.kh * window.kw <= 256 else np.int32)
+        _kernels("pool", x.dtype).max_pool2d(_contiguous(x), y, offsets, window)
+        return y, offsets
+
+    def max_pool2d_grad(self, dy: Array, offsets: Array, window: Window, size: tuple[int, int]) -> Array:
+        dx = _empty((*dy.shape[:2], *size), dy.dtype)
+        _kernels("pool", dy.dtype).max_pool2d_grad(_contiguous(dy), offsets, dx, window)
+        return dx
+
+    def max_pool2d_gather(self, x: Array, offsets: Array, window: Window) -> Array:
+        y = _empty(offsets.shape, x.dtype)
+        _kernels("pool", x.dtype).max_pool2d_gather(_contiguous(x), offsets, y, window)
+        return y
+
+    def avg_pool2d(self, x: Array, window: Window, count_include_pad: bool, divisor: int) -> Array:
+        y = _empty((*x.shape[:2], window.oh, window.ow), x.dtype)
+        _kernels("pool", x.dtype).avg_pool2d(_contiguous(x), y, window, count_include_pad, divisor)
+        return y
+
+    def avg_pool2d_grad(
+        self, dy: Array, window: Window, size: tuple[int, int], count_include_pad: bool, divisor: int
+    ) -> Array:
+        dx = _empty((*dy.shape[:2], *size), dy.dtype)
+        _kernels("pool", dy.dtype).avg_pool2d_grad(_contiguous(dy), dx, window, count_include_pad, divisor)
+        return dx
+
+    # ---- normalisation and softmax ----
+
+    def batch_norm(self, x: Array, w: Array | None, b: Array | None, eps: float) -> tuple[Array, Array, Array]:
+        kernels = _kernels("norm", x.dtype)
+        x = _contiguous(x)
+        n, c, l = _flat(x, 1)
+        y, mean, var = _empty(x.shape, x.dtype), _empty(c, x.dtype), _empty(c, x.dtype)
+        kernels.batch_norm(x.reshape(n, c, l), _maybe(w), _maybe(b), y, mean, var, eps)
+        return y, mean, var
+
+    def batch_norm_grad(
+        self, dy: Array, x: Array, w: Array | None, mean: Array, var: Array, eps: float
+    ) -> tuple[Array, Array, Array]:
+        kernels = _kernels("norm", x.dtype)
+        x = _contiguous(x)
+        n, c, l = _flat(x, 1)
+        dx, dw, db = _empty(x.shape, x.dtype), _empty(c, x.dtype), _empty(c, x.dtype)
+        kernels.batch_norm_grad(_contiguous(dy), x.reshape(n, c, l), _maybe(w), mean, var, dx, dw, db, eps)
+        return dx, dw, db
+
+    def softmax(self, x: Array, dim: int) -> Array:
+        return self._softmax(x, dim, False)
+
+    def log_softmax(self, x: Array, dim: int) -> Array:
+        return self._softmax(x, dim, True)
+
+    def _softmax(self, x: Array, dim: int, log: bool) -> Array:
+        y = _empty(x.shape, x.dtype)
+        _kernels("softmax", x.dtype).softmax(_contiguous(x), y, *_flat(x, dim), log)
+        return y
+
+    def softmax_grad(self, dy: Array, y: Array, dim: int) -> Array:
+        return self._softmax_grad(dy, y, dim, False)
+
+    def log_softmax_grad(self, dy: Array, y: Array, dim: int) -> Array:
+        return self._softmax_grad(dy, y, dim, True)
+
+    def _softmax_grad(self, dy: Array, y: Array, dim: int, log: bool) -> Array:
+        dx = _empty(y.shape, y.dtype)
+        _kernels("softmax", y.dtype).softmax_grad(_contiguous(dy), _contiguous(y), dx, *_flat(y, dim), log)
+        return dx
+
+    def cross_entropy(self, x: Array, target: Array, ignore_index: int) -> tuple[Array, Array]:
+        losses, y = _empty(len(x), x.dtype), _empty(x.shape, x.dtype)
+        target = _contiguous(target)
+        if not _kernels("softmax", x.dtype).cross_entropy(_contiguous(x), target, losses, y, ignore_index):
+            bad = _outside(target[target != ignore_index], x.shape[1])
+            raise IndexError(f"cross_entropy: target {bad} is not a class 0 to {x.shape[1] - 1}")
+        return losses, y
+
+    def cross_entropy_grad(self, dy: Array, y: Array, target: Array, ignore_index: int) -> Array:
+        dx = _empty(y.shape, y.dtype)
+        _kernels("softmax", y.dtype).cross_entropy_grad(_contiguous(dy), y, _contiguous(target), dx, ignore_index)
+        return dx
+
+    # ---- optimiser steps ----
+
+    def sgd(self, params: Sequence[Array], grads: Sequence[Array], *args: Any) -> None:
+        if params:
+            _kernels("optim", params[0].dtype).sgd(params, list(map(_contiguous, grads)), *args)
+
+    def adam(self, params: Sequence[Array], grads: Sequence[Array], *args: Any) -> None:
+        if params:
+            _kernels("optim", params[0].dtype).adam(params, list(map(_contiguous, grads)), *args)
+
+    # ---- images ----
+
+    def gather_images(self, images: Array, index: Array, table: Array) -> Array:
+        out = _empty((len(index), *images.shape[1:]), table.dtype)
+        _kernels("images", table.dtype).gather_images(_contiguous(images), index, table, out)
+        return out
+
+
+def _sum_layout(shape: Shape, dims: Dims) -> tuple[int, int, int, int] | None:
+    """Return shape as (P, A, K, B), A and B being what `dims` add up, or None if it has no such form."""
+    runs: list[list[int]] = []  # neighbouring axes of one kind joined: [added up or not, size]
+    for d, size in enumerate(shape):
+        added = d in dims
+        if size == 1:  # counts as either kind
+            continue
+        if runs and runs[-1][0] == added:
+            runs[-1][1] *= size
+        else:
+            runs.append([added, size])
+    kinds = [bool(kind) for kind, _ in runs]
+    sizes = [size for _, size in runs]
+    if kinds in ([], [True]):
+        return 1, 1, 1, prod(sizes)
+    if kinds == [False, True]:
+        return 1, 1, sizes[0], sizes[1]
+    if kinds == [True, False]:
+        return 1, sizes[0], sizes[1], 1
+    if kinds == [True, False, True]:
+        return 1, *sizes  # type: ignore[return-value]
+    if kinds == [False, True, False]:
+        return sizes[0], sizes[1], sizes[2], 1
+    return None

@@ -1,0 +1,432 @@
+"""The contract in obvious NumPy: the oracle for every other backend, and the CPU's fallback."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..geometry import Window
+from .base import Array, Backend, Dims, Shape
+
+_UFUNCS: dict[str, Any] = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.true_divide,
+    "floor_divide": np.floor_divide,
+    "remainder": np.remainder,
+    "pow": operator.pow,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+    "eq": np.equal,
+    "ne": np.not_equal,
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+    "logical_and": np.logical_and,
+    "logical_or": np.logical_or,
+    "logical_xor": np.logical_xor,
+    "where": np.where,
+    "relu_grad": lambda a, b: np.where(b > 0, a, 0),
+    "leaky_relu": lambda a, b: np.where(a > 0, a, b * a),
+    "leaky_relu_grad": lambda a, b, c: np.where(b > 0, a, c * a),
+    "neg": np.negative,
+    "abs": np.abs,
+    "sign": np.sign,
+    "exp": np.exp,
+    "expm1": np.expm1,
+    "log": np.log,
+    "log1p": np.log1p,
+    "log2": np.log2,
+    "sqrt": np.sqrt,
+    "rsqrt": lambda a: 1 / np.sqrt(a),
+    "reciprocal": lambda a: 1 / a,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tanh": np.tanh,
+    "sigmoid": lambda a: np.where(a >= 0, 1, np.exp(-np.abs(a))) / (1 + np.exp(-np.abs(a))),
+    "relu": lambda a: np.where(a < 0, 0, a),
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "round": np.rint,
+    "trunc": np.trunc,
+    "logical_not": np.logical_not,
+    "isnan": np.isnan,
+    "isinf": np.isinf,
+    "isfinite": np.isfinite,
+}
+_REDUCTIONS: dict[str, Any] = {
+    "sum": np.sum,
+    "mean": np.mean,
+    "prod": np.prod,
+    "amax": np.max,
+    "amin": np.min,
+    "any": np.any,
+    "all": np.all,
+}
+_ARG_REDUCTIONS: dict[str, Any] = {"argmax": np.argmax, "argmin": np.argmin}
+
+
+def taps(window: Window, height: int, width: int) -> Iterator[tuple[int, int, slice, slice]]:
+    """Yield (u, v, rows, columns) for each kernel element: where it reads in an image padded by `padded`."""
+    for u in range(window.kh):
+        for v in range(window.kw):
+            rows = slice(u * window.dh, u * window.dh + (window.oh - 1) * window.sh + 1, window.sh)
+            columns = slice(v * window.dw, v * window.dw + (window.ow - 1) * window.sw + 1, window.sw)
+            yield u, v, rows, columns
+
+
+def padded_size(window: Window, height: int, width: int) -> tuple[int, int]:
+    """Return the size of the padded image, wide enough for windows that ceil_mode lets stick out."""
+    reach_h = (window.oh - 1) * window.sh + (window.kh - 1) * window.dh + 1
+    reach_w = (window.ow - 1) * window.sw + (window.kw - 1) * window.dw + 1
+    return max(reach_h, window.pt + height), max(reach_w, window.pl + width)
+
+
+def padded(x: np.ndarray, window: Window, value: float = 0) -> np.ndarray:
+    """Return a copy of images x (N, C, H, W) with the window's padding around them."""
+    n, c, h, w = x.shape
+    y = np.full((n, c, *padded_size(window, h, w)), value, x.dtype)
+    y[:, :, window.pt : window.pt + h, window.pl : window.pl + w] = x
+    return y
+
+
+def cropped(y: np.ndarray, window: Window, size: tuple[int, int]) -> np.ndarray:
+    """Undo `padded`."""
+    h, w = size
+    return np.ascontiguousarray(y[:, :, window.pt : window.pt + h, window.pl : window.pl + w])
+
+
+def channel_axes(x: np.ndarray) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return all axes of x but 1, and the shape that lines a vector of channels up with x."""
+    return (0, *range(2, x.ndim)), (1, -1, *[1] * (x.ndim - 2))
+
+
+class ReferenceBackend(Backend):
+    """Every kernel, as short and as plain as NumPy allows."""
+
+    name = "reference"
+
+    # ---- memory ----
+
+    def from_numpy(self, array: np.ndarray) -> Array:
+        return array
+
+    def to_numpy(self, x: Array) -> np.ndarray:
+        return x
+
+    def empty(self, shape: Shape, dtype: np.dtype) -> Array:
+        return np.empty(shape, dtype)
+
+    def full(self, shape: Shape, value: float, dtype: np.dtype) -> Array:
+        return np.full(shape, value, dtype)
+
+    def copy(self, x: Array) -> Array:
+        return np.array(x, order="C")
+
+    def cast(self, x: Array, dtype: np.dtype) -> Array:
+        with np.errstate(all="ignore"):
+            return np.array(x, dtype, order="C")
+
+    def assign(self, target: Array, values: Array) -> None:
+        with np.errstate(all="ignore"):
+            np.copyto(target, values, casting="unsafe")
+
+    # ---- views ----
+
+    def reshape(self, x: Array, shape: Shape) -> Array:
+        return np.reshape(x, shape, copy=False)
+
+    def permute(self, x: Array, dims: Dims) -> Array:
+        return np.transpose(x, dims)
+
+    def expand(self, x: Array, shape: Shape) -> Array:
+        return np.broadcast_to(x, shape)
+
+    def slice(self, x: Array, key: tuple[Any, ...]) -> Array:
+        return x[*key, ...] if Ellipsis not in key else x[key]
+
+    # ---- elementwise and reductions ----
+
+    def elementwise(self, op: str, *operands: Any) -> Array:
+        with np.errstate(all="ignore"):
+            return np.asarray(_UFUNCS[op](*operands))
+
+    def reduce(self, op: str, x: Array, dims: Dims, keepdim: bool) -> Array:
+        with np.errstate(all="ignore"):
+            # The dtype is named because NumPy would add up small integers in int64.
+            kwargs = {"dtype": x.dtype} if op in ("sum", "mean", "prod") else {}
+            return np.asarray(_REDUCTIONS[op](x, axis=dims, keepdims=keepdim, **kwargs))
+
+    def arg_reduce(self, op: str, x: Array, dim: int, keepdim: bool) -> Array:
+        return np.asarray(_ARG_REDUCTIONS[op](x, axis=dim, keepdims=keepdim), np.int64)
+
+    # ---- joining and indexing ----
+
+    def cat(self, xs: Sequence[Array], dim: int) -> Array:
+        return np.concatenate(xs, axis=dim)
+
+    def pad(self, x: Array, pads: tuple[tuple[int, int], ...], value: float) -> Array:
+        inner = x[tuple(slice(max(0, -a), n - max(0, -b)) for (a, b), n in zip(pads, x.shape, strict=True))]
+        return np.pad(inner, [(max(0, a), max(0, b)) for a, b in pads], constant_values=value)
+
+    def index(self, x: Array, key: tuple[Any, ...]) -> Array:
+        return np.array(x[key], order="C")
+
+    def index_put(self, target: Array, key: tuple[Any, ...], values: Array, accumulate: bool) -> None:
+        if accumulate:
+            np.add.at(target, key, values)
+        else:
+            target[key] = values
+
+    def nonzero(self, x: Array) -> tuple[Array, ...]:
+        return np.nonzero(x)
+
+    def gather(self, x: Array, dim: int, index: Array) -> Array:
+        return x[_along(dim, index)]
+
+    def scatter_add(self, target: Array, dim: int, index: Array, values: Array) -> None:
+        np.add.at(target, _along(dim, index), values[tuple(map(slice, index.shape))])
+
+    # ---- random numbers ----
+
+    def random_bits(self, count: int, seed: int, counter: int) -> Array:
+        blocks = np.arange(counter, counter + -(-count // 4), dtype=np.uint64)
+        mask, half = np.uint64(0xFFFFFFFF), np.uint64(32)
+        words = [blocks & mask, blocks >> half, np.zeros_like(blocks), np.zeros_like(blocks)]
+        key0, key1 = seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF
+        for _ in range(10):
+            p0, p1 = words[0] * np.uint64(0xD2511F53), words[2] * np.uint64(0xCD9E8D57)
+            words = [(p1 >> half) ^ words[1] ^ np.uint64(key0), p1 & mask, (p0 >> half) ^ words[3] ^ np.uint64(key1), p0 & mask]
+            key0, key1 = (key0 + 0x9E3779B9) & 0xFFFFFFFF, (key1 + 0xBB67AE85) & 0xFFFFFFFF
+        return np.stack(words, axis=1).astype(np.uint32).reshape(-1)[:count]
+
+    def random_uniform(self, shape: Shape, dtype: np.dtype, seed: int, counter: int) -> Array:
+        count = int(np.prod(shape))
+        if dtype.itemsize == 4:
+            return (self.random_bits(count, seed, counter) >> 8).astype(dtype).reshape(shape) * dtype.type(2**-24)
+        bits = self.random_bits(2 * count, seed, counter).astype(np.uint64)
+        return ((bits[1::2] << np.uint64(32) | bits[::2]) >> np.uint64(11)).astype(dtype).reshape(shape) * 2**-53
+
+    def random_normal(self, shape: Shape, dtype: np.dtype, seed: int, counter: int) -> Array:
+        count = int(np.prod(shape))
+        u = self.random_uniform((-(-count // 2), 2), np.dtype(np.float64), seed, counter)
+        radius, angle = np.sqrt(-2 * np.log1p(-u[:, 0])), 2 * np.pi * u[:, 1]
+        normal = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+        return normal.reshape(-1)[:count].astype(dtype).reshape(shape)
+
+    def dropout(self, x: Array, p: float, seed: int, counter: int) -> Array:
+        keep = self.random_bits(x.size, seed, counter).reshape(x.shape) >= np.uint32(p * 2**32)
+        return np.where(keep, x * x.dtype.type(1 / (1 - p)), 0).astype(x.dtype)
+
+    # ---- matrix products ----
+
+    def matmul(self, x: Array, y: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return np.matmul(x, y)
+
+    def linear(self, x: Array, w: Array, b: Array | None) -> Array:
+        y = self.matmul(x, w.T)
+        return y if b is None else y + b
+
+    # ---- convolution ----
+
+    def conv2d(self, x: Array, w: Array, b: Array | None, window: Window, groups: int) -> Array:
+        (n, c, h, width), o = x.shape, w.shape[0]
+        image = padded(x, window).reshape(n, groups, c // groups, *padded_size(window, h, width))
+        filters = w.reshape(groups, o // groups, c // groups, window.kh, window.kw)
+        y = np.zeros((n, groups, o // groups, window.oh, window.ow), x.dtype)
+        for u, v, rows, columns in taps(window, h, width):
+            y += np.einsum("goc,ngcij->ngoij", filters[..., u, v], image[..., rows, columns], optimize=True)
+        y = y.reshape(n, o, window.oh, window.ow)
+        return y if b is None else y + b[:, None, None]
+
+    def conv2d_input_grad(self, dy: Array, w: Array, window: Window, groups: int, size: tuple[int, int]) -> Array:
+        (n, o), c = dy.shape[:2], w.shape[1]
+        filters = w.reshape(groups, o // groups, c, window.kh, window.kw)
+        dy = dy.reshape(n, groups, o // groups, window.oh, window.ow)
+        dx = np.zeros((n, groups, c, *padded_size(window, *size)), dy.dtype)
+        for u, v, rows, columns in taps(window, *size):
+            dx[..., rows, columns] += np.einsum("goc,ngoij->ngcij", filters[..., u, v], dy, optimize=True)
+        return cropped(dx.reshape(n, groups * c, *dx.shape[3:]), window, size)
+
+    def conv2d_weight_grad(self, dy: Array, x: Array, window: Window, groups: int) -> Array:
+        (n, o), (c, h, w) = dy.shape[:2], x.shape[1:]
+        image = padded(x, window).reshape(n, groups, c // groups, *padded_size(window, h, w))
+        dy = dy.reshape(n, groups, o // groups, window.oh, window.ow)
+        dw = np.zeros((groups, o // groups, c // groups, window.kh, window.kw), dy.dtype)
+        for u, v, rows, columns in taps(window, h, w):
+            dw[..., u, v] = np.einsum("ngoij,ngcij->goc", dy, image[..., rows, columns], optimize=True)
+        return dw.reshape(o, c // groups, window.kh, window.kw)
+
+    def im2col(self, x: Array, window: Window) -> Array:
+        n, c, h, w = x.shape
+        image = padded(x, window)
+        columns = np.empty((n, c, window.kh, window.kw, window.oh, window.ow), x.dtype)
+        for u, v, rows, cols in taps(window, h, w):
+            columns[:, :, u, v] = image[:, :, rows, cols]
+        return columns.reshape(n, c * window.kh * window.kw, window.oh * window.ow)
+
+    def col2im(self, columns: Array, window: Window, size: tuple[int, int]) -> Array:
+        n, c = columns.shape[0], columns.shape[1] // (window.kh * window.kw)
+        columns = columns.reshape(n, c, window.kh, window.kw, window.oh, window.ow)
+        x = np.zeros((n, c, *padded_size(window, *size)), columns.dtype)
+        for u, v, rows, cols in taps(window, *size):
+            x[:, :, rows, cols] += columns[:, :, u, v]
+        return cropped(x, window, size)
+
+    # ---- pooling ----
+
+    def max_pool2d(self, x: Array, window: Window) -> tuple[Array, Array]:
+        h, w = x.shape[2:]
+        image, inside = padded(x, window, -np.inf), padded(np.ones_like(x, bool), window, False)
+        values = np.stack([image[:, :, rows, columns] for _, _, rows, columns in taps(window, h, w)])
+        valid = np.stack([inside[:, :, rows, columns] for _, _, rows, columns in taps(window, h, w)])
+        y = values.max(axis=0)
+        offsets = np.argmax(valid & ((values == y) | np.isnan(values)), axis=0)
+        return y, offsets.astype(np.uint8 if window.kh * window.kw <= 256 else np.int32)
+
+    def max_pool2d_grad(self, dy: Array, offsets: Array, window: Window, size: tuple[int, int]) -> Array:
+        dx = np.zeros((*dy.shape[:2], size[0] * size[1]), dy.dtype)
+        places = self.max_pool2d_indices(offsets, window, size).reshape(*dy.shape[:2], -1)
+        np.add.at(dx, (*np.ix_(*map(range, dy.shape[:2])), places), dy.reshape(places.shape))
+        return dx.reshape(*dy.shape[:2], *size)
+
+    def max_pool2d_gather(self, x: Array, offsets: Array, window: Window) -> Array:
+        places = self.max_pool2d_indices(offsets, window, x.shape[2:]).reshape(*x.shape[:2], -1)
+        return np.take_along_axis(x.reshape(*x.shape[:2], -1), places, axis=2).reshape(offsets.shape)
+
+    def max_pool2d_indices(self, offsets: Array, window: Window, size: tuple[int, int]) -> Array:
+        u, v = np.divmod(offsets.astype(np.int64), window.kw)
+        i, j = np.ix_(range(window.oh), range(window.ow))
+        row = i * window.sh - window.pt + u * window.dh
+        return row * size[1] + j * window.sw - window.pl + v * window.dw
+
+    def avg_pool2d(self, x: Array, window: Window, count_include_pad: bool, divisor: int) -> Array:
+        h, w = x.shape[2:]
+        image = padded(x, window)
+        total = sum(image[:, :, rows, columns] for _, _, rows, columns in taps(window, h, w))
+        return (total / self._counts(window, (h, w), count_include_pad, divisor)).astype(x.dtype)
+
+    def avg_pool2d_grad(
+        self, dy: Array, window: Window, size: tuple[int, int], count_include_pad: bool, divisor: int
+    ) -> Array:
+        share = (dy / self._counts(window, size, count_include_pad, divisor)).astype(dy.dtype)
+        dx = np.zeros((*dy.shape[:2], *padded_size(window, *size)), dy.dtype)
+        for _, _, rows, columns in taps(window, *size):
+            dx[:, :, rows, columns] += share
+        return cropped(dx, window, size)
+
+    def _counts(self, window: Window, size: tuple[int, int], count_include_pad: bool, divisor: int) -> np.ndarray:
+        """Return what each window's sum is divided by, (OH, OW)."""
+        if divisor:
+            return np.full((window.oh, window.ow), divisor)
+        counted = padded(np.ones((1, 1, *size), np.int64), window)
+        if count_include_pad:
+            counted[:, :, : window.pt + size[0] + window.pb, : window.pl + size[1] + window.pr] = 1
+        return sum(counted[0, 0, rows, columns] for _, _, rows, columns in taps(window, *size))
+
+    # ---- normalisation and softmax ----
+
+    def batch_norm(self, x: Array, w: Array | None, b: Array | None, eps: float) -> tuple[Array, Array, Array]:
+        axes, shape = channel_axes(x)
+        mean, var = x.mean(axis=axes), x.var(axis=axes)
+        y = (x - mean.reshape(shape)) / np.sqrt(var + eps).reshape(shape)
+        if w is not None:
+            y = y * w.reshape(shape)
+        if b is not None:
+            y = y + b.reshape(shape)
+        return y.astype(x.dtype), mean, var
+
+    def batch_norm_grad(
+        self, dy: Array, x: Array, w: Array | None, mean: Array, var: Array, eps: float
+    ) -> tuple[Array, Array, Array]:
+        axes, shape = channel_axes(x)
+        scale = (1 / np.sqrt(var + eps)).reshape(shape)
+        normal = (x - mean.reshape(shape)) * scale
+        dw, db = (dy * normal).sum(axis=axes), dy.sum(axis=axes)
+        count = x.size // x.shape[1]
+        dx = scale * (dy - (db.reshape(shape) + normal * dw.reshape(shape)) / count)
+        return (dx if w is None else dx * w.reshape(shape)).astype(x.dtype), dw, db
+
+    def softmax(self, x: Array, dim: int) -> Array:
+        with np.errstate(all="ignore"):
+            e = np.exp(x - x.max(axis=dim, keepdims=True, initial=-np.inf))
+            return e / e.sum(axis=dim, keepdims=True)
+
+    def softmax_grad(self, dy: Array, y: Array, dim: int) -> Array:
+        return y * (dy - (dy * y).sum(axis=dim, keepdims=True))
+
+    def log_softmax(self, x: Array, dim: int) -> Array:
+        with np.errstate(all="ignore"):
+            shifted = x - x.max(axis=dim, keepdims=True, initial=-np.inf)
+            return shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True))
+
+    def log_softmax_grad(self, dy: Array, y: Array, dim: int) -> Array:
+        return dy - np.exp(y) * dy.sum(axis=dim, keepdims=True)
+
+    def cross_entropy(self, x: Array, target: Array, ignore_index: int) -> tuple[Array, Array]:
+        y = self.log_softmax(x, 1)
+        counted = target != ignore_index
+        classes = np.where(counted, target, 0)
+        if ((classes < 0) | (classes >= x.shape[1])).any():
+            raise IndexError(f"cross_entropy: target {_outside(classes, x.shape[1])} is not a class 0 to {x.shape[1] - 1}")
+        return np.where(counted, -y[np.arange(len(y)), classes], 0).astype(x.dtype), y
+
+    def cross_entropy_grad(self, dy: Array, y: Array, target: Array, ignore_index: int) -> Array:
+        counted = target != ignore_index
+        one_hot = np.where(counted, target, 0)[:, None] == np.arange(y.shape[1])
+        return (np.where(counted, dy, 0)[:, None] * (np.exp(y) - one_hot)).astype(y.dtype)
+
+    # ---- optimiser steps ----
+
+    def sgd(
+        self, params: Sequence[Array], grads: Sequence[Array], momenta: Sequence[Array | None], started: Sequence[bool],
+        lr: float, momentum: float, dampening: float, weight_decay: float, nesterov: bool, maximize: bool,
+    ) -> None:  # fmt: skip
+        for p, grad, m, running in zip(params, grads, momenta, started, strict=True):
+            g = (-grad if maximize else grad) + weight_decay * p
+            if m is not None:
+                m[...] = momentum * m + (1 - dampening) * g if running else g
+                g = g + momentum * m if nesterov else m
+            p -= lr * g
+
+    def adam(
+        self, params: Sequence[Array], grads: Sequence[Array], means: Sequence[Array], squares: Sequence[Array],
+        peaks: Sequence[Array | None], steps: Sequence[int], lr: float, beta1: float, beta2: float, eps: float,
+        weight_decay: float, decoupled: bool, maximize: bool,
+    ) -> None:  # fmt: skip
+        for p, grad, m, v, peak, t in zip(params, grads, means, squares, peaks, steps, strict=True):
+            g = -grad if maximize else grad
+            if decoupled:
+                p *= 1 - lr * weight_decay
+            else:
+                g = g + weight_decay * p
+            m[...] = beta1 * m + (1 - beta1) * g
+            v[...] = beta2 * v + (1 - beta2) * g * g
+            if peak is not None:
+                np.maximum(peak, v, out=peak)
+            root = np.sqrt(v if peak is None else peak) / (1 - beta2**t) ** 0.5 + eps
+            p -= lr / (1 - beta1**t) * m / root
+
+    # ---- images ----
+
+    def gather_images(self, images: Array, index: Array, table: Array) -> Array:
+        batch = images[index]
+        return np.stack([table[c][batch[:, c]] for c in range(images.shape[1])], axis=1)
+
+
+def _along(dim: int, index: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return the advanced index that picks `index` along one axis and each position of its own along the others."""
+    key = list(np.indices(index.shape, sparse=True))
+    key[dim] = index
+    return tuple(key)
+
+
+def _outside(classes: np.ndarray, count: int) -> int:
+    """Return the first class number that is out of range."""
+    return int(classes[(classes < 0) | (classes >= count)][0])

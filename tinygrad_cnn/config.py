@@ -1,0 +1,61 @@
+"""What is built in, what is in use, and the number of threads."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+
+from . import _ext
+from ._ext import runtime
+
+try:
+    VERSION = version("tinygrad_cnn")
+except PackageNotFoundError:  # imported from a source folder that is not installed
+    VERSION = "0+unknown"
+
+
+def available_threads() -> int:
+    """Return the number of threads to start with: OMP_NUM_THREADS, or the processors this process may use."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if wanted.isdecimal() and int(wanted) > 0:
+        return int(wanted)
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
+def set_num_threads(num: int) -> None:
+    """Let kernels use up to `num` threads; results do not depend on it."""
+    if not isinstance(num, int) or isinstance(num, bool) or num < 1:
+        raise RuntimeError(f"set_num_threads: expected a positive int, got {num!r}")
+    runtime.set_num_threads(num)
+
+
+def get_num_threads() -> int:
+    """Return how many threads kernels may use."""
+    return runtime.get_num_threads()
+
+
+def show_config() -> None:
+    """Print versions, instruction-set levels, threads and devices."""
+    forced = os.environ.get(_ext.LEVEL_VARIABLE)
+    lines = {
+        "tinygrad_cnn": VERSION,
+        "Python": f"{platform.python_version()} on {sys.platform} ({platform.machine()})",
+        "NumPy": np.__version__,
+        "kernel level": f"{_ext.LEVEL}" + (f" (forced by {_ext.LEVEL_VARIABLE})" if forced else ""),
+        "levels built": ", ".join(_ext.built_levels()),
+        "levels of the processor": ", ".join(runtime.cpu_levels()) or "unknown",
+        "threads": f"{get_num_threads()} ({runtime.thread_library()}; OpenMP is not used)",
+        "devices": "cpu, reference",
+        "CUDA": "not available: this version has no CUDA backend",
+    }
+    width = max(map(len, lines))
+    print("\n".join(f"{name:<{width}}  {value}" for name, value in lines.items()))
+
+
+runtime.set_num_threads(available_threads())

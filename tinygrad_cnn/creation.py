@@ -1,0 +1,258 @@
+"""Making tensors: from data, filled, evenly spaced, random."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import dtypes
+from .autograd.graph import TensorBase, wrap
+from .backends import get_backend
+from .ops.shape import sizes
+from .random import Generator, default_generator, words_needed
+from .tensor import Tensor
+
+Shape = Any  # ints, or one tuple of ints
+
+
+def _make(array: np.ndarray, device: Any, requires_grad: bool) -> Tensor:
+    """Return a tensor that owns `array`."""
+    backend = get_backend(device)
+    t: Tensor = wrap(Tensor, backend.from_numpy(array), backend)
+    if requires_grad:
+        t.requires_grad_()
+    return t
+
+
+def _kind(dtype: Any) -> np.dtype:
+    """Return the NumPy dtype that is wanted, or the default one."""
+    return (dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)).numpy
+
+
+def _checked(array: np.ndarray) -> np.ndarray:
+    """Raise unless the array has one of our dtypes, in the machine's byte order."""
+    if array.dtype.isnative is False:
+        raise ValueError(f"the array has byte order {array.dtype.byteorder!r}; convert with array.astype({array.dtype.name})")
+    dtypes.as_dtype(array.dtype)
+    return array
+
+
+def _from_nested(data: Any) -> np.ndarray:
+    """Return nested lists of Python numbers (or tensors, or arrays) as an array of the dtype that PyTorch gives them."""
+    if isinstance(data, (np.ndarray, np.generic)):
+        return np.array(data)
+    first = data
+    while isinstance(first, (list, tuple)) and first:
+        first = first[0]
+    if isinstance(first, TensorBase):
+        data = _unwrapped(data)
+    try:
+        array = np.array(data)
+    except ValueError as error:
+        raise ValueError(f"tensor: the nested lists are not all of equal length: {error}") from None
+    if array.dtype == object or array.dtype.kind in "USc":
+        raise TypeError(f"tensor: cannot make a tensor of {type(first).__name__} {first!r}")
+    if array.dtype.kind == "f" and not isinstance(first, (np.ndarray, np.generic, TensorBase)):
+        array = array.astype(dtypes.get_default_dtype().numpy)
+    return array.astype(dtypes.get_default_dtype().numpy) if array.size == 0 and array.dtype == np.float64 else array
+
+
+def _unwrapped(data: Any) -> Any:
+    """Replace tensors in nested lists by arrays."""
+    if isinstance(data, TensorBase):
+        return data._backend.to_numpy(data._array)
+    return [_unwrapped(item) for item in data] if isinstance(data, (list, tuple)) else data
+
+
+def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return a new tensor with a copy of numbers, nested lists, an array (whose dtype is kept) or a tensor."""
+    if isinstance(data, TensorBase):
+        copied = data.detach().to(dtype=dtype, device=device, copy=True)  # type: ignore[attr-defined]
+        return copied.requires_grad_() if requires_grad else copied  # type: ignore[no-any-return]
+    array = _from_nested(data)
+    if dtype is not None:
+        array = array.astype(dtypes.as_dtype(dtype).numpy)
+    return _make(np.ascontiguousarray(_checked(array)).reshape(array.shape), device, requires_grad)
+
+
+def from_numpy(ndarray: np.ndarray) -> Tensor:
+    """Return a tensor on the memory of a NumPy array: changes of either are seen by both."""
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(f"from_numpy: expected an array, got {type(ndarray).__name__}")
+    if any(stride < 0 for stride in ndarray.strides):
+        raise ValueError("from_numpy: arrays with negative strides are not supported; pass array.copy()")
+    t = _make(_checked(ndarray), None, False)
+    t._version.shared = True
+    return t
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """Return data as a tensor, without a copy where dtype and device allow it."""
+    if isinstance(data, Tensor):
+        return data.to(dtype=dtype, device=device)
+    if isinstance(data, np.ndarray) and not any(stride < 0 for stride in data.strides):
+        return from_numpy(data).to(dtype=dtype, device=device)
+    return tensor(data, dtype=dtype, device=device)
+
+
+def full(size: Shape, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return a tensor filled with a number, whose type gives the dtype unless one is named."""
+    value = fill_value.item() if isinstance(fill_value, (Tensor, np.generic)) else fill_value
+    kind = dtypes.of_scalar(value).numpy if dtype is None else _kind(dtype)
+    return _filled("full", (size,), value, kind, device, requires_grad)
+
+
+def _filled(op: str, size: tuple[Any, ...], value: Any, kind: np.dtype, device: Any, requires_grad: bool) -> Tensor:
+    shape = sizes(op, size)
+    if any(n < 0 for n in shape):
+        raise RuntimeError(f"{op}: sizes must not be negative, got {shape}")
+    backend = get_backend(device)
+    array = backend.empty(shape, kind) if value is None else backend.full(shape, value, kind)
+    t: Tensor = wrap(Tensor, array, backend)
+    return t.requires_grad_() if requires_grad else t
+
+
+def _wanted(op: str, size: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+    """Return the sizes given by position, or as size=."""
+    if set(named) - {"size"} or bool(size) == bool(named):
+        raise TypeError(f"{op}: expected sizes, as {op}(2, 3), {op}((2, 3)) or {op}(size=(2, 3)); got {size}, {named}")
+    return size or (named["size"],)
+
+
+def _filler(name: str, value: float | None, doc: str) -> Callable[..., Tensor]:
+    def function(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **named: Any) -> Tensor:
+        return _filled(name, _wanted(name, size, named), value, _kind(dtype), device, requires_grad)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
+zeros = _filler("zeros", 0, "Return zeros: zeros(2, 3) or zeros((2, 3)).")
+ones = _filler("ones", 1, "Return ones: ones(2, 3) or ones((2, 3)).")
+empty = _filler("empty", None, "Return a tensor with arbitrary contents.")
+
+
+def arange(start: float, end: float | None = None, step: float = 1, *, dtype: Any = None, device: Any = None,
+           requires_grad: bool = False) -> Tensor:  # fmt: skip
+    """Return start, start + step, ... below end: arange(end) or arange(start, end, step); int64 if all are ints."""
+    if end is None:
+        start, end = 0, start
+    start, end, step = [x.item() if isinstance(x, (Tensor, np.generic)) else x for x in (start, end, step)]
+    if step == 0 or (end - start) / step < 0:
+        raise RuntimeError(f"arange: step {step} does not lead from {start} to {end}")
+    whole = all(isinstance(x, int) for x in (start, end, step))
+    kind = np.dtype(np.int64) if dtype is None and whole else _kind(dtype)
+    count = -(-(end - start) // step) if whole else math.ceil((end - start) / step)
+    return _make((start + np.arange(count) * step).astype(kind), device, requires_grad)
+
+
+def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None,
+             requires_grad: bool = False) -> Tensor:  # fmt: skip
+    """Return `steps` evenly spaced numbers from start to end, both included."""
+    if steps < 0:
+        raise RuntimeError(f"linspace: steps must not be negative, got {steps}")
+    return _make(np.linspace(float(start), float(end), steps).astype(_kind(dtype)), device, requires_grad)
+
+
+def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return the identity matrix of n rows and m (default n) columns."""
+    if n < 0 or (m is not None and m < 0):
+        raise RuntimeError(f"eye: sizes must not be negative, got {n}, {m}")
+    return _make(np.eye(n, m, dtype=_kind(dtype)), device, requires_grad)
+
+
+# ---- random ----
+
+
+def _random(name: str, kernel: str, doc: str) -> Callable[..., Tensor]:
+    def function(*size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+                 requires_grad: bool = False, **named: Any) -> Tensor:  # fmt: skip
+        t = _filled(name, _wanted(name, size, named), None, _kind(dtype), device, False)
+        if not t.is_floating_point():
+            raise RuntimeError(f"{name}: expected a floating dtype, got {t.dtype}; use randint()")
+        stream = generator or default_generator
+        t._array = getattr(t._backend, kernel)(
+            t._array.shape, t._array.dtype, *stream.take(words_needed(kernel, t.numel(), t.itemsize))
+        )
+        return t.requires_grad_() if requires_grad else t
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
+rand = _random("rand", "random_uniform", "Return uniform random numbers from [0, 1).")
+randn = _random("randn", "random_normal", "Return standard normal random numbers.")
+
+
+def _words64(count: int, generator: Generator | None) -> np.ndarray:
+    """Return `count` random 64-bit words on the host."""
+    backend = get_backend("cpu")
+    words = backend.to_numpy(backend.random_bits(2 * count, *(generator or default_generator).take(2 * count)))
+    return words.view(np.uint64)
+
+
+def randint(low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = dtypes.int64,
+            device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+    """Return random integers from low (default 0) to high - 1: randint(high, size) or randint(low, high, size)."""
+    if size is None or isinstance(high, (tuple, list)):
+        low, high, size = 0, low, high if size is None else size
+    if high <= low:
+        raise RuntimeError(f"randint: low {low} must be less than high {high}")
+    shape = sizes("randint", (size,))
+    values = _words64(math.prod(shape), generator) % np.uint64(high - low)
+    return _make((values.astype(np.int64) + low).astype(_kind(dtype)).reshape(shape), device, requires_grad)
+
+
+def randperm(n: int, *, generator: Generator | None = None, dtype: Any = dtypes.int64, device: Any = None,
+             requires_grad: bool = False) -> Tensor:  # fmt: skip
+    """Return the numbers 0 ... n - 1 in random order."""
+    if n < 0:
+        raise RuntimeError(f"randperm: n must not be negative, got {n}")
+    order = np.argsort(_words64(n, generator), kind="stable")
+    return _make(order.astype(_kind(dtype)), device, requires_grad)
+
+
+def get_rng_state() -> Tensor:
+    """Return the state of the default generator as uint8."""
+    return _make(default_generator.get_state(), None, False)
+
+
+def set_rng_state(new_state: Any) -> None:
+    """Set the default generator to a state that get_rng_state returned."""
+    default_generator.set_state(new_state)
+
+
+# ---- like another tensor ----
+
+
+def _like(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def function(input: Tensor, *args: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+                 memory_format: Any = None) -> Tensor:  # fmt: skip
+        kind = input.dtype if dtype is None else dtype
+        where = input.device if device is None else device
+        return make(tuple(input.shape), *args, dtype=kind, device=where, requires_grad=requires_grad)
+
+    function.__name__ = function.__qualname__ = make.__name__ + "_like"
+    function.__doc__ = f"Return {make.__name__}() with the shape, dtype and device of `input`."
+    return function
+
+
+zeros_like = _like(zeros)
+ones_like = _like(ones)
+empty_like = _like(empty)
+full_like = _like(full)
+rand_like = _like(rand)
+randn_like = _like(randn)
+
+
+def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any = None, device: Any = None,
+                 requires_grad: bool = False) -> Tensor:  # fmt: skip
+    """Return randint() with the shape, dtype and device of `input`."""
+    low, high = (0, low) if high is None else (low, high)
+    kind, where = dtype or input.dtype, device or input.device
+    return randint(low, high, tuple(input.shape), dtype=kind, device=where, requires_grad=requires_grad)

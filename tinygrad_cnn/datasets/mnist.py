@@ -1,0 +1,145 @@
+"""MNIST and data sets of its form: 28 x 28 grey images in IDX files."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..autograd.graph import wrap
+from ..creation import from_numpy
+from ..tensor import Tensor
+from ..transforms import byte_table
+from ..utils.data import Dataset
+from . import files
+
+IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+
+def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
+    """Read an IDX file, gzipped or not: 0 0 type rank, the sizes (big-endian), the elements.
+
+    RuntimeError, with the file's name, if it is truncated, corrupt or something else.
+    """
+    content = Path(path).read_bytes()
+    try:
+        if content[:2] == b"\x1f\x8b":
+            content = gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise RuntimeError(f"{path} is truncated or corrupt: {error}") from error
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in IDX_TYPES:
+        raise RuntimeError(f"{path} is not an IDX file: it starts with {content[:4].hex(' ')!r}")
+    kind, rank = np.dtype(IDX_TYPES[content[2]]), content[3]
+    start = 4 + 4 * rank
+    shape = tuple(int.from_bytes(content[4 + 4 * i : 8 + 4 * i], "big") for i in range(rank))
+    size = kind.itemsize * int(np.prod(shape))
+    if len(content) != start + size:
+        raise RuntimeError(f"{path} is truncated or corrupt: shape {shape} needs {start + size} bytes, it has {len(content)}")
+    return np.frombuffer(content, kind, offset=start).reshape(shape).astype(kind.newbyteorder("="))
+
+
+class MNIST(Dataset[Any]):
+    """Handwritten digits: 60,000 for training, 10,000 for testing; LeCun, Cortes and Burges.
+
+    `root` may hold the files in torchvision's layout (root/MNIST/raw) or directly, gzipped or not; $TINYGRAD_CNN_DATA/mnist
+    and the user's cache are searched too, and `download` fetches what is missing.  Without a transform a sample is
+    (uint8 array (28, 28), label).  `data` (N, 28, 28) uint8 and `targets` (N,) int64 hold everything.
+    """
+
+    folder: ClassVar[str] = "mnist"
+    mirrors: ClassVar[tuple[str, ...]] = (
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    )
+    sha256: ClassVar[dict[str, str]] = {
+        "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    }
+    classes: ClassVar[list[str]] = [
+        "0 - zero", "1 - one", "2 - two", "3 - three", "4 - four", "5 - five", "6 - six", "7 - seven", "8 - eight", "9 - nine",
+    ]  # fmt: skip
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str] | None = None,
+        train: bool = True,
+        transform: Callable[[Any], Any] | None = None,
+        target_transform: Callable[[Any], Any] | None = None,
+        download: bool = False,
+    ) -> None:
+        self.root, self.train, self.transform, self.target_transform = root, train, transform, target_transform
+        prefix = "train" if train else "t10k"
+        images = self._read(f"{prefix}-images-idx3-ubyte", 3, download)
+        labels = self._read(f"{prefix}-labels-idx1-ubyte", 1, download)
+        if len(images) != len(labels):
+            raise RuntimeError(f"{type(self).__name__}: {len(images)} images but {len(labels)} labels")
+        self.data: Tensor = from_numpy(images)
+        self.targets: Tensor = from_numpy(labels.astype(np.int64))
+
+    def _read(self, stem: str, rank: int, download: bool) -> np.ndarray:
+        places = files.search_path(self.root, f"{type(self).__name__}/raw", self.folder)
+        name = f"{stem}.gz"
+        path = files.find((stem, name), places)
+        if path is None:
+            if not download:
+                raise files.missing(name, places, "download=True was not given")
+            path = files.download(name, self.sha256[name], self.mirrors, places[0], places)
+        array = read_idx(path)
+        if array.ndim != rank or array.dtype != np.uint8:
+            raise RuntimeError(f"{path} holds {array.dtype} of {array.ndim} dimensions, expected uint8 of {rank}")
+        return array
+
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        """The number of each class by its name."""
+        return {name: i for i, name in enumerate(self.classes)}
+
+    def __getitem__(self, index: Any) -> tuple[Any, Any]:
+        image, target = self.data.numpy()[index], int(self.targets.numpy()[index])
+        return (
+            image if self.transform is None else self.transform(image),
+            target if self.target_transform is None else self.target_transform(target),
+        )
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def batch(self, indices: np.ndarray) -> Any:
+        """Return images (B, 1, 28, 28) and labels (B,) by one compiled lookup, if the transform can be a table."""
+        table = None if self.target_transform is not None else byte_table(self.transform, 1)
+        if table is None:
+            return None
+        images = self.data.unsqueeze(1)
+        backend = images._backend
+        pixels = backend.gather_images(images._array, backend.from_numpy(indices), backend.from_numpy(table))
+        return [wrap(Tensor, pixels, backend), self.targets[from_numpy(indices)]]
+
+    def __repr__(self) -> str:
+        split = "Train" if self.train else "Test"
+        return f"Dataset {type(self).__name__}\n    Number of datapoints: {len(self)}\n    Split: {split}"
+
+
+class FashionMNIST(MNIST):
+    """Articles of clothing in MNIST's form; Xiao, Rasul and Vollgraf, 2017."""
+
+    folder = "fashion-mnist"
+    mirrors = (
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+    )
+    sha256: ClassVar[dict[str, str]] = {
+        "train-images-idx3-ubyte.gz": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        "train-labels-idx1-ubyte.gz": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+    }
+    classes = [
+        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+    ]  # fmt: skip

@@ -1,0 +1,155 @@
+"""Element types and PyTorch's rules for mixing them."""
+
+from __future__ import annotations
+
+import builtins
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+
+class dtype:
+    """An element type: ``float32.itemsize``, ``float32.is_floating_point``, ``float32.numpy``."""
+
+    __slots__ = ("is_complex", "is_floating_point", "is_signed", "itemsize", "name", "numpy")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.numpy = np.dtype(name)
+        self.itemsize = self.numpy.itemsize
+        self.is_floating_point = self.numpy.kind == "f"
+        self.is_complex = False
+        self.is_signed = self.numpy.kind in "fi"
+
+    def __repr__(self) -> str:
+        return f"tinygrad_cnn.{self.name}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return as_dtype, (self.name,)
+
+
+float32 = dtype("float32")
+float64 = dtype("float64")
+int8 = dtype("int8")
+int16 = dtype("int16")
+int32 = dtype("int32")
+int64 = dtype("int64")
+uint8 = dtype("uint8")
+boolean = dtype("bool")
+
+ALL = (float32, float64, int8, int16, int32, int64, uint8, boolean)
+_of_numpy = {t.numpy: t for t in ALL}
+_of_anything: dict[Any, dtype] = {
+    **{t: t for t in ALL},
+    **_of_numpy,
+    **{t.name: t for t in ALL},
+    builtins.float: float64,
+    builtins.int: int64,
+    builtins.bool: boolean,
+}
+
+# Enough for speed-critical lookups: array.dtype -> public dtype.
+of_numpy = _of_numpy.__getitem__
+
+_default = float32
+
+
+def as_dtype(value: Any) -> dtype:
+    """Return the dtype that `value` names: a dtype, a Python type, a NumPy dtype or its name."""
+    found = _of_anything.get(value)
+    if found is None:
+        try:
+            found = _of_numpy.get(np.dtype(value))
+        except TypeError:
+            found = None
+    if found is None:
+        raise TypeError(f"unsupported dtype {value!r}; supported: {', '.join(t.name for t in ALL)}")
+    return found
+
+
+def get_default_dtype() -> dtype:
+    """Return the dtype of new floating-point tensors: float32 unless changed."""
+    return _default
+
+
+def set_default_dtype(d: dtype) -> None:
+    """Make `d`, float32 or float64, the dtype of new floating-point tensors."""
+    global _default
+    if not as_dtype(d).is_floating_point:
+        raise TypeError(f"set_default_dtype: only floating-point dtypes can be the default, got {d}")
+    _default = as_dtype(d)
+
+
+@cache
+def promote_numpy(a: np.dtype, b: np.dtype) -> np.dtype:
+    """Return the NumPy dtype that holds both: a float with any integer keeps the float's width, as in PyTorch."""
+    if a.kind == "f" and b.kind != "f":
+        return a
+    if b.kind == "f" and a.kind != "f":
+        return b
+    return np.promote_types(a, b)
+
+
+def promote_types(type1: dtype, type2: dtype) -> dtype:
+    """Return the smallest dtype to which both can be converted."""
+    return of_numpy(promote_numpy(type1.numpy, type2.numpy))
+
+
+def of_scalar(value: builtins.bool | builtins.int | builtins.float) -> dtype:
+    """Return the dtype that a Python number takes on its own."""
+    if isinstance(value, builtins.bool):
+        return boolean
+    return int64 if isinstance(value, builtins.int) else _default
+
+
+def can_cast(from_: dtype, to: dtype) -> builtins.bool:
+    """Return whether in-place results may be converted: never float to integer, never anything to bool."""
+    rank = {"b": 0, "u": 1, "i": 1, "f": 2}
+    return rank[from_.numpy.kind] <= rank[to.numpy.kind]
+
+
+def result_numpy(operands: list[tuple[np.dtype, builtins.int]]) -> np.dtype:
+    """Return the common dtype of operands given as (dtype, rank): 2 tensor, 1 zero-dimensional tensor, 0 number.
+
+    A lower rank only matters if its kind (bool, integer, float) is higher than that of every higher rank.
+    """
+    result: np.dtype | None = None
+    for level in (2, 1, 0):
+        group: np.dtype | None = None
+        for kind, rank in operands:
+            if rank == level:
+                group = kind if group is None else promote_numpy(group, kind)
+        if group is None:
+            continue
+        if result is None:
+            result = group
+        elif result.kind != "f" and (result.kind == "b" or group.kind == "f"):
+            result = promote_numpy(result, group)
+    assert result is not None, "result_numpy needs an operand"
+    return result
+
+
+class finfo:
+    """Limits of a floating-point dtype: bits, eps, max, min, tiny, smallest_normal, resolution."""
+
+    def __init__(self, type: dtype | None = None) -> None:
+        info = np.finfo(as_dtype(type or _default).numpy)
+        self.dtype = info.dtype.name
+        self.bits = info.bits
+        self.eps = builtins.float(info.eps)
+        self.max = builtins.float(info.max)
+        self.min = builtins.float(info.min)
+        self.tiny = self.smallest_normal = builtins.float(info.tiny)
+        self.resolution = builtins.float(info.resolution)
+
+
+class iinfo:
+    """Limits of an integer dtype: bits, max, min."""
+
+    def __init__(self, type: dtype) -> None:
+        info = np.iinfo(as_dtype(type).numpy)
+        self.dtype = info.dtype.name
+        self.bits = info.bits
+        self.max = builtins.int(info.max)
+        self.min = builtins.int(info.min)

@@ -1,0 +1,148 @@
+"""Modules that hold modules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from .module import Module
+
+
+class Sequential(Module):
+    """Modules applied one after the other: ``Sequential(a, b)`` or ``Sequential(OrderedDict(...))``."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__()
+        if len(args) == 1 and isinstance(args[0], Mapping):
+            for name, module in args[0].items():
+                self.add_module(name, module)
+        else:
+            for i, module in enumerate(args):
+                self.add_module(str(i), module)
+
+    def forward(self, input: Any) -> Any:
+        """Apply all modules."""
+        for module in self._modules.values():
+            input = module(input)
+        return input
+
+    def _position(self, index: int) -> str:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"index {index} is out of range for {len(self)} modules")
+        return next(islice(self._modules, index % len(self), None))
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return type(self)(dict(list(self._modules.items())[index]))
+        return self._modules[self._position(index)]
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        setattr(self, self._position(index), module)
+
+    def __delitem__(self, index: int | slice) -> None:
+        names = list(self._modules)
+        kept = [m for name, m in self._modules.items() if name not in _as_list(names[index])]
+        self._modules.clear()
+        self.extend(kept)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._modules.values())
+
+    def append(self, module: Module) -> Sequential:
+        """Add a module at the end."""
+        self.add_module(str(len(self)), module)
+        return self
+
+    def extend(self, modules: Iterable[Module]) -> Sequential:
+        """Add modules at the end."""
+        for module in modules:
+            self.append(module)
+        return self
+
+    def insert(self, index: int, module: Module) -> Sequential:
+        """Put a module before position `index`; the numbers of those behind it grow by one."""
+        modules = list(self)
+        modules.insert(index, module)
+        self._modules.clear()
+        return self.extend(modules)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+class ModuleList(Module):
+    """A list of modules, which are found by number."""
+
+    def __init__(self, modules: Iterable[Module] | None = None) -> None:
+        super().__init__()
+        self.extend(modules or ())
+
+    __len__ = Sequential.__len__
+    __iter__ = Sequential.__iter__
+    __setitem__ = Sequential.__setitem__
+    __delitem__ = Sequential.__delitem__
+    _position = Sequential._position
+    append = Sequential.append
+    extend = Sequential.extend
+    insert = Sequential.insert
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return type(self)(list(self)[index])
+        return self._modules[self._position(index)]
+
+
+class ModuleDict(Module):
+    """A dictionary of modules."""
+
+    def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
+        super().__init__()
+        self.update(modules or {})
+
+    def __getitem__(self, key: str) -> Any:
+        return self._modules[key]
+
+    def __setitem__(self, key: str, module: Module) -> None:
+        self.add_module(key, module)
+
+    def __delitem__(self, key: str) -> None:
+        del self._modules[key]
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._modules
+
+    def keys(self) -> Iterable[str]:
+        """Return the names."""
+        return self._modules.keys()
+
+    def values(self) -> Iterable[Any]:
+        """Return the modules."""
+        return self._modules.values()
+
+    def items(self) -> Iterable[tuple[str, Any]]:
+        """Return (name, module) pairs."""
+        return self._modules.items()
+
+    def pop(self, key: str) -> Any:
+        """Remove a module and return it."""
+        return self._modules.pop(key)
+
+    def clear(self) -> None:
+        """Remove all modules."""
+        self._modules.clear()
+
+    def update(self, modules: Mapping[str, Module]) -> None:
+        """Add modules, replacing those of the same names."""
+        for key, module in modules.items():
+            self[key] = module

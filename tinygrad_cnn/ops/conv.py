@@ -1,0 +1,162 @@
+"""Convolution (cross-correlation) and its patches.
+
+conv2d and its two gradients are bilinear and each other's derivatives: three ops close the circle.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..autograd.graph import Op
+from ..geometry import Padding, Pair, Window, window
+from .elementwise import T
+from .reduce import sum as sum_
+from .shape import squeeze, unsqueeze
+
+
+class Conv2d(Op):
+    """x (N, C, H, W) and w (O, C / groups, KH, KW) -> y (N, O, OH, OW)."""
+
+    def forward(self, x: Any, w: Any, b: Any, window: Window, groups: int) -> Any:
+        self.window, self.groups, self.size = window, groups, x.shape[2:]
+        self.save(x if self.needs_grad[1] else None, w if self.needs_grad[0] else None)
+        return self.backend.conv2d(x, w, b, window, groups)
+
+    def backward(self, dy: Any) -> Any:
+        x, w = self.saved_tensors
+        return (
+            Conv2dInputGrad.apply(dy, w, self.window, self.groups, self.size) if self.needs_grad[0] else None,
+            Conv2dWeightGrad.apply(dy, x, self.window, self.groups) if self.needs_grad[1] else None,
+            sum_(dy, (0, 2, 3)) if self.needs_grad[2] else None,
+        )
+
+
+class Conv2dInputGrad(Op):
+    """dy (N, O, OH, OW) and w -> dx (N, C, H, W)."""
+
+    def forward(self, dy: Any, w: Any, window: Window, groups: int, size: tuple[int, int]) -> Any:
+        self.window, self.groups = window, groups
+        self.save(dy if self.needs_grad[1] else None, w if self.needs_grad[0] else None)
+        return self.backend.conv2d_input_grad(dy, w, window, groups, size)
+
+    def backward(self, dx: Any) -> Any:
+        dy, w = self.saved_tensors
+        return (
+            Conv2d.apply(dx, w, None, self.window, self.groups) if self.needs_grad[0] else None,
+            Conv2dWeightGrad.apply(dy, dx, self.window, self.groups) if self.needs_grad[1] else None,
+        )
+
+
+class Conv2dWeightGrad(Op):
+    """dy (N, O, OH, OW) and x -> dw (O, C / groups, KH, KW)."""
+
+    def forward(self, dy: Any, x: Any, window: Window, groups: int) -> Any:
+        self.window, self.groups, self.size = window, groups, x.shape[2:]
+        self.save(dy if self.needs_grad[1] else None, x if self.needs_grad[0] else None)
+        return self.backend.conv2d_weight_grad(dy, x, window, groups)
+
+    def backward(self, dw: Any) -> Any:
+        dy, x = self.saved_tensors
+        return (
+            Conv2d.apply(x, dw, None, self.window, self.groups) if self.needs_grad[0] else None,
+            Conv2dInputGrad.apply(dy, dw, self.window, self.groups, self.size) if self.needs_grad[1] else None,
+        )
+
+
+def image_input(op: str, input: Any, channels: int | None = None) -> tuple[Any, bool]:
+    """Return an image batch (N, C, H, W), and whether the input came without the batch axis."""
+    ndim = input._array.ndim
+    if ndim not in (3, 4):
+        raise RuntimeError(
+            f"{op}: expected input (N, C, H, W) or (C, H, W), got {ndim} dimensions, shape {tuple(input._array.shape)}"
+        )
+    if input._array.dtype.kind != "f":
+        raise RuntimeError(f"{op}: expected a floating input, got {input._array.dtype}; convert with .float()")
+    return (unsqueeze(input, 0), True) if ndim == 3 else (input, False)
+
+
+def conv2d(
+    input: T,
+    weight: T,
+    bias: T | None = None,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+) -> T:
+    """Cross-correlate images with filters.
+
+    input (N, C, H, W) or (C, H, W), weight (O, C / groups, KH, KW), bias (O,) -> (N, O, OH, OW) with
+    OH = floor((H + padding - dilation * (KH - 1) - 1) / stride) + 1.  Padding (zeros): an int, (rows, columns),
+    ((top, bottom), (left, right)), 'valid', 'same' (any stride; an odd zero goes below and right) or 'same_lower'.
+    """
+    x, single = image_input("conv2d", input)
+    n, c, h, w = x._array.shape
+    shape = weight._array.shape
+    if len(shape) != 4:
+        raise RuntimeError(f"conv2d: weight must have shape (O, C / groups, KH, KW), got {tuple(shape)}")
+    if groups < 1 or shape[0] % groups:
+        raise RuntimeError(f"conv2d: groups must be positive and divide the output channels {shape[0]}, got {groups}")
+    if c != shape[1] * groups:
+        raise RuntimeError(
+            f"conv2d: input {tuple(input._array.shape)} has {c} channels, but weight {tuple(shape)} with groups={groups} "
+            f"expects {shape[1]} * {groups} = {shape[1] * groups}"
+        )
+    if weight._array.dtype != x._array.dtype or (bias is not None and bias._array.dtype != x._array.dtype):
+        kinds = [str(t._array.dtype) for t in (x, weight, bias) if t is not None]
+        raise RuntimeError(f"conv2d: input, weight and bias must have one dtype, got {', '.join(kinds)}")
+    if bias is not None and bias._array.shape != (shape[0],):
+        raise RuntimeError(f"conv2d: bias must have shape {(shape[0],)}, got {tuple(bias._array.shape)}")
+    y = Conv2d.apply(x, weight, bias, window("conv2d", (h, w), shape[2:], stride, padding, dilation), groups)
+    return squeeze(y, 0) if single else y
+
+
+# ---- patches ----
+
+
+class Im2col(Op):
+    """x (N, C, H, W) -> patches (N, C * KH * KW, OH * OW)."""
+
+    def forward(self, x: Any, window: Window) -> Any:
+        self.window, self.size = window, x.shape[2:]
+        return self.backend.im2col(x, window)
+
+    def backward(self, dy: Any) -> Any:
+        return Col2im.apply(dy, self.window, self.size)
+
+
+class Col2im(Op):
+    """Patches (N, C * KH * KW, OH * OW) -> their sum, images (N, C, H, W)."""
+
+    def forward(self, columns: Any, window: Window, size: tuple[int, int]) -> Any:
+        self.window = window
+        return self.backend.col2im(columns, window, size)
+
+    def backward(self, dx: Any) -> Any:
+        return Im2col.apply(dx, self.window)
+
+
+def unfold(input: T, kernel_size: Pair, dilation: Pair = 1, padding: Padding = 0, stride: Pair = 1) -> T:
+    """Return the patches of images (im2col): (N, C, H, W) -> (N, C * KH * KW, OH * OW)."""
+    x, single = image_input("unfold", input)
+    y = Im2col.apply(x, window("unfold", x._array.shape[2:], kernel_size, stride, padding, dilation))
+    return squeeze(y, 0) if single else y
+
+
+def fold(
+    input: T, output_size: Pair, kernel_size: Pair, dilation: Pair = 1, padding: Padding = 0, stride: Pair = 1
+) -> T:
+    """Return the sum of patches (col2im): (N, C * KH * KW, L) -> (N, C, H, W) with output_size (H, W)."""
+    size = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
+    if input._array.ndim not in (2, 3):
+        raise RuntimeError(f"fold: expected input (N, C * KH * KW, L), got shape {tuple(input._array.shape)}")
+    x = unsqueeze(input, 0) if input._array.ndim == 2 else input
+    place = window("fold", size, kernel_size, stride, padding, dilation)
+    taps, positions = place.kh * place.kw, place.oh * place.ow
+    if x._array.shape[1] % taps or x._array.shape[2] != positions:
+        raise RuntimeError(
+            f"fold: input {tuple(input._array.shape)} does not fit output_size {size}: expected a multiple of "
+            f"KH * KW = {taps} rows and {place.oh} * {place.ow} = {positions} columns"
+        )
+    y = Col2im.apply(x, place, size)
+    return squeeze(y, 0) if input._array.ndim == 2 else y

@@ -1,0 +1,347 @@
+"""Elementwise operations: each is one row that names its kernel and its derivatives.
+
+A derivative is a function of dy and of what it needs: the operands a, b, c and the result y, by these names.  Only what
+the wanted derivatives use is kept for backward.  To add a function: a row in backends/base.py (the formula), its kernel in
+each backend, a row here, a row in tests/op_cases.py (docs/adding-an-op.md).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.graph import Op, TensorBase, wrap
+from .inplace import write_
+
+T = TypeVar("T", bound=TensorBase)
+Number = float | int | bool
+Derivative = Callable[..., Any] | None
+POSITIONS = {"a": 0, "b": 1, "c": 2, "y": -1}
+
+
+class Elementwise(Op):
+    """The base of all rows."""
+
+    kernel: str
+    derivatives: tuple[Derivative, ...]
+    uses: tuple[tuple[int, ...], ...]  # for each derivative, the positions of what it needs in (*operands, y)
+
+    def forward(self, *operands: Any) -> Any:
+        y = self.backend.elementwise(self.kernel, *operands)
+        if True in self.needs_grad:
+            kept = {i for need, uses in zip(self.needs_grad, self.uses) if need for i in uses}
+            self.save(*[a if i in kept else None for i, a in enumerate(operands)], y if -1 in kept else None)
+        return y
+
+    def backward(self, dy: Any) -> Any:
+        saved = self.saved_tensors
+        return tuple([
+            d(dy, *[saved[i] for i in uses]) if need and d is not None else None
+            for need, d, uses in zip(self.needs_grad, self.derivatives, self.uses)
+        ])  # fmt: skip
+
+
+def row(name: str, *derivatives: Derivative) -> Callable[..., Any]:
+    """Define the op of a kernel in backends.base.ELEMENTWISE and return its apply; a derivative None is zero."""
+    uses = [[] if d is None else [POSITIONS[p] for p in list(inspect.signature(d).parameters)[1:]] for d in derivatives]
+    fields = {"kernel": name, "derivatives": derivatives, "uses": tuple(map(tuple, uses)), "__module__": __name__}
+    return type(name.title().replace("_", ""), (Elementwise,), fields).apply  # type: ignore[attr-defined]
+
+
+# ---- the dtype of the result ----
+
+
+def number(op: str, value: Any) -> Number:
+    """Return a Python number for a number of any kind."""
+    if isinstance(value, (float, int)):  # bool is an int
+        return value
+    if isinstance(value, np.generic) and value.dtype.kind in "biuf":
+        return value.item()
+    raise TypeError(f"{op}: expected a tensor or a number, got {type(value).__name__} {value!r}")
+
+
+def cast(x: T, kind: np.dtype) -> T:
+    """Convert to a NumPy dtype; the same tensor if it has it."""
+    return x if x._array.dtype == kind else _cast(x, kind)
+
+
+def promoted(op: str, a: Any, b: Any, floating: bool = False) -> tuple[Any, Any]:
+    """Convert two operands to their common dtype (a floating one, if so wished); numbers stay numbers."""
+    if isinstance(a, TensorBase):
+        kind = a._array.dtype
+        if isinstance(b, TensorBase):
+            if kind == b._array.dtype and (kind.kind == "f" or not floating):
+                return a, b
+        elif type(b) is float or type(b) is int:
+            if kind.kind == "f":
+                return a, b
+    operands = [x if isinstance(x, TensorBase) else number(op, x) for x in (a, b)]
+    kind = dtypes.result_numpy([rank(x) for x in operands])
+    if floating and kind.kind != "f":
+        kind = dtypes.get_default_dtype().numpy
+    return _converted(op, operands[0], kind), _converted(op, operands[1], kind)
+
+
+def rank(x: Any) -> tuple[np.dtype, int]:
+    """Return the dtype of an operand and how much it counts: tensor 2, zero-dimensional tensor 1, number 0."""
+    if isinstance(x, TensorBase):
+        return x._array.dtype, 2 if x._array.ndim else 1
+    return dtypes.of_scalar(x).numpy, 0
+
+
+def _converted(op: str, x: Any, kind: np.dtype) -> Any:
+    if isinstance(x, TensorBase):
+        return cast(x, kind)
+    if kind.kind in "iu" and not np.iinfo(kind).min <= x <= np.iinfo(kind).max:
+        raise RuntimeError(f"{op}: the number {x} does not fit into {kind}; convert the tensor to a wider dtype first")
+    return float(x) if kind.kind == "f" else kind.type(x).item()
+
+
+def tensor_like(x: Any, value: Number, kind: np.dtype | None = None) -> Any:
+    """Return a zero-dimensional tensor on the device of x."""
+    array = x._backend.full((), value, x._array.dtype if kind is None else kind)
+    return wrap(x.result_class, array, x._backend)
+
+
+def _floating(x: T) -> T:
+    return x if x._array.dtype.kind == "f" else cast(x, dtypes.get_default_dtype().numpy)
+
+
+class Cast(Op):
+    """Conversion to another dtype."""
+
+    def forward(self, x: Any, kind: np.dtype) -> Any:
+        return self.backend.cast(x, kind)
+
+    def backward(self, dy: Any) -> Any:
+        return dy  # the backward pass converts it
+
+
+_cast = Cast.apply
+
+
+# ---- functions of one tensor ----
+
+
+def unary(apply: Callable[..., Any], doc: str, floating: bool = False) -> Callable[[T], T]:
+    """Make the public function of a row; `floating` ones convert integers to the default dtype first."""
+    name = apply.__self__.kernel  # type: ignore[attr-defined]
+
+    def function(input: T) -> T:
+        if not isinstance(input, TensorBase):
+            raise TypeError(f"{name}: expected a tensor, got {type(input).__name__} {input!r}")
+        return apply(_floating(input) if floating else input)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
+def _zero(dy: Any) -> Any:
+    return tensor_like(dy, 0).expand(dy.shape)
+
+
+neg = unary(row("neg", lambda dy: -dy), "Return -input.")
+abs = unary(row("abs", lambda dy, a: dy * sign(a)), "Return |input|; the derivative at 0 is 0.")
+sign = unary(row("sign", _zero), "Return -1, 0 or 1 for each element.")
+exp = unary(row("exp", lambda dy, y: dy * y), "Return e ** input.", floating=True)
+expm1 = unary(row("expm1", lambda dy, y: dy * (y + 1)), "Return e ** input - 1, exactly for small input.", floating=True)
+log = unary(row("log", lambda dy, a: dy / a), "Return the natural logarithm.", floating=True)
+log1p = unary(row("log1p", lambda dy, a: dy / (a + 1)), "Return ln(1 + input), exactly for small input.", floating=True)
+log2 = unary(row("log2", lambda dy, a: dy / (a * 0.6931471805599453)), "Return the logarithm to base 2.", floating=True)
+sqrt = unary(row("sqrt", lambda dy, y: dy / (y * 2)), "Return the square root.", floating=True)
+rsqrt = unary(row("rsqrt", lambda dy, y: dy * y * y * y * -0.5), "Return 1 / sqrt(input).", floating=True)
+reciprocal = unary(row("reciprocal", lambda dy, y: -dy * y * y), "Return 1 / input.", floating=True)
+sin = unary(row("sin", lambda dy, a: dy * cos(a)), "Return the sine.", floating=True)
+cos = unary(row("cos", lambda dy, a: -dy * sin(a)), "Return the cosine.", floating=True)
+tanh = unary(row("tanh", lambda dy, y: dy * (1 - y * y)), "Return the hyperbolic tangent.", floating=True)
+sigmoid = unary(row("sigmoid", lambda dy, y: dy * y * (1 - y)), "Return 1 / (1 + e ** -input).", floating=True)
+floor = unary(row("floor", _zero), "Return the largest integer not above each element.")
+ceil = unary(row("ceil", _zero), "Return the smallest integer not below each element.")
+round = unary(row("round", _zero), "Return the nearest integer, halves to even.")
+trunc = unary(row("trunc", _zero), "Return each element without its fraction.")
+logical_not = unary(row("logical_not"), "Return whether each element is 0, as bool.")
+isnan = unary(row("isnan"), "Return whether each element is NaN, as bool.")
+isinf = unary(row("isinf"), "Return whether each element is infinite, as bool.")
+isfinite = unary(row("isfinite"), "Return whether each element is neither infinite nor NaN, as bool.")
+_relu = unary(row("relu", lambda dy, y: _relu_grad(dy, y)), "")
+_relu_grad = row("relu_grad", lambda dy, b: _relu_grad(dy, b), None)
+_leaky_relu = row("leaky_relu", lambda dy, a, b: _leaky_relu_grad(dy, a, b))
+_leaky_relu_grad = row("leaky_relu_grad", lambda dy, b, c: _leaky_relu_grad(dy, b, c), None)
+
+
+def relu(input: T, inplace: bool = False) -> T:
+    """Return max(input, 0); NaN stays NaN, and the derivative at 0 is 0."""
+    return write_(input, _relu(input), "relu_") if inplace else _relu(input)
+
+
+def leaky_relu(input: T, negative_slope: float = 0.01, inplace: bool = False) -> T:
+    """Return input where it is positive, negative_slope * input elsewhere."""
+    y = _leaky_relu(input, number("leaky_relu", negative_slope))
+    return write_(input, y, "leaky_relu_") if inplace else y
+
+
+def square(input: T) -> T:
+    """Return input ** 2."""
+    return mul(input, input)
+
+
+# ---- functions of two ----
+
+_add = row("add", lambda dy: dy, lambda dy: dy)
+_sub = row("sub", lambda dy: dy, lambda dy: -dy)
+_mul = row("mul", lambda dy, b: dy * b, lambda dy, a: dy * a)
+_div = row("div", lambda dy, b: dy / b, lambda dy, b, y: -dy * y / b)
+_floor_divide = row("floor_divide", _zero, _zero)
+_remainder = row("remainder", lambda dy: dy, lambda dy, a, b: -dy * floor_divide(a, b))
+_pow = row("pow", lambda dy, a, b: dy * _pow_base_slope(a, b), lambda dy, a, b, y: dy * _pow_exponent_slope(a, b, y))
+_maximum = row("maximum", lambda dy, a, b: dy * _wins(gt(a, b), a, b), lambda dy, a, b: dy * _wins(gt(b, a), a, b))
+_minimum = row("minimum", lambda dy, a, b: dy * _wins(lt(a, b), a, b), lambda dy, a, b: dy * _wins(lt(b, a), a, b))
+_where = row("where", None, lambda dy, a: where(a, dy, 0), lambda dy, a: where(a, 0, dy))
+_clamp_min = row("maximum", lambda dy, a, b: where(ge(a, b), dy, 0), lambda dy, a, b: where(lt(a, b), dy, 0))
+_clamp_max = row("minimum", lambda dy, a, b: where(le(a, b), dy, 0), lambda dy, a, b: where(gt(a, b), dy, 0))
+
+
+def _wins(strictly: Any, a: Any, b: Any) -> Any:
+    """Return the slope of a maximum: 1 for the winner, shared equally by equals, 1 for both sides of a NaN."""
+    return where(strictly, 1.0, where(eq(a, b), 0.5, where(isnan(a + b), 1.0, 0.0)))
+
+
+def _pow_base_slope(a: Any, b: Any) -> Any:
+    """Return the slope of a ** b in a: 0 where b is 0, whatever a is."""
+    if isinstance(b, TensorBase):
+        return where(eq(b, 0), 0.0, b * pow(a, b - 1))
+    if b == 0:
+        return tensor_like(a, 0)
+    return a * 2 if b == 2 else pow(a, b - 1) * b
+
+
+def _pow_exponent_slope(a: Any, b: Any, y: Any) -> Any:
+    """Return the slope of a ** b in b: 0 where a is 0 and b is not negative."""
+    if isinstance(a, TensorBase):
+        return where(logical_and(eq(a, 0), ge(b, 0)), 0.0, y * log(a))
+    if a == 0:
+        return where(ge(b, 0), 0.0, y)
+    return y * float(np.log(a))
+
+
+def add(input: T, other: T | Number, *, alpha: Number = 1) -> T:
+    """Return input + alpha * other."""
+    return _add(*promoted("add", input, other if alpha == 1 else mul(other, alpha)))
+
+
+def sub(input: T, other: T | Number, *, alpha: Number = 1) -> T:
+    """Return input - alpha * other; not for bool."""
+    a, b = promoted("sub", input, other if alpha == 1 else mul(other, alpha))
+    if (a if isinstance(a, TensorBase) else b)._array.dtype.kind == "b":
+        raise RuntimeError("sub: bool tensors cannot be subtracted; use logical_xor or logical_not")
+    return _sub(a, b)
+
+
+def mul(input: T, other: T | Number) -> T:
+    """Return input * other."""
+    return _mul(*promoted("mul", input, other))
+
+
+def div(input: T, other: T | Number, *, rounding_mode: str | None = None) -> T:
+    """Return input / other; rounding_mode 'floor' or 'trunc' rounds the quotient and keeps integers integers."""
+    if rounding_mode == "floor":
+        return floor_divide(input, other)
+    if rounding_mode not in (None, "trunc"):
+        raise RuntimeError(f"div: rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}")
+    quotient = _div(*promoted("div", input, other, floating=True))
+    if rounding_mode is None:
+        return quotient
+    a, b = promoted("div", input, other)
+    return cast(trunc(quotient), (a if isinstance(a, TensorBase) else b)._array.dtype)
+
+
+def floor_divide(input: T, other: T | Number) -> T:
+    """Return floor(input / other)."""
+    a, b = promoted("floor_divide", input, other)
+    _check_divisor("floor_divide", a, b)
+    return _floor_divide(a, b)
+
+
+def remainder(input: T, other: T | Number) -> T:
+    """Return input - other * floor(input / other): the sign is other's."""
+    a, b = promoted("remainder", input, other)
+    _check_divisor("remainder", a, b)
+    return _remainder(a, b)
+
+
+def _check_divisor(op: str, a: Any, b: Any) -> None:
+    """Raise if integers are to be divided by 0."""
+    if (a if isinstance(a, TensorBase) else b)._array.dtype.kind != "f":
+        if (not isinstance(b, TensorBase) and b == 0) or (isinstance(b, TensorBase) and bool(eq(b, 0).any())):
+            raise RuntimeError(f"{op}: integer division by zero")
+
+
+def pow(input: T | Number, exponent: T | Number) -> T:
+    """Return input ** exponent; integers need exponents that are not negative."""
+    a, b = promoted("pow", input, exponent)
+    if (a if isinstance(a, TensorBase) else b)._array.dtype.kind != "f":
+        if (not isinstance(b, TensorBase) and b < 0) or (isinstance(b, TensorBase) and bool(lt(b, 0).any())):
+            raise RuntimeError("pow: integers cannot be raised to negative integer powers; convert to a floating dtype")
+    return _pow(a, b)
+
+
+def maximum(input: T, other: T) -> T:
+    """Return the larger of two elements, NaN if either is; equal elements share the gradient."""
+    return _maximum(*promoted("maximum", input, other))
+
+
+def minimum(input: T, other: T) -> T:
+    """Return the smaller of two elements, NaN if either is; equal elements share the gradient."""
+    return _minimum(*promoted("minimum", input, other))
+
+
+def clamp(input: T, min: T | Number | None = None, max: T | Number | None = None) -> T:
+    """Limit elements to [min, max]; the gradient passes where the element is inside, limits included."""
+    if min is None and max is None:
+        raise RuntimeError("clamp: at least one of min and max must be given")
+    y = input
+    if min is not None:
+        y = _clamp_min(*promoted("clamp", y, min))
+    if max is not None:
+        y = _clamp_max(*promoted("clamp", y, max))
+    return y
+
+
+def where(condition: T, input: T | Number, other: T | Number) -> T:
+    """Return input where condition (bool) holds, other elsewhere."""
+    if condition._array.dtype.kind != "b":
+        raise RuntimeError(f"where: condition must be bool, got {condition._array.dtype}; compare, or use .bool()")
+    if isinstance(input, TensorBase) or isinstance(other, TensorBase):
+        a, b = promoted("where", input, other)
+    else:
+        kind = dtypes.result_numpy([rank(number("where", input)), rank(number("where", other))])
+        a, b = tensor_like(condition, input, kind), other
+    return _where(condition, a, b)
+
+
+def comparison(name: str, doc: str) -> Callable[..., Any]:
+    """Make the public function of a row that compares two operands and gives bool."""
+    apply = row(name)
+
+    def function(input: T, other: T | Number) -> T:
+        return apply(*promoted(name, input, other))
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
+eq = comparison("eq", "Return input == other, as bool.")
+ne = comparison("ne", "Return input != other, as bool.")
+lt = comparison("lt", "Return input < other, as bool.")
+le = comparison("le", "Return input <= other, as bool.")
+gt = comparison("gt", "Return input > other, as bool.")
+ge = comparison("ge", "Return input >= other, as bool.")
+logical_and = comparison("logical_and", "Return whether both elements are not 0, as bool.")
+logical_or = comparison("logical_or", "Return whether an element of the two is not 0, as bool.")
+logical_xor = comparison("logical_xor", "Return whether exactly one element of the two is not 0, as bool.")

@@ -1,0 +1,118 @@
+"""In-place changes: how a tensor takes the value and the history of a result.
+
+Every `_` method computes its result like any other function and hands it to `write_`.  If the tensor is a view, the
+history of the tensor that owns the memory changes, and all other views of it get theirs anew (autograd.graph.refresh).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from .. import dtypes, geometry
+from ..autograd.graph import Op, TensorBase, overwrite, refresh, state, wrap
+
+
+def follow(t: Any, steps: tuple[tuple[type[Op], tuple[Any, ...]], ...]) -> Any:
+    """Apply a chain of view ops."""
+    for op, args in steps:
+        t = op.apply(t, *args)
+    return t
+
+
+class ViewScatter(Op):
+    """A tensor with the elements that a chain of views selects replaced."""
+
+    def forward(self, base: Any, values: Any, steps: tuple[Any, ...]) -> Any:
+        self.steps, self.shape = steps, values.shape
+        y = wrap(self.like, self.backend.copy(base), self.backend)
+        self.backend.assign(follow(y, steps)._array, values)
+        return y._array
+
+    def backward(self, dy: Any) -> Any:
+        dbase = dvalues = None
+        if self.needs_grad[0]:
+            dbase = ViewScatter.apply(dy, dy.new_zeros(self.shape), self.steps)
+        if self.needs_grad[1]:
+            dvalues = follow(dy, self.steps)
+        return dbase, dvalues
+
+
+class Replace(Op):
+    """New values that keep nothing of the old ones but the shape."""
+
+    def forward(self, x: Any, values: Any) -> Any:
+        return self.backend.copy(self.backend.expand(values, x.shape))
+
+    def backward(self, dy: Any) -> Any:
+        return None, dy
+
+
+def check_writable(x: TensorBase, name: str) -> None:
+    """Raise if autograd or the memory layout forbids to change x in place."""
+    refresh(x)
+    if state.grad and x._requires_grad:
+        owner = x if x._view is None else x._view.base
+        if owner._node is None and owner._requires_grad:
+            what = "a leaf tensor" if owner is x else "a view of a leaf tensor"
+            raise RuntimeError(f"{name}: {what} that requires a gradient cannot be changed in place; use no_grad()")
+    if any(stride == 0 and size > 1 for stride, size in zip(x._array.strides, x._array.shape)):
+        raise RuntimeError(f"{name}: several elements of an expanded tensor share one place in memory; clone() it first")
+
+
+def write_(x: Any, y: Any, name: str = "in-place operation") -> Any:
+    """Give x the value and the history of the result y, and return x."""
+    if y is x:
+        return x
+    check_writable(x, name)
+    if y._array.shape != x._array.shape:
+        raise RuntimeError(f"{name}: the result has shape {tuple(y._array.shape)}, the tensor {tuple(x._array.shape)}")
+    if y._array.dtype != x._array.dtype:
+        if not dtypes.can_cast(dtypes.of_numpy(y._array.dtype), dtypes.of_numpy(x._array.dtype)):
+            raise RuntimeError(f"{name}: a result of {y._array.dtype} cannot be stored in a tensor of {x._array.dtype}")
+        y = y.to(dtypes.of_numpy(x._array.dtype))
+    overwrite(x, y)
+    if state.grad and (x._requires_grad or y._requires_grad):
+        _adopt(x, y)
+    return x
+
+
+def _adopt(x: Any, y: Any) -> None:
+    """Give x, or the tensor that x is a view of, the history of y."""
+    if x._view is None:
+        x._node, x._output, x._requires_grad = y._node, y._output, y._requires_grad
+    else:
+        base, steps = x._view.base, x._view.steps
+        node = ViewScatter()
+        node.backend, node.like = x._backend, x.result_class
+        node.steps, node.shape = steps, x._array.shape
+        node.needs_grad = (base._requires_grad, y._requires_grad, False)
+        node.record((base, y, steps), (base,))
+    x._version.generation += 1
+
+
+def copy_(x: Any, source: Any, name: str = "copy_") -> Any:
+    """Write the elements of `source`, broadcast and converted, into x."""
+    geometry.broadcast_to(name, source._array.shape, x._array.shape)
+    check_writable(x, name)
+    if state.grad and (x._requires_grad or source._requires_grad):
+        return write_(x, Replace.apply(x, source.to(dtypes.of_numpy(x._array.dtype))), name)
+    x._backend.assign(x._array, source._array)
+    x._version.value += 1
+    return x
+
+
+def in_place(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make the `_` method of a function: the first argument takes the result."""
+    name = function.__name__ + "_"
+
+    @wraps(function)
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return write_(self, function(self, *args, **kwargs), name)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"In-place version of {function.__name__}."
+    return method
+
+

@@ -1,0 +1,212 @@
+"""Losses: cross-entropy by one kernel, the others composed."""
+
+from __future__ import annotations
+
+import warnings
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..autograd.graph import Op, wrap
+from .elementwise import T, abs, cast, div, mul, ne, neg, sub, where
+from .index import gather, index_select
+from .reduce import log_softmax, mean, softmax
+from .reduce import sum as sum_
+from .shape import movedim, reshape, squeeze, unsqueeze
+
+
+class CrossEntropy(Op):
+    """Logits x (N, C) and classes (N,) -> -log_softmax(x)[n, target[n]], log_softmax(x)."""
+
+    differentiable = 1
+
+    def forward(self, x: Any, target: Any, ignore_index: int) -> Any:
+        losses, y = self.backend.cross_entropy(x, target, ignore_index)
+        self.args = (target, ignore_index)
+        self.save(x, y)
+        return losses, y
+
+    def backward(self, dy: Any, _: Any) -> Any:
+        x, y = self.saved_tensors
+        return CrossEntropyGrad.apply(dy, x, y._array, *self.args)
+
+
+class CrossEntropyGrad(Op):
+    """dy (N,) -> dx (N, C) = dy * (softmax(x) - one_hot(target)), 0 where ignored."""
+
+    def forward(self, dy: Any, x: Any, y: Any, target: Any, ignore_index: int) -> Any:
+        self.args = (y, target, ignore_index)
+        self.save(dy, x)
+        return self.backend.cross_entropy_grad(dy, y, target, ignore_index)
+
+    def backward(self, d: Any) -> Any:
+        dy, x = self.saved_tensors
+        _, target, ignore_index = self.args
+        ones = dy.new_ones(dy._array.shape)
+        slope = CrossEntropyGrad.apply(ones, x, *self.args)  # softmax - one_hot, and 0 where ignored
+        ddy = sum_(mul(d, slope), 1)
+        p = softmax(x, 1)
+        counted = cast(ne(wrap(x.result_class, target, x._backend), ignore_index), x._array.dtype)
+        weighted = mul(d, unsqueeze(mul(dy, counted), 1))
+        return ddy, mul(p, sub(weighted, sum_(mul(weighted, p), 1, True)))
+
+
+def reduced(op: str, losses: Any, reduction: str) -> Any:
+    """Apply reduction='none', 'mean' or 'sum'."""
+    if reduction == "mean":
+        return mean(losses)
+    if reduction == "sum":
+        return sum_(losses)
+    if reduction == "none":
+        return losses
+    raise ValueError(f"{op}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
+
+
+def named_reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
+    """Translate PyTorch's former arguments size_average and reduce."""
+    if size_average is None and reduce is None:
+        return reduction
+    if reduce is False:
+        return "none"
+    return "sum" if size_average is False else "mean"
+
+
+def _check_class_targets(op: str, input: Any, target: Any, weight: Any) -> None:
+    """Check class numbers (N, ...) against scores (N, C, ...), or one number against (C,)."""
+    x, t = input._array.shape, target._array.shape
+    if not x:
+        raise RuntimeError(f"{op}: expected input (N, C, ...) or (C,), got a tensor without dimensions")
+    expected = (x[0], *x[2:]) if len(x) > 1 else ()
+    if t != expected:
+        raise ValueError(f"{op}: input of shape {tuple(x)} needs target of shape {tuple(expected)}, got {tuple(t)}")
+    if target._array.dtype not in (np.int64, np.uint8):
+        raise RuntimeError(f"{op}: target must be class numbers (int64) or, for cross_entropy, probabilities of the "
+                           f"input's shape and dtype, got {target._array.dtype}; convert with .long()")  # fmt: skip
+    classes = x[1] if len(x) > 1 else x[0]
+    if weight is not None and weight._array.shape != (classes,):
+        raise RuntimeError(f"{op}: weight must have shape {(classes,)}, one per class, got {tuple(weight._array.shape)}")
+
+
+def _class_weights(target: Any, weight: Any, ignore_index: int, like: Any) -> Any:
+    """Return the weight of each sample: that of its class, or 1; 0 where the target is ignored."""
+    counted = ne(target, ignore_index)
+    if weight is None:
+        return cast(counted, like._array.dtype)
+    flat = reshape(where(counted, target, 0), -1)
+    return mul(reshape(index_select(weight, 0, flat), target._array.shape), cast(counted, weight._array.dtype))
+
+
+def _weighted(op: str, losses: Any, weights: Any, reduction: str) -> Any:
+    """Reduce losses that already carry their weights; the mean divides by the sum of weights."""
+    if reduction == "mean":
+        return div(sum_(losses), sum_(weights))
+    return reduced(op, losses, reduction)
+
+
+def nll_loss(
+    input: T,
+    target: T,
+    weight: T | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> T:
+    """Return the negative log-likelihood -weight[target] * input[target] of log-probabilities input (N, C, ...).
+
+    target (N, ...) holds class numbers; those equal to ignore_index count nothing.
+    """
+    reduction = named_reduction(size_average, reduce, reduction)
+    _check_class_targets("nll_loss", input, target, weight)
+    if input._array.ndim == 1:
+        loss = nll_loss(unsqueeze(input, 0), unsqueeze(target, 0), weight, None, ignore_index, None, reduction)
+        return squeeze(loss)
+    counted = ne(target, ignore_index)
+    picked = squeeze(gather(input, 1, unsqueeze(where(counted, target, 0), 1)), 1)
+    weights = _class_weights(target, weight, ignore_index, input)
+    return _weighted("nll_loss", mul(neg(where(counted, picked, 0.0)), weights), weights, reduction)
+
+
+def cross_entropy(
+    input: T,
+    target: T,
+    weight: T | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> T:
+    """Return the cross-entropy of logits input (N, C, ...) or (C,) against target.
+
+    target holds class numbers (N, ...), of which ignore_index counts nothing, or probabilities (N, C, ...).  `weight`
+    (C,) weighs classes; the mean then divides by the sum of weights.  label_smoothing mixes in the uniform distribution.
+    """
+    reduction = named_reduction(size_average, reduce, reduction)
+    if not 0 <= label_smoothing <= 1:
+        raise RuntimeError(f"cross_entropy: label_smoothing must be between 0 and 1, got {label_smoothing}")
+    if input._array.dtype.kind != "f":
+        raise RuntimeError(f"cross_entropy: expected floating logits, got {input._array.dtype}; convert with .float()")
+    if target._array.dtype.kind == "f" and target._array.shape == input._array.shape:
+        return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
+    _check_class_targets("cross_entropy", input, target, weight)
+    classes = 1 if input._array.ndim > 1 else 0
+    scores = movedim(input, classes, -1) if input._array.ndim > 2 else input
+    rows = reshape(scores, prod(target._array.shape), input._array.shape[classes])
+    flat = cast(reshape(target, -1), np.dtype(np.int64))
+    losses, _ = CrossEntropy.apply(rows, flat._array, ignore_index)
+    weights = None
+    if weight is not None or reduction == "mean" or label_smoothing:
+        weights = _class_weights(flat, weight, ignore_index, input)
+    if weight is not None:
+        losses = mul(losses, weights)
+    if label_smoothing:
+        spread = neg(log_softmax(rows, 1)) if weight is None else neg(mul(log_softmax(rows, 1), weight))
+        uniform = where(ne(flat, ignore_index), mean(spread, 1), 0.0)
+        losses = mul(losses, 1 - label_smoothing) + mul(uniform, label_smoothing)
+    return _weighted("cross_entropy", reshape(losses, target._array.shape), weights, reduction)
+
+
+def _soft_cross_entropy(input: Any, target: Any, weight: Any, reduction: str, label_smoothing: float) -> Any:
+    """Return the cross-entropy against class probabilities; the mean divides by the number of distributions."""
+    classes = 1 if input._array.ndim > 1 else 0
+    count = input._array.shape[classes]
+    if label_smoothing:
+        target = mul(target, 1 - label_smoothing) + label_smoothing / count
+    terms = mul(log_softmax(input, classes), target)
+    if weight is not None:
+        if weight._array.shape != (count,):
+            raise RuntimeError(f"cross_entropy: weight must have shape {(count,)}, got {tuple(weight._array.shape)}")
+        terms = mul(terms, reshape(weight, count, *[1] * (input._array.ndim - classes - 1)))
+    losses = neg(sum_(terms, classes))
+    if reduction == "mean":
+        return div(sum_(losses), max(1, prod(losses._array.shape)))
+    return reduced("cross_entropy", losses, reduction)
+
+
+def _check_sizes(op: str, input: Any, target: Any) -> None:
+    if input._array.shape != target._array.shape:
+        warnings.warn(
+            f"{op}: target of shape {tuple(target._array.shape)} differs from input {tuple(input._array.shape)}; they are "
+            "broadcast, which is rarely meant",
+            stacklevel=3,
+        )
+
+
+def mse_loss(
+    input: T, target: T, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+) -> T:
+    """Return the squared error (input - target) ** 2."""
+    _check_sizes("mse_loss", input, target)
+    difference = sub(input, target)
+    return reduced("mse_loss", mul(difference, difference), named_reduction(size_average, reduce, reduction))
+
+
+def l1_loss(
+    input: T, target: T, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+) -> T:
+    """Return the absolute error |input - target|."""
+    _check_sizes("l1_loss", input, target)
+    return reduced("l1_loss", abs(sub(input, target)), named_reduction(size_average, reduce, reduction))
+

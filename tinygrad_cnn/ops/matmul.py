@@ -1,0 +1,106 @@
+"""Matrix products."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from ..autograd.graph import Op
+from .elementwise import T
+from .reduce import sum as sum_
+from .shape import reshape, squeeze, transpose, unsqueeze
+
+
+class Matmul(Op):
+    """x (..., M, K) @ y (..., K, N), batch axes broadcast."""
+
+    def forward(self, x: Any, y: Any) -> Any:
+        self.save(x if self.needs_grad[1] else None, y if self.needs_grad[0] else None)
+        return self.backend.matmul(x, y)
+
+    def backward(self, dy: Any) -> Any:
+        x, y = self.saved_tensors
+        return (
+            Matmul.apply(dy, transpose(y, -1, -2)) if self.needs_grad[0] else None,
+            Matmul.apply(transpose(x, -1, -2), dy) if self.needs_grad[1] else None,
+        )
+
+
+class Linear(Op):
+    """x (..., K) @ w (N, K) transposed + b (N,)."""
+
+    def forward(self, x: Any, w: Any, b: Any) -> Any:
+        self.save(x if self.needs_grad[1] else None, w if self.needs_grad[0] else None)
+        return self.backend.linear(x, w, b)
+
+    def backward(self, dy: Any) -> Any:
+        x, w = self.saved_tensors
+        dx = dw = db = None
+        rows = reshape(dy, prod(dy._array.shape[:-1]), dy._array.shape[-1])
+        if self.needs_grad[0]:
+            dx = Matmul.apply(dy, w)
+        if self.needs_grad[1]:
+            dw = Matmul.apply(transpose(rows, 0, 1), reshape(x, rows._array.shape[0], x._array.shape[-1]))
+        if self.needs_grad[2]:
+            db = sum_(rows, 0)
+        return dx, dw, db
+
+
+def _check_operands(op: str, x: Any, y: Any) -> None:
+    if x._array.dtype != y._array.dtype:
+        raise RuntimeError(f"{op}: both operands must have one dtype, got {x._array.dtype} and {y._array.dtype}")
+
+
+def matmul(input: T, other: T) -> T:
+    """Return the matrix product; vectors act as a row (left) or a column (right), and batch axes broadcast."""
+    _check_operands("matmul", input, other)
+    a, b = input._array.shape, other._array.shape
+    if not a or not b:
+        raise RuntimeError(f"matmul: both operands need at least 1 dimension, got shapes {tuple(a)} and {tuple(b)}")
+    inner = b[-2] if len(b) > 1 else b[0]
+    if a[-1] != inner:
+        raise RuntimeError(
+            f"matmul: shapes {tuple(a)} and {tuple(b)} cannot be multiplied: the last size of the first, {a[-1]}, "
+            f"must equal the {'last but one' if len(b) > 1 else 'only'} size of the second, {inner}"
+        )
+    if len(a) == 1:
+        return squeeze(matmul(unsqueeze(input, 0), other), -2 if len(b) > 1 else 0)
+    if len(b) == 1:
+        return squeeze(matmul(input, unsqueeze(other, 1)), -1)
+    if len(a) > 2 and len(b) == 2:  # one product of many rows instead of a batch of products
+        return reshape(Matmul.apply(reshape(input, prod(a[:-1]), a[-1]), other), (*a[:-1], b[-1]))
+    return Matmul.apply(input, other)
+
+
+def mm(input: T, mat2: T) -> T:
+    """Return the product of two matrices."""
+    if input._array.ndim != 2 or mat2._array.ndim != 2:
+        raise RuntimeError(f"mm: expected matrices, got shapes {tuple(input.shape)} and {tuple(mat2.shape)}")
+    return matmul(input, mat2)
+
+
+def bmm(input: T, mat2: T) -> T:
+    """Return the products of two batches of matrices: (B, M, K) @ (B, K, N)."""
+    a, b = input._array.shape, mat2._array.shape
+    if len(a) != 3 or len(b) != 3 or a[0] != b[0]:
+        raise RuntimeError(f"bmm: expected (B, M, K) and (B, K, N), got {tuple(a)} and {tuple(b)}")
+    return matmul(input, mat2)
+
+
+def linear(input: T, weight: T, bias: T | None = None) -> T:
+    """Return input (..., K) times weight (N, K) transposed, plus bias (N,)."""
+    _check_operands("linear", input, weight)
+    x, w = input._array.shape, weight._array.shape
+    if len(w) == 1:
+        y = matmul(input, weight)
+        return y if bias is None else y + bias
+    if len(w) != 2 or not x or x[-1] != w[1]:
+        raise RuntimeError(
+            f"linear: input of shape {tuple(x)} does not fit weight {tuple(w)}: the last size of the input must be "
+            f"in_features = {w[-1]}"
+        )
+    if bias is not None:
+        _check_operands("linear", weight, bias)
+        if bias._array.shape != (w[0],):
+            raise RuntimeError(f"linear: bias must have shape {(w[0],)}, got {tuple(bias._array.shape)}")
+    return Linear.apply(input, weight, bias)

@@ -1,0 +1,110 @@
+"""Batch normalisation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import autograd
+from ..autograd.graph import Op
+from ..autograd.modes import enable_grad, is_grad_enabled, no_grad
+from .elementwise import T, mul, rsqrt, sub
+from .reduce import mean, var
+from .reduce import sum as sum_
+from .shape import reshape
+
+
+class BatchNorm(Op):
+    """x (N, C, ...) normalised over all axes but C -> y, mean (C,), biased variance (C,)."""
+
+    differentiable = 1  # the statistics are by-products, for the running averages
+
+    def forward(self, x: Any, w: Any, b: Any, eps: float) -> Any:
+        self.eps = eps
+        y, self.mean, self.var = self.backend.batch_norm(x, w, b, eps)
+        self.save(x, w)
+        return y, self.mean, self.var
+
+    def backward(self, dy: Any, *_: Any) -> Any:
+        x, w = self.saved_tensors
+        return BatchNormGrad.apply(dy, x, w, self.mean, self.var, self.eps)
+
+
+class BatchNormGrad(Op):
+    """dy, x and w -> dx, dw, db, by one kernel; differentiated through the formula that the kernel computes."""
+
+    def forward(self, dy: Any, x: Any, w: Any, mean: Any, var: Any, eps: float) -> Any:
+        self.eps = eps
+        self.save(dy, x, w)
+        return self.backend.batch_norm_grad(dy, x, w, mean, var, eps)
+
+    def backward(self, *ds: Any) -> Any:
+        saved = self.saved_tensors
+        with enable_grad():
+            grads = batch_norm_grad_formula(*saved, self.eps)
+        inputs = [t for t, need in zip(saved, self.needs_grad) if need]
+        pairs = [(g, d) for g, d in zip(grads, ds) if d is not None]
+        outputs, cotangents = zip(*pairs)
+        found = iter(autograd.grad(outputs, inputs, cotangents, create_graph=is_grad_enabled(), allow_unused=True))
+        return tuple([next(found) if need else None for need in self.needs_grad[:3]])
+
+
+def channel_shape(x: Any) -> tuple[int, ...]:
+    """Return the shape that lines a vector of channels up with x (N, C, ...)."""
+    return (1, -1, *[1] * (x._array.ndim - 2))
+
+
+def batch_norm_grad_formula(dy: Any, x: Any, w: Any, eps: float) -> tuple[Any, Any, Any]:
+    """Return dx, dw, db of batch_norm in differentiable operations."""
+    axes = (0, *range(2, x._array.ndim))
+    scale = rsqrt(var(x, axes, correction=0, keepdim=True) + eps)
+    normal = mul(sub(x, mean(x, axes, True)), scale)
+    dw, db = sum_(mul(dy, normal), axes), sum_(dy, axes)
+    dnormal = dy if w is None else mul(dy, reshape(w, channel_shape(x)))
+    dx = mul(scale, dnormal - mean(dnormal, axes, True) - mul(normal, mean(mul(dnormal, normal), axes, True)))
+    return dx, dw, db
+
+
+def batch_norm(
+    input: T,
+    running_mean: T | None,
+    running_var: T | None,
+    weight: T | None = None,
+    bias: T | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> T:
+    """Normalise each channel of input (N, C, ...): (x - mean) / sqrt(var + eps) * weight + bias.
+
+    In training by the batch's own mean and biased variance, which also move the running ones by `momentum` (the running
+    variance is unbiased); otherwise by the running ones.  Ioffe and Szegedy, 2015.
+    """
+    shape = input._array.shape
+    if len(shape) < 2:
+        raise RuntimeError(f"batch_norm: expected input (N, C, ...), got shape {tuple(shape)}")
+    for name, t in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
+        if t is not None and t._array.shape != (shape[1],):
+            raise RuntimeError(f"batch_norm: {name} must have shape {(shape[1],)}, one per channel, got {tuple(t.shape)}")
+    if training:
+        count = 1
+        for axis, size in enumerate(shape):
+            count *= 1 if axis == 1 else size
+        if count == 1:
+            raise ValueError(
+                f"batch_norm: expected more than 1 value per channel when training, got input shape {tuple(shape)}; "
+                "use a larger batch or eval()"
+            )
+        y, batch_mean, batch_var = BatchNorm.apply(input, weight, bias, eps)
+        with no_grad():
+            if running_mean is not None:
+                running_mean.mul_(1 - momentum).add_(batch_mean, alpha=momentum)
+            if running_var is not None and count:
+                running_var.mul_(1 - momentum).add_(batch_var, alpha=momentum * count / (count - 1))
+        return y
+    if running_mean is None or running_var is None:
+        raise RuntimeError("batch_norm: running_mean and running_var are needed when training is False")
+    as_channels = channel_shape(input)
+    scale = rsqrt(running_var + eps)
+    scale = scale if weight is None else mul(scale, weight)
+    shift = mul(running_mean, -scale) if bias is None else sub(bias, mul(running_mean, scale))
+    return mul(input, reshape(scale, as_channels)) + reshape(shift, as_channels)

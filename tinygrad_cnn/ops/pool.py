@@ -1,0 +1,171 @@
+"""Pooling.  Max pooling remembers where each maximum was; its gradient scatters there, and theirs gathers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..autograd.graph import Op, wrap
+from ..geometry import Padding, Pair, Window, check_pool_padding, window
+from .conv import image_input
+from .elementwise import T
+from .matmul import matmul
+from .reduce import mean
+from .shape import squeeze, transpose
+
+
+class MaxPool2d(Op):
+    """x (N, C, H, W) -> maxima (N, C, OH, OW), offsets inside the windows."""
+
+    def forward(self, x: Any, window: Window) -> Any:
+        self.window, self.size = window, x.shape[2:]
+        y, offsets = self.backend.max_pool2d(x, window)
+        self.save(offsets)
+        return y, offsets
+
+    def backward(self, dy: Any, _: Any) -> Any:
+        (offsets,) = self.saved_tensors
+        return MaxPool2dGrad.apply(dy, offsets, self.window, self.size)
+
+
+class MaxPool2dGrad(Op):
+    """dy and offsets -> dx (N, C, H, W)."""
+
+    def forward(self, dy: Any, offsets: Any, window: Window, size: tuple[int, int]) -> Any:
+        self.window, self.size = window, size
+        self.save(offsets)
+        return self.backend.max_pool2d_grad(dy, offsets, window, size)
+
+    def backward(self, dx: Any) -> Any:
+        (offsets,) = self.saved_tensors
+        return MaxPool2dGather.apply(dx, offsets, self.window)
+
+
+class MaxPool2dGather(Op):
+    """x and offsets -> the elements of x at the places of the maxima."""
+
+    def forward(self, x: Any, offsets: Any, window: Window) -> Any:
+        self.window, self.size = window, x.shape[2:]
+        self.save(offsets)
+        return self.backend.max_pool2d_gather(x, offsets, window)
+
+    def backward(self, dy: Any) -> Any:
+        (offsets,) = self.saved_tensors
+        return MaxPool2dGrad.apply(dy, offsets, self.window, self.size)
+
+
+class AvgPool2d(Op):
+    """x (N, C, H, W) -> averages (N, C, OH, OW)."""
+
+    def forward(self, x: Any, window: Window, count_include_pad: bool, divisor: int) -> Any:
+        self.args, self.size = (window, count_include_pad, divisor), x.shape[2:]
+        return self.backend.avg_pool2d(x, window, count_include_pad, divisor)
+
+    def backward(self, dy: Any) -> Any:
+        return AvgPool2dGrad.apply(dy, self.size, *self.args)
+
+
+class AvgPool2dGrad(Op):
+    """dy (N, C, OH, OW) -> dx (N, C, H, W)."""
+
+    def forward(self, dy: Any, size: tuple[int, int], window: Window, count_include_pad: bool, divisor: int) -> Any:
+        self.args = (window, count_include_pad, divisor)
+        return self.backend.avg_pool2d_grad(dy, window, size, count_include_pad, divisor)
+
+    def backward(self, dx: Any) -> Any:
+        return AvgPool2d.apply(dx, *self.args)
+
+
+def _pool_window(
+    op: str, x: Any, kernel_size: Pair, stride: Pair | None, padding: Padding, dilation: Pair, ceil_mode: bool
+) -> Window:
+    h, w = x._array.shape[2:]
+    if x._array.shape[1] == 0 or h == 0 or w == 0:
+        raise RuntimeError(f"{op}: expected an input with channels, rows and columns, got shape {tuple(x._array.shape)}")
+    stride = kernel_size if stride is None or stride == () or stride == [] else stride
+    place = window(op, (h, w), kernel_size, stride, padding, dilation, ceil_mode)
+    check_pool_padding(op, place)
+    return place
+
+
+def max_pool2d(
+    input: T,
+    kernel_size: Pair,
+    stride: Pair | None = None,
+    padding: Padding = 0,
+    dilation: Pair = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """Return the maximum of each window, with return_indices also its place h * W + w (int64).
+
+    input (N, C, H, W) or (C, H, W) -> (N, C, OH, OW); stride defaults to kernel_size.  Padding as in conv2d, at most half
+    of the kernel; it never wins.  The first of equal maxima gets the gradient.
+    """
+    x, single = image_input("max_pool2d", input)
+    place = _pool_window("max_pool2d", x, kernel_size, stride, padding, dilation, ceil_mode)
+    y, offsets = MaxPool2d.apply(x, place)
+    if not return_indices:
+        return squeeze(y, 0) if single else y
+    backend = x._backend
+    indices = wrap(x.result_class, backend.max_pool2d_indices(offsets._array, place, x._array.shape[2:]), backend)
+    return (squeeze(y, 0), squeeze(indices, 0)) if single else (y, indices)
+
+
+def avg_pool2d(
+    input: T,
+    kernel_size: Pair,
+    stride: Pair | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> T:
+    """Return the average of each window.
+
+    input (N, C, H, W) or (C, H, W) -> (N, C, OH, OW); stride defaults to kernel_size.  Padding as in max_pool2d; it counts
+    as zeros with count_include_pad, else not at all.  divisor_override replaces the number of elements.
+    """
+    x, single = image_input("avg_pool2d", input)
+    if divisor_override is not None and divisor_override == 0:
+        raise RuntimeError("avg_pool2d: divisor_override must not be 0")
+    place = _pool_window("avg_pool2d", x, kernel_size, stride, padding, 1, ceil_mode)
+    y = AvgPool2d.apply(x, place, bool(count_include_pad), divisor_override or 0)
+    return squeeze(y, 0) if single else y
+
+
+def _averaging_matrix(size: int, outputs: int) -> np.ndarray:
+    """Return (outputs, size): row i averages the elements floor(i * size / outputs) to ceil((i + 1) * size / outputs)."""
+    matrix = np.zeros((outputs, size))
+    for i in range(outputs):
+        start, stop = i * size // outputs, -(-(i + 1) * size // outputs)
+        matrix[i, start:stop] = 1 / (stop - start)
+    return matrix
+
+
+def adaptive_avg_pool2d(input: T, output_size: Any) -> T:
+    """Return averages over windows that cut the image into output_size (OH, OW) parts; None keeps a size.
+
+    input (N, C, H, W) or (C, H, W) -> (N, C, OH, OW).
+    """
+    x, single = image_input("adaptive_avg_pool2d", input)
+    size = x._array.shape[2:]
+    if 0 in size:
+        raise RuntimeError(f"adaptive_avg_pool2d: expected an input with rows and columns, got {tuple(input._array.shape)}")
+    wanted = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
+    if len(wanted) != 2 or any(n is not None and n < 0 for n in wanted):
+        raise RuntimeError(f"adaptive_avg_pool2d: output_size must be an int or a pair, got {output_size!r}")
+    oh, ow = [given if target is None else int(target) for target, given in zip(wanted, size)]
+    if (oh, ow) == (1, 1):
+        y = mean(x, (2, 3), True)
+    elif oh and ow and size[0] % oh == 0 and size[1] % ow == 0:
+        y = avg_pool2d(x, (size[0] // oh, size[1] // ow))
+    else:  # windows of unequal size: the average along each axis is a matrix product
+        rows, columns = [_constant(x, _averaging_matrix(n, m)) for n, m in zip(size, (oh, ow))]
+        y = matmul(matmul(rows, x), transpose(columns, 0, 1))
+    return squeeze(y, 0) if single else y
+
+
+def _constant(x: Any, array: np.ndarray) -> Any:
+    return wrap(x.result_class, x._backend.from_numpy(array.astype(x._array.dtype)), x._backend)

@@ -1,0 +1,155 @@
+"""What all optimisers share: parameter groups, state, and one step over everything."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from typing import Any, ClassVar
+
+from ..autograd import enable_grad, no_grad
+from ..tensor import Tensor
+
+IGNORED = ("foreach", "fused", "capturable", "differentiable")  # ways of PyTorch to run; the values are the same
+
+
+class Optimizer:
+    """The base of optimisers: groups of parameters with their hyperparameters, and the state of each parameter.
+
+    A subclass lists its hyperparameters in `defaults`, checks them in `check`, and steps a group in `step_group`.
+    """
+
+    state_names: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
+        if isinstance(params, Tensor):
+            raise TypeError("params must be a list of tensors or of groups, got a single tensor; write [tensor]")
+        self.defaults = defaults
+        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+        self.param_groups: list[dict[str, Any]] = []
+        groups = list(params)
+        if not groups:
+            raise ValueError("optimizer got an empty parameter list")
+        if not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        for group in groups:
+            self.add_param_group(group)
+
+    def check(self, group: dict[str, Any]) -> None:
+        """Raise ValueError for hyperparameters that make no sense."""
+        for name in ("lr", "eps", "weight_decay", "momentum"):
+            if name in group and not group[name] >= 0:
+                raise ValueError(f"{type(self).__name__}: {name} must not be negative, got {group[name]}")
+        for i, beta in enumerate(group.get("betas", ())):
+            if not 0 <= beta < 1:
+                raise ValueError(f"{type(self).__name__}: betas[{i}] must be in [0, 1), got {beta}")
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add parameters with hyperparameters of their own; those not given are the defaults."""
+        params = param_group["params"]
+        params = [params] if isinstance(params, Tensor) else list(params)
+        names = [p[0] for p in params if isinstance(p, tuple)]
+        params = [p[1] if isinstance(p, tuple) else p for p in params]  # named_parameters() is as good as parameters()
+        group = {**self.defaults, **param_group, "params": params}
+        if names:
+            group["param_names"] = names
+        known = {id(p) for g in self.param_groups for p in g["params"]}
+        for p in params:
+            if not isinstance(p, Tensor):
+                raise TypeError(f"{type(self).__name__}: can only optimise tensors, got {type(p).__name__}")
+            if p.grad_fn is not None:
+                raise ValueError(f"{type(self).__name__}: cannot optimise a tensor that is not a leaf")
+            if id(p) in known:
+                raise ValueError(f"{type(self).__name__}: a parameter of shape {tuple(p.shape)} appears in more than one group")
+            known.add(id(p))
+        self.check(group)
+        self.param_groups.append(group)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters, or set them to zero."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p._grad is not None:
+                    if set_to_none:
+                        p._grad = None
+                    else:
+                        p._grad = p._grad.detach()
+                        p._grad.zero_()
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Change the parameters once; a closure computes the loss (and gradients) first, and its value is returned."""
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        with no_grad():
+            for group in self.param_groups:
+                # One call steps all parameters of one device and dtype.
+                kinds: dict[Any, list[Tensor]] = {}
+                for p in group["params"]:
+                    if p._grad is not None:
+                        kinds.setdefault((p._backend, p._array.dtype), []).append(p)
+                for (backend, _), params in kinds.items():
+                    self.step_group(backend, group, params)
+                    for p in params:
+                        p._version.value += 1
+        return loss
+
+    def step_group(self, backend: Any, group: dict[str, Any], params: list[Tensor]) -> None:
+        """Change parameters of one group that have a gradient, by a kernel."""
+        raise NotImplementedError
+
+    # ---- state ----
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return state and hyperparameters, parameters being numbered in the order of the groups."""
+        numbers = {id(p): i for i, p in enumerate(p for group in self.param_groups for p in group["params"])}
+        groups = [
+            {**{k: v for k, v in group.items() if k != "params"}, "params": [numbers[id(p)] for p in group["params"]]}
+            for group in self.param_groups
+        ]
+        return {"state": {numbers[id(p)]: dict(s) for p, s in self.state.items()}, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what state_dict() returned; tensors are copied."""
+        saved = state_dict["param_groups"]
+        if len(saved) != len(self.param_groups):
+            raise ValueError(f"load_state_dict: {len(saved)} parameter groups for {len(self.param_groups)}")
+        for theirs, ours in zip(saved, self.param_groups):
+            if len(theirs["params"]) != len(ours["params"]):
+                raise ValueError(
+                    f"load_state_dict: a group of {len(theirs['params'])} parameters for one of {len(ours['params'])}"
+                )
+        parameters = {}
+        for theirs, ours in zip(saved, self.param_groups):
+            parameters.update(zip(theirs["params"], ours["params"]))
+            ours.update({k: deepcopy(v) for k, v in theirs.items() if k != "params"})
+        self.state = defaultdict(dict)
+        for number, state in state_dict["state"].items():
+            p = parameters[int(number)]
+            self.state[p] = {k: _adopted(k, v, p) for k, v in state.items()}
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
+        return "\n".join([*lines, ")"])
+
+
+def _adopted(name: str, value: Any, parameter: Tensor) -> Any:
+    """Return a copy of saved state for a parameter: tensors of its shape in its dtype, `step` as a number."""
+    if not isinstance(value, Tensor):
+        return deepcopy(value)
+    if name == "step":
+        return int(value.item())
+    return value.detach().to(dtype=parameter.dtype, device=parameter.device, copy=True)
+
+
+def check_options(name: str, options: dict[str, Any]) -> None:
+    """Accept PyTorch's options that do not change a value, and refuse others."""
+    for option, value in options.items():
+        if option not in IGNORED:
+            raise TypeError(f"{name}: unexpected argument {option!r}")
+        if option == "differentiable" and value:
+            raise ValueError(f"{name}: differentiable=True is not supported")

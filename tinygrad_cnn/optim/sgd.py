@@ -1,0 +1,55 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..tensor import Tensor
+from .optimizer import Optimizer, check_options
+
+
+class SGD(Optimizer):
+    """g = grad + weight_decay * p;  v = momentum * v + (1 - dampening) * g;  p -= lr * v.
+
+    The first v is g.  With nesterov p -= lr * (g + momentum * v).
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+        **options: Any,
+    ) -> None:
+        check_options("SGD", options)
+        defaults = {
+            "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay, "nesterov": nesterov,
+            "maximize": maximize,
+        }  # fmt: skip
+        super().__init__(params, defaults)
+
+    def check(self, group: dict[str, Any]) -> None:
+        """Raise ValueError for hyperparameters that make no sense."""
+        super().check(group)
+        if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
+            raise ValueError("SGD: nesterov needs a momentum and no dampening")
+
+    def step_group(self, backend: Any, group: dict[str, Any], params: list[Tensor]) -> None:
+        """Change parameters of one group that have a gradient."""
+        momentum = group["momentum"]
+        started = [self.state[p].get("momentum_buffer") is not None for p in params] if momentum else [False] * len(params)
+        if momentum:
+            for p, running in zip(params, started):
+                if not running:
+                    self.state[p]["momentum_buffer"] = p.new_empty(p.shape)
+        momenta = [self.state[p]["momentum_buffer"]._array if momentum else None for p in params]
+        backend.sgd(
+            [p._array for p in params], [p._grad._array for p in params], momenta, started, float(group["lr"]), momentum,
+            group["dampening"], group["weight_decay"], group["nesterov"], group["maximize"],
+        )  # fmt: skip

@@ -1,0 +1,174 @@
+"""Saving and loading in the safetensors format: a header of JSON and raw bytes, so a file can never execute code.
+
+A flat dictionary of tensors becomes a plain safetensors file that any reader understands.  Other nests of dictionaries,
+lists, numbers and strings (an optimiser's state, a whole checkpoint) have their tensors stored under dotted names, and
+their structure as JSON in the file's metadata.
+
+Format: 8 bytes with the header's length (little endian), the header {name: {dtype, shape, data_offsets}}, the data.
+https://github.com/huggingface/safetensors
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .backends import get_backend
+from .autograd.graph import wrap
+from .tensor import Tensor
+
+NAMES = {
+    "float32": "F32", "float64": "F64", "int8": "I8", "int16": "I16", "int32": "I32", "int64": "I64", "uint8": "U8",
+    "bool": "BOOL",
+}  # fmt: skip
+DTYPES = {theirs: np.dtype(ours).newbyteorder("<") for ours, theirs in NAMES.items()}
+STRUCTURE = "tinygrad_cnn.structure"
+MOST_HEADER = 100_000_000
+
+
+def save(obj: Any, f: Any) -> None:
+    """Write a state dict, or a nest of dictionaries, lists, tensors, numbers and strings, to a path or a binary file.
+
+    A file at a path is replaced in one step: it holds the old contents or the new, never a part.
+    """
+    tensors: dict[str, np.ndarray] = {}
+    flat = isinstance(obj, dict) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in obj.items())
+    if flat:
+        metadata = {"format": "pt"}
+        tensors = {key: value.numpy(force=True) for key, value in obj.items()}
+    else:
+        metadata = {"format": "pt", STRUCTURE: json.dumps(_encode(obj, "", tensors))}
+    header: dict[str, Any] = {"__metadata__": metadata}
+    offset = 0
+    for key, array in tensors.items():
+        header[key] = {
+            "dtype": NAMES[array.dtype.name], "shape": list(array.shape), "data_offsets": [offset, offset + array.nbytes],
+        }  # fmt: skip
+        offset += array.nbytes
+    head = json.dumps(header, separators=(",", ":")).encode()
+    head += b" " * (-len(head) % 8)
+    chunks = [len(head).to_bytes(8, "little"), head]
+    chunks += [np.ascontiguousarray(a, a.dtype.newbyteorder("<")).tobytes() for a in tensors.values()]
+    if hasattr(f, "write"):
+        for chunk in chunks:
+            f.write(chunk)
+    else:
+        write_atomically(Path(f), chunks)
+
+
+def write_atomically(path: Path, chunks: list[bytes]) -> None:
+    """Write a file beside `path` and move it there when it is complete."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def _encode(value: Any, path: str, tensors: dict[str, np.ndarray]) -> Any:
+    """Return the structure of a nest as JSON values, and collect its tensors by dotted name."""
+    if isinstance(value, Tensor):
+        name = path or "tensor"
+        while name in tensors:
+            name += "_"
+        tensors[name] = value.numpy(force=True)
+        return {"tensor": name}
+    if isinstance(value, dict):
+        items = [[_key(k), _encode(v, f"{path}.{k}" if path else str(k), tensors)] for k, v in value.items()]
+        return {"ordered" if isinstance(value, OrderedDict) else "dict": items}
+    if isinstance(value, (list, tuple)):
+        parts = [_encode(v, f"{path}.{i}" if path else str(i), tensors) for i, v in enumerate(value)]
+        return {"tuple" if isinstance(value, tuple) else "list": parts}
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return {"value": value}
+    raise TypeError(
+        f"save: cannot store {type(value).__name__} at {path or 'the top'}; dictionaries, lists, tuples, tensors, numbers, "
+        "strings, bool and None can be saved (save model.state_dict(), not the model)"
+    )
+
+
+def _key(key: Any) -> Any:
+    if isinstance(key, (str, int, float, bool)) or key is None:
+        return key
+    raise TypeError(f"save: a dictionary key must be a string or a number, got {key!r}")
+
+
+def _decode(node: Any, tensors: dict[str, Tensor]) -> Any:
+    """Undo _encode."""
+    ((kind, content),) = node.items()
+    if kind == "tensor":
+        return tensors[content]
+    if kind in ("dict", "ordered"):
+        make = OrderedDict if kind == "ordered" else dict
+        return make((key, _decode(value, tensors)) for key, value in content)
+    if kind in ("list", "tuple"):
+        parts = [_decode(part, tensors) for part in content]
+        return tuple(parts) if kind == "tuple" else parts
+    if kind == "value":
+        return content
+    raise ValueError(f"unknown kind {kind!r} in the structure")
+
+
+def load(f: Any, map_location: Any = None, **options: Any) -> Any:
+    """Read what save() wrote, or any safetensors file (an ordered dictionary), from a path or a binary file.
+
+    `map_location` names the device.  ValueError, with the file's name, for a file that is truncated or corrupt.
+    """
+    for option in options:
+        if option not in ("weights_only", "mmap", "pickle_module"):
+            raise TypeError(f"load: unexpected argument {option!r}")
+    content = f.read() if hasattr(f, "read") else Path(f).read_bytes()
+    name = getattr(f, "name", "the file") if hasattr(f, "read") else str(f)
+    if content[:4] == b"PK\x03\x04" or content[:2] == b"\x80\x02":
+        raise ValueError(f"load: {name} is a PyTorch checkpoint (pickle); save its state dict with safetensors instead")
+    try:
+        return _parse(content, map_location)
+    except (ValueError, KeyError, TypeError, AttributeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"load: {name} is not a valid safetensors file: {error}") from error
+
+
+def _parse(content: bytes, device: Any) -> Any:
+    size = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or size > min(MOST_HEADER, len(content) - 8):
+        raise ValueError(f"the header should have {size} bytes, the file has {len(content)}")
+    header = json.loads(content[8 : 8 + size])
+    data = memoryview(content)[8 + size :]
+    metadata = header.pop("__metadata__", {})
+    backend = get_backend(device)
+    tensors: OrderedDict[str, Tensor] = OrderedDict()
+    end = 0
+    for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+        start, stop = entry["data_offsets"]
+        if entry["dtype"] not in DTYPES:
+            raise ValueError(f"tensor {name!r} has dtype {entry['dtype']}; supported: {', '.join(DTYPES)}")
+        dtype, shape = DTYPES[entry["dtype"]], tuple(entry["shape"])
+        if start != end or stop - start != dtype.itemsize * int(np.prod(shape)) or stop > len(data):
+            raise ValueError(f"tensor {name!r} of shape {shape} does not fit bytes {start} to {stop} of {len(data)}")
+        end = stop
+        array = np.frombuffer(data[start:stop], dtype).reshape(shape)
+        tensors[name] = wrap(Tensor, backend.from_numpy(array.astype(dtype.newbyteorder("="))), backend)
+    if end != len(data):
+        raise ValueError(f"{len(data) - end} bytes behind the last tensor")
+    if STRUCTURE in metadata:
+        return _decode(json.loads(metadata[STRUCTURE]), tensors)
+    return OrderedDict((name, tensors[name]) for name in header)
+
+
+__all__ = ["load", "save"]

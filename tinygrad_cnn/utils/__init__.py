@@ -1,0 +1,5 @@
+"""Utilities: utils.data."""
+
+from . import data
+
+__all__ = ["data"]

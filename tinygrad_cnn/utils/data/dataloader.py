@@ -1,0 +1,115 @@
+"""DataLoader: batches of a data set, in order or shuffled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ...creation import as_tensor, tensor
+from ...ops.shape import stack
+from ...tensor import Tensor
+from .sampler import BatchSampler, RandomSampler, SequentialSampler
+
+PERFORMANCE_ONLY = ("pin_memory", "timeout", "prefetch_factor", "persistent_workers", "pin_memory_device", "in_order")
+
+
+def default_collate(batch: list[Any]) -> Any:
+    """Join samples into a batch: tensors and arrays are stacked, numbers become tensors, containers are joined inside."""
+    first = batch[0]
+    if isinstance(first, Tensor):
+        return stack(batch)
+    if isinstance(first, (np.ndarray, np.generic)):
+        return as_tensor(np.stack(batch))
+    if isinstance(first, float):
+        return tensor(batch, dtype="float64")
+    if isinstance(first, int):
+        return tensor(batch)
+    if isinstance(first, (str, bytes)):
+        return batch
+    if isinstance(first, Mapping):
+        return {key: default_collate([sample[key] for sample in batch]) for key in first}
+    if isinstance(first, tuple) and hasattr(first, "_fields"):
+        return type(first)(*map(default_collate, map(list, zip(*batch, strict=True))))
+    if isinstance(first, (list, tuple)):
+        if any(len(sample) != len(first) for sample in batch):
+            raise RuntimeError("default_collate: the samples of a batch must have the same number of parts")
+        return [default_collate(list(part)) for part in zip(*batch)]
+    raise TypeError(
+        f"default_collate: cannot join samples of {type(first).__name__}; expected tensors, arrays, numbers, strings, "
+        "dictionaries or lists, or pass collate_fn"
+    )
+
+
+class DataLoader:
+    """Iterates over batches of a data set.
+
+    The order comes from `shuffle`, a `sampler` or a `batch_sampler`; `generator` makes it reproducible.  A data set that
+    defines `batch(indices)` is served by whole batches unless a `collate_fn` is given.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int | None = 1,
+        shuffle: bool | None = None,
+        sampler: Iterable[int] | None = None,
+        batch_sampler: Iterable[list[int]] | None = None,
+        num_workers: int = 0,
+        collate_fn: Callable[[list[Any]], Any] | None = None,
+        drop_last: bool = False,
+        *,
+        generator: Any = None,
+        worker_init_fn: Callable[[int], None] | None = None,
+        multiprocessing_context: Any = None,
+        **options: Any,
+    ) -> None:
+        for name in options:
+            if name not in PERFORMANCE_ONLY:
+                raise TypeError(f"DataLoader: unexpected argument {name!r}")
+        if num_workers:
+            raise ValueError(f"DataLoader: num_workers must be 0 (data is loaded in the calling process), got {num_workers}")
+        if sampler is not None and shuffle:
+            raise ValueError("DataLoader: sampler and shuffle exclude each other")
+        if batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop_last):
+            raise ValueError("DataLoader: batch_sampler excludes batch_size, shuffle, sampler and drop_last")
+        if batch_size is None and drop_last:
+            raise ValueError("DataLoader: drop_last needs a batch_size")
+        self.dataset = dataset
+        self.batch_size = batch_size if batch_sampler is None else None
+        self.num_workers = num_workers
+        self.drop_last = drop_last
+        self.generator = generator
+        self.collate_fn = default_collate if collate_fn is None else collate_fn
+        self.sampler: Any = sampler
+        if self.sampler is None:
+            self.sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+        self.batch_sampler: Any = batch_sampler
+        if batch_sampler is None and batch_size is not None:
+            self.batch_sampler = BatchSampler(self.sampler, batch_size, drop_last)
+
+    def __len__(self) -> int:
+        return len(self.sampler if self.batch_sampler is None else self.batch_sampler)
+
+    def __iter__(self) -> Iterator[Any]:
+        if self.batch_sampler is None:
+            for i in self.sampler:
+                yield self.dataset[i]
+            return
+        whole = getattr(self.dataset, "batch", None) if self.collate_fn is default_collate else None
+        for indices in self._index_batches():
+            batch = None if whole is None else whole(np.asarray(indices, np.int64))
+            if batch is None:
+                batch = self.collate_fn([self.dataset[int(i)] for i in indices])
+            yield batch
+
+    def _index_batches(self) -> Iterator[Any]:
+        """Yield the positions of each batch; cut from one array where the order is our own."""
+        if type(self.batch_sampler) is not BatchSampler or type(self.sampler) not in (RandomSampler, SequentialSampler):
+            yield from self.batch_sampler
+            return
+        size = self.batch_sampler.batch_size
+        order = self.sampler.order() if isinstance(self.sampler, RandomSampler) else np.arange(len(self.sampler))
+        for start in range(0, len(order) - (size - 1 if self.batch_sampler.drop_last else 0), size):
+            yield order[start : start + size]
