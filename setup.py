@@ -35,7 +35,12 @@ SANITIZE = os.environ.get("TINYGRAD_CNN_SANITIZE", "0") == "1"
 def compile_flags(compiler: str, level: str) -> list[str]:
     """Return the flags for one instruction-set level; none of them changes a result's value."""
     if compiler == "msvc":
-        return ["/O2", "/std:c11", "/experimental:c11atomics", *{"v3": ["/arch:AVX2"], "v4": ["/arch:AVX512"]}.get(level, [])]
+        return [
+            "/O2",
+            "/std:c11",
+            "/experimental:c11atomics",
+            *{"v3": ["/arch:AVX2"], "v4": ["/arch:AVX512"]}.get(level, []),
+        ]
     flags = ["-O3", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-Wno-unused-function"]
     if level.startswith("v"):
         flags.append(f"-march=x86-64-{level}")
@@ -81,7 +86,9 @@ class BuildKernels(build_ext):
 
 def kernel(name: str, source: str, **options: object) -> Extension:
     """Declare one extension module; the .pxd and .h files it may use are shipped with the sources."""
-    return Extension(f"tinygrad_cnn._ext.{name}", [f"ext/{source}.pyx"], include_dirs=["ext"], depends=SHARED, **options)
+    return Extension(
+        f"tinygrad_cnn._ext.{name}", [f"ext/{source}.pyx"], include_dirs=["ext"], depends=SHARED, **options
+    )
 
 
 setup(

@@ -1,6 +1,5 @@
 """Optimiser steps: each parameter is read and written once, in chunks that threads share."""
 from libc.math cimport sqrt
-from libc.stdint cimport int64_t
 
 from parallel cimport import_runtime, parallel_for
 from real cimport read, real, write

@@ -42,13 +42,19 @@ cdef int take_offsets(Pool* pool, object offsets, int flags) except -1:
     return 0
 
 
-cdef inline void first_taps(const Pool* pool, Py_ssize_t u, int* best) noexcept nogil:
-    """Start the offsets of one output row at the first element of each window that lies inside the image."""
+cdef inline Py_ssize_t first_inside(Py_ssize_t first, Py_ssize_t step, Py_ssize_t count, Py_ssize_t size) noexcept nogil:
+    """Return the first of `count` positions, `step` apart, that lies in [0, size); -1 if none does."""
+    cdef Span span = inside(first, step, count, size)
+    return span.begin if span.begin < span.end else -1
+
+
+cdef inline void first_taps(const Pool* pool, Py_ssize_t i, int* best) noexcept nogil:
+    """Start the offsets of output row i at the first element of each window that lies inside the image, or at 0."""
     cdef const Window* w = &pool.window
-    cdef Py_ssize_t j, before
+    cdef Py_ssize_t j, u = first_inside(i * w.sh - w.pt, w.dh, w.kh, pool.h), v
     for j in range(w.ow):
-        before = w.pl - j * w.sw
-        best[j] = <int> (u * w.kw + ((before + w.dw - 1) // w.dw if before > 0 else 0))
+        v = first_inside(j * w.sw - w.pl, w.dw, w.kw, pool.w)
+        best[j] = <int> (u * w.kw + v) if u >= 0 and v >= 0 else 0
 
 
 cdef inline void take_larger(const real* row, Py_ssize_t step, Span span, int offset, real_alone y,
@@ -74,19 +80,15 @@ cdef void max_forward_task(void* args, Py_ssize_t plane) noexcept nogil:
     cdef int* best = <int*> scratch_memory(0, sizeof(int) * w.ow)
     cdef Py_ssize_t i, j, u, v, h, first, at
     cdef int offset
-    cdef bint started
     cdef Span span
     for i in range(w.oh):
-        started = False
+        first_taps(pool, i, best)
         for j in range(w.ow):
             y[j] = -INFINITY
         for u in range(w.kh):
             h = i * w.sh - w.pt + u * w.dh
             if not 0 <= h < pool.h:
                 continue
-            if not started:
-                first_taps(pool, u, best)
-                started = True
             for v in range(w.kw):
                 first = v * w.dw - w.pl
                 span = inside(first, w.sw, w.ow, pool.w)
@@ -120,11 +122,13 @@ def max_pool2d(object x, object y, object offsets, object window):
 
 
 cdef inline Py_ssize_t position(const Pool* pool, Py_ssize_t plane, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
-    """Return where in its plane the maximum of window (i, j) lies: h * W + w."""
+    """Return where in its plane the maximum of window (i, j) lies, h * W + w; -1 for a window outside the image."""
     cdef const Window* w = &pool.window
     cdef Py_ssize_t at = (plane * w.oh + i) * w.ow + j
     cdef Py_ssize_t offset = pool.small[at] if pool.small != NULL else pool.large[at]
-    return (i * w.sh - w.pt + offset // w.kw * w.dh) * pool.w + j * w.sw - w.pl + offset % w.kw * w.dw
+    cdef Py_ssize_t row = i * w.sh - w.pt + offset // w.kw * w.dh
+    cdef Py_ssize_t column = j * w.sw - w.pl + offset % w.kw * w.dw
+    return row * pool.w + column if 0 <= row < pool.h and 0 <= column < pool.w else -1
 
 
 cdef void max_scatter_task(void* args, Py_ssize_t plane) noexcept nogil:
@@ -133,11 +137,13 @@ cdef void max_scatter_task(void* args, Py_ssize_t plane) noexcept nogil:
     cdef const Window* w = &pool.window
     cdef const real* dy = pool.x + plane * w.oh * w.ow
     cdef real* dx = pool.y + plane * pool.h * pool.w
-    cdef Py_ssize_t i, j
+    cdef Py_ssize_t i, j, at
     memset(dx, 0, sizeof(real) * pool.h * pool.w)
     for i in range(w.oh):
         for j in range(w.ow):
-            dx[position(pool, plane, i, j)] += dy[i * w.ow + j]
+            at = position(pool, plane, i, j)
+            if at >= 0:
+                dx[at] += dy[i * w.ow + j]
 
 
 cdef void max_gather_task(void* args, Py_ssize_t plane) noexcept nogil:
@@ -145,10 +151,11 @@ cdef void max_gather_task(void* args, Py_ssize_t plane) noexcept nogil:
     cdef Pool* pool = <Pool*> args
     cdef const Window* w = &pool.window
     cdef const real* x = pool.x + plane * pool.h * pool.w
-    cdef Py_ssize_t i, j
+    cdef Py_ssize_t i, j, at
     for i in range(w.oh):
         for j in range(w.ow):
-            pool.y[(plane * w.oh + i) * w.ow + j] = x[position(pool, plane, i, j)]
+            at = position(pool, plane, i, j)
+            pool.y[(plane * w.oh + i) * w.ow + j] = x[at] if at >= 0 else 0
 
 
 def max_pool2d_grad(object dy, object offsets, object dx, object window):
@@ -158,7 +165,8 @@ def max_pool2d_grad(object dy, object offsets, object dx, object window):
     pool.y = write(dx)
     take_offsets(&pool, offsets, PyBUF_SIMPLE)
     with nogil:
-        parallel_for(max_scatter_task, &pool, pool.planes, 0.5 * pool.planes * (pool.h * pool.w + pool.window.oh * pool.window.ow))
+        parallel_for(max_scatter_task, &pool, pool.planes,
+                     0.5 * pool.planes * (pool.h * pool.w + pool.window.oh * pool.window.ow))
 
 
 def max_pool2d_gather(object x, object offsets, object y, object window):

@@ -1,5 +1,5 @@
 """Philox4x32-10: random words as a function of a seed and a counter, and what is made of them."""
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from cpython.buffer cimport PyBUF_WRITABLE
 
 from parallel cimport import_runtime, parallel_for
@@ -29,12 +29,12 @@ cdef void philox(uint64_t seed, uint64_t counter, uint32_t* words) noexcept nogi
     cdef uint32_t d[LANES]
     cdef uint32_t key0 = <uint32_t> seed, key1 = <uint32_t> (seed >> 32)
     cdef uint64_t p, q
-    cdef int i, round
+    cdef int i, _round
     for i in range(LANES):
         a[i] = <uint32_t> (counter + i)
         b[i] = <uint32_t> ((counter + i) >> 32)
         c[i] = d[i] = 0
-    for round in range(10):
+    for _round in range(10):
         for i in range(LANES):
             p = <uint64_t> 0xD2511F53 * a[i]
             q = <uint64_t> 0xCD9E8D57 * c[i]

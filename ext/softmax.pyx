@@ -1,5 +1,6 @@
 """Softmax, log-softmax and cross-entropy along the middle axis of (outer, D, inner), inner elements side by side."""
-from libc.math cimport INFINITY, exp, log
+from libc.math cimport INFINITY
+from libc.math cimport log as ln
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 from cpython.buffer cimport PyBUF_SIMPLE
@@ -11,6 +12,7 @@ import_runtime()
 
 cdef extern from *:
     """
+    #include <math.h>
     #define real_exp(x) (sizeof(real) == 4 ? (real)expf((float)(x)) : (real)exp(x))
     """
     real real_exp(real x) noexcept nogil
@@ -47,7 +49,7 @@ cdef void forward_task(void* args, Py_ssize_t outer) noexcept nogil:
             total[i] += e
             y[d * s.inner + i] = value if s.log else e
     for i in range(s.inner):
-        total[i] = log(total[i]) if s.log else 1 / total[i]
+        total[i] = ln(total[i]) if s.log else 1 / total[i]
     for d in range(s.d):
         for i in range(s.inner):
             value = y[d * s.inner + i]

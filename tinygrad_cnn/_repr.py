@@ -19,9 +19,9 @@ def tensor_repr(t: Any) -> str:
     extras = []
     if array.size == 0 and array.ndim != 1:
         extras.append(f"size={tuple(array.shape)}")
-    if t.dtype is not dtypes.get_default_dtype() and t.dtype not in IMPLIED:
-        extras.append(f"dtype={t.dtype}")
-    elif array.size == 0 and t.dtype in IMPLIED:
+    if (t.dtype is not dtypes.get_default_dtype() and t.dtype not in IMPLIED) or (
+        array.size == 0 and t.dtype in IMPLIED
+    ):
         extras.append(f"dtype={t.dtype}")
     if t.device.type != "cpu":
         extras.append(f"device='{t.device}'")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from . import dtypes
 from .autograd.graph import TensorBase, wrap
 from .backends import get_backend
+from .ops.elementwise import number
 from .ops.shape import sizes
 from .random import Generator, default_generator, words_needed
 from .tensor import Tensor
@@ -35,36 +37,59 @@ def _kind(dtype: Any) -> np.dtype:
 def _checked(array: np.ndarray) -> np.ndarray:
     """Raise unless the array has one of our dtypes, in the machine's byte order."""
     if array.dtype.isnative is False:
-        raise ValueError(f"the array has byte order {array.dtype.byteorder!r}; convert with array.astype({array.dtype.name})")
+        raise ValueError(
+            f"the array has byte order {array.dtype.byteorder!r}; convert with array.astype({array.dtype.name})"
+        )
     dtypes.as_dtype(array.dtype)
     return array
 
 
-def _from_nested(data: Any) -> np.ndarray:
-    """Return nested lists of Python numbers (or tensors, or arrays) as an array of the dtype that PyTorch gives them."""
-    if isinstance(data, (np.ndarray, np.generic)):
-        return np.array(data)
-    first = data
-    while isinstance(first, (list, tuple)) and first:
-        first = first[0]
-    if isinstance(first, TensorBase):
-        data = _unwrapped(data)
-    try:
-        array = np.array(data)
-    except ValueError as error:
-        raise ValueError(f"tensor: the nested lists are not all of equal length: {error}") from None
-    if array.dtype == object or array.dtype.kind in "USc":
-        raise TypeError(f"tensor: cannot make a tensor of {type(first).__name__} {first!r}")
-    if array.dtype.kind == "f" and not isinstance(first, (np.ndarray, np.generic, TensorBase)):
-        array = array.astype(dtypes.get_default_dtype().numpy)
-    return array.astype(dtypes.get_default_dtype().numpy) if array.size == 0 and array.dtype == np.float64 else array
+def _dtypes_in(data: Any) -> set[np.dtype]:
+    """Return the dtypes of the elements of nested lists; a Python float has the default one."""
+    found: set[np.dtype] = set()
+    for kind in set(map(type, data)):
+        items = [item for item in data if type(item) is kind]
+        if issubclass(kind, (np.ndarray, np.generic)):
+            found.update(_checked(item).dtype for item in items)
+        elif issubclass(kind, (bool, int, float)):
+            found.add(dtypes.of_scalar(items[0]).numpy)
+        elif issubclass(kind, TensorBase):
+            found.update(item._array.dtype for item in items)
+        elif issubclass(kind, Sequence) and not issubclass(kind, (str, bytes)):
+            found.update(*map(_dtypes_in, items))
+        else:
+            raise TypeError(f"tensor: cannot make a tensor of {kind.__name__} {items[0]!r}")
+    return found
 
 
 def _unwrapped(data: Any) -> Any:
-    """Replace tensors in nested lists by arrays."""
+    """Replace one-element tensors in nested lists by numbers."""
     if isinstance(data, TensorBase):
-        return data._backend.to_numpy(data._array)
+        return data.item()  # type: ignore[attr-defined]
     return [_unwrapped(item) for item in data] if isinstance(data, (list, tuple)) else data
+
+
+def _from_nested(data: Any, wanted: np.dtype | None) -> np.ndarray:
+    """Return a number or nested lists of numbers, tensors, arrays as an array of the dtype that PyTorch gives them."""
+    kinds = _dtypes_in([data])
+    own = reduce(dtypes.promote_numpy, kinds) if kinds else dtypes.get_default_dtype().numpy
+    try:
+        array = np.array(_unwrapped(data), np.float64 if own.kind == "f" else own)
+    except OverflowError:
+        raise ValueError(f"tensor: a number in {data!r} does not fit into {own}") from None
+    except ValueError as error:
+        raise ValueError(f"tensor: the nested lists are not all of equal length: {error}") from None
+    kind = own if wanted is None else wanted
+    if kind.kind in "iu" and array.size:
+        for extreme in (array.min(), array.max()):
+            dtypes.stored("tensor", extreme.item(), kind)
+    return _converted(array, kind)
+
+
+def _converted(array: np.ndarray, kind: np.dtype) -> np.ndarray:
+    """Return a C-contiguous copy of another dtype; what does not fit wraps around or becomes infinite."""
+    with np.errstate(all="ignore"):
+        return np.array(array, kind, order="C")
 
 
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -72,10 +97,12 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     if isinstance(data, TensorBase):
         copied = data.detach().to(dtype=dtype, device=device, copy=True)  # type: ignore[attr-defined]
         return copied.requires_grad_() if requires_grad else copied  # type: ignore[no-any-return]
-    array = _from_nested(data)
-    if dtype is not None:
-        array = array.astype(dtypes.as_dtype(dtype).numpy)
-    return _make(np.ascontiguousarray(_checked(array)).reshape(array.shape), device, requires_grad)
+    wanted = None if dtype is None else dtypes.as_dtype(dtype).numpy
+    if isinstance(data, (np.ndarray, np.generic)):
+        array = _converted(_checked(np.asarray(data)), data.dtype if wanted is None else wanted)
+    else:
+        array = _from_nested(data, wanted)
+    return _make(array, device, requires_grad)
 
 
 def from_numpy(ndarray: np.ndarray) -> Tensor:
@@ -100,17 +127,25 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
 
 def full(size: Shape, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Return a tensor filled with a number, whose type gives the dtype unless one is named."""
-    value = fill_value.item() if isinstance(fill_value, (Tensor, np.generic)) else fill_value
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(f"full: size must be a tuple of ints, got {size!r}")
+    value = number("full", fill_value.item() if isinstance(fill_value, Tensor) else fill_value)
     kind = dtypes.of_scalar(value).numpy if dtype is None else _kind(dtype)
     return _filled("full", (size,), value, kind, device, requires_grad)
 
 
-def _filled(op: str, size: tuple[Any, ...], value: Any, kind: np.dtype, device: Any, requires_grad: bool) -> Tensor:
+def checked_sizes(op: str, *size: Any) -> tuple[int, ...]:
+    """Return the sizes given by position or as one tuple; none may be negative."""
     shape = sizes(op, size)
     if any(n < 0 for n in shape):
         raise RuntimeError(f"{op}: sizes must not be negative, got {shape}")
+    return shape
+
+
+def _filled(op: str, size: tuple[Any, ...], value: Any, kind: np.dtype, device: Any, requires_grad: bool) -> Tensor:
+    shape = checked_sizes(op, *size)
     backend = get_backend(device)
-    array = backend.empty(shape, kind) if value is None else backend.full(shape, value, kind)
+    array = backend.empty(shape, kind) if value is None else backend.full(shape, dtypes.stored(op, value, kind), kind)
     t: Tensor = wrap(Tensor, array, backend)
     return t.requires_grad_() if requires_grad else t
 
@@ -123,7 +158,9 @@ def _wanted(op: str, size: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any,
 
 
 def _filler(name: str, value: float | None, doc: str) -> Callable[..., Tensor]:
-    def function(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **named: Any) -> Tensor:
+    def function(
+        *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **named: Any
+    ) -> Tensor:
         return _filled(name, _wanted(name, size, named), value, _kind(dtype), device, requires_grad)
 
     function.__name__ = function.__qualname__ = name
@@ -136,18 +173,21 @@ ones = _filler("ones", 1, "Return ones: ones(2, 3) or ones((2, 3)).")
 empty = _filler("empty", None, "Return a tensor with arbitrary contents.")
 
 
-def arange(start: float, end: float | None = None, step: float = 1, *, dtype: Any = None, device: Any = None,
+def arange(start: float | None = None, end: float | None = None, step: float = 1, *, dtype: Any = None, device: Any = None,
            requires_grad: bool = False) -> Tensor:  # fmt: skip
-    """Return start, start + step, ... below end: arange(end) or arange(start, end, step); int64 if all are ints."""
-    if end is None:
-        start, end = 0, start
-    start, end, step = [x.item() if isinstance(x, (Tensor, np.generic)) else x for x in (start, end, step)]
-    if step == 0 or (end - start) / step < 0:
-        raise RuntimeError(f"arange: step {step} does not lead from {start} to {end}")
-    whole = all(isinstance(x, int) for x in (start, end, step))
+    """Return start, start + step, ... below end; with one number it is the end.  All ints give int64."""
+    if start is None or end is None:
+        start, end = 0, start if end is None else end
+    first, last, step = [number("arange", x.item() if isinstance(x, Tensor) else x) for x in (start, end, step)]
+    whole = all(isinstance(x, int) for x in (first, last, step))
     kind = np.dtype(np.int64) if dtype is None and whole else _kind(dtype)
-    count = -(-(end - start) // step) if whole else math.ceil((end - start) / step)
-    return _make((start + np.arange(count) * step).astype(kind), device, requires_grad)
+    if step == 0 or not 0 <= (last - first) / step < math.inf or (kind == np.int64 and not int(step)):
+        raise RuntimeError(f"arange: step {step} does not lead from {first} to {last}")
+    if kind == np.int64:  # as in PyTorch, integers are counted in whole steps
+        whole, first, last, step = True, int(first), int(last), int(step)
+    count = -(-(last - first) // step) if whole else math.ceil((last - first) / step)
+    start, step = (int(first), int(step)) if kind.kind in "iu" else (first, step)
+    return _make(_converted(start + np.arange(count) * step, kind), device, requires_grad)
 
 
 def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None,
@@ -155,7 +195,9 @@ def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device:
     """Return `steps` evenly spaced numbers from start to end, both included."""
     if steps < 0:
         raise RuntimeError(f"linspace: steps must not be negative, got {steps}")
-    return _make(np.linspace(float(start), float(end), steps).astype(_kind(dtype)), device, requires_grad)
+    kind = _kind(dtype)
+    to_end = int if kind.kind in "iu" else float
+    return _make(_converted(np.linspace(to_end(start), to_end(end), steps), kind), device, requires_grad)
 
 
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -196,14 +238,20 @@ def _words64(count: int, generator: Generator | None) -> np.ndarray:
     return words.view(np.uint64)
 
 
-def randint(low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = dtypes.int64,
+def randint(low: Any = None, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = dtypes.int64,
             device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
-    """Return random integers from low (default 0) to high - 1: randint(high, size) or randint(low, high, size)."""
-    if size is None or isinstance(high, (tuple, list)):
-        low, high, size = 0, low, high if size is None else size
+    """Return random integers from low to high - 1; low may be left out and is 0 then."""
+    if isinstance(high, (tuple, list)):
+        low, high, size = 0, low, high
+    elif low is None or high is None:
+        low, high = 0, low if high is None else high
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(f"randint: size must be a tuple of ints, got {size!r}")
     if high <= low:
         raise RuntimeError(f"randint: low {low} must be less than high {high}")
-    shape = sizes("randint", (size,))
+    shape = checked_sizes("randint", size)
+    for limit in (low, high - 1):
+        dtypes.stored("randint", limit, _kind(dtype))
     values = _words64(math.prod(shape), generator) % np.uint64(high - low)
     return _make((values.astype(np.int64) + low).astype(_kind(dtype)).reshape(shape), device, requires_grad)
 
@@ -233,6 +281,8 @@ def set_rng_state(new_state: Any) -> None:
 def _like(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def function(input: Tensor, *args: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False,
                  memory_format: Any = None) -> Tensor:  # fmt: skip
+        if not isinstance(input, Tensor):
+            raise TypeError(f"{make.__name__}_like: expected a tensor, got {type(input).__name__} {input!r}")
         kind = input.dtype if dtype is None else dtype
         where = input.device if device is None else device
         return make(tuple(input.shape), *args, dtype=kind, device=where, requires_grad=requires_grad)

@@ -103,6 +103,32 @@ def of_scalar(value: builtins.bool | builtins.int | builtins.float) -> dtype:
     return int64 if isinstance(value, builtins.int) else _default
 
 
+def wrapped(value: Any, kind: np.dtype) -> Any:
+    """Return a number as an operand of `kind`: integers beyond its range wrap around, as in PyTorch."""
+    if kind.kind == "f":
+        return builtins.float(value)
+    if kind.kind == "b":
+        return builtins.bool(value)
+    bits = 8 * kind.itemsize
+    low = builtins.int(value) & ((1 << bits) - 1)
+    return low - (1 << bits) if kind.kind == "i" and low >> (bits - 1) else low
+
+
+def stored(op: str, value: Any, kind: np.dtype) -> Any:
+    """Return a number as an element of `kind`, or raise where it does not fit; uint8 takes -1 as 255, as in PyTorch."""
+    if kind.kind == "b":
+        return builtins.bool(value)
+    if kind.kind == "f":
+        if -1e38 < value < 1e38 or abs(value) <= builtins.float(np.finfo(kind).max) or value - value != 0:  # infinity and NaN are kept
+            return builtins.float(value)
+    else:
+        info = np.iinfo(kind)
+        least = -info.max if kind.kind == "u" and isinstance(value, builtins.int) else info.min
+        if least <= value <= info.max:
+            return wrapped(value, kind)
+    raise RuntimeError(f"{op}: {value} does not fit into {kind}")
+
+
 def can_cast(from_: dtype, to: dtype) -> builtins.bool:
     """Return whether in-place results may be converted: never float to integer, never anything to bool."""
     rank = {"b": 0, "u": 1, "i": 1, "f": 2}

@@ -121,7 +121,13 @@ def _hashable(value: object) -> object:
 
 
 def window(
-    op: str, size: tuple[int, int], kernel: Pair, stride: Pair, padding: Padding, dilation: Pair, ceil_mode: bool = False
+    op: str,
+    size: tuple[int, int],
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    ceil_mode: bool = False,
 ) -> Window:
     """Return the window of `op` over an image of `size` (H, W), or raise an error that names the bad argument."""
     try:
@@ -198,5 +204,7 @@ def broadcast(op: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
 
 def broadcast_to(op: str, shape: tuple[int, ...], target: tuple[int, ...]) -> None:
     """Raise unless `shape` broadcasts to exactly `target`."""
-    if len(shape) > len(target) or any(a not in (1, b) for a, b in zip(reversed(shape), reversed(target), strict=False)):
+    if len(shape) > len(target) or any(
+        a not in (1, b) for a, b in zip(reversed(shape), reversed(target), strict=False)
+    ):
         raise RuntimeError(f"{op}: shape {tuple(shape)} cannot be broadcast to {tuple(target)}")

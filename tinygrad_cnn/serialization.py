@@ -11,6 +11,7 @@ https://github.com/huggingface/safetensors
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from collections import OrderedDict
@@ -19,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from .backends import get_backend
 from .autograd.graph import wrap
+from .backends import get_backend
 from .tensor import Tensor
 
 NAMES = {
@@ -29,6 +30,7 @@ NAMES = {
 }  # fmt: skip
 DTYPES = {theirs: np.dtype(ours).newbyteorder("<") for ours, theirs in NAMES.items()}
 STRUCTURE = "tinygrad_cnn.structure"
+METADATA = "__metadata__"  # the format's own entry in the header
 MOST_HEADER = 100_000_000
 
 
@@ -41,10 +43,12 @@ def save(obj: Any, f: Any) -> None:
     flat = isinstance(obj, dict) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in obj.items())
     if flat:
         metadata = {"format": "pt"}
+        if METADATA in obj:
+            raise ValueError(f"save: the format reserves the name {METADATA!r}; give the tensor another one")
         tensors = {key: value.numpy(force=True) for key, value in obj.items()}
     else:
         metadata = {"format": "pt", STRUCTURE: json.dumps(_encode(obj, "", tensors))}
-    header: dict[str, Any] = {"__metadata__": metadata}
+    header: dict[str, Any] = {METADATA: metadata}
     offset = 0
     for key, array in tensors.items():
         header[key] = {
@@ -73,10 +77,10 @@ def write_atomically(path: Path, chunks: list[bytes]) -> None:
             os.fsync(file.fileno())
         umask = os.umask(0)
         os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
-        os.replace(name, path)
+        Path(name).chmod(0o666 & ~umask)
+        Path(name).replace(path)
     except BaseException:
-        os.unlink(name)
+        Path(name).unlink()
         raise
 
 
@@ -84,7 +88,7 @@ def _encode(value: Any, path: str, tensors: dict[str, np.ndarray]) -> Any:
     """Return the structure of a nest as JSON values, and collect its tensors by dotted name."""
     if isinstance(value, Tensor):
         name = path or "tensor"
-        while name in tensors:
+        while name in tensors or name == METADATA:
             name += "_"
         tensors[name] = value.numpy(force=True)
         return {"tensor": name}
@@ -136,22 +140,25 @@ def load(f: Any, map_location: Any = None, **options: Any) -> Any:
             raise TypeError(f"load: unexpected argument {option!r}")
     content = f.read() if hasattr(f, "read") else Path(f).read_bytes()
     name = getattr(f, "name", "the file") if hasattr(f, "read") else str(f)
-    if content[:4] == b"PK\x03\x04" or content[:2] == b"\x80\x02":
-        raise ValueError(f"load: {name} is a PyTorch checkpoint (pickle); save its state dict with safetensors instead")
+    backend = get_backend(map_location)
     try:
-        return _parse(content, map_location)
-    except (ValueError, KeyError, TypeError, AttributeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        return _parse(content, backend)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        if content[:4] == b"PK\x03\x04" or (content[:1] == b"\x80" and content[1:2] in (b"\2", b"\3", b"\4", b"\5")):
+            raise ValueError(
+                f"load: {name} is a pickle or a PyTorch checkpoint, which could execute code; save its state dict with "
+                "safetensors instead"
+            ) from None
         raise ValueError(f"load: {name} is not a valid safetensors file: {error}") from error
 
 
-def _parse(content: bytes, device: Any) -> Any:
+def _parse(content: bytes, backend: Any) -> Any:
     size = int.from_bytes(content[:8], "little")
     if len(content) < 8 or size > min(MOST_HEADER, len(content) - 8):
         raise ValueError(f"the header should have {size} bytes, the file has {len(content)}")
     header = json.loads(content[8 : 8 + size])
     data = memoryview(content)[8 + size :]
-    metadata = header.pop("__metadata__", {})
-    backend = get_backend(device)
+    metadata = header.pop(METADATA, {})
     tensors: OrderedDict[str, Tensor] = OrderedDict()
     end = 0
     for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
@@ -159,11 +166,13 @@ def _parse(content: bytes, device: Any) -> Any:
         if entry["dtype"] not in DTYPES:
             raise ValueError(f"tensor {name!r} has dtype {entry['dtype']}; supported: {', '.join(DTYPES)}")
         dtype, shape = DTYPES[entry["dtype"]], tuple(entry["shape"])
-        if start != end or stop - start != dtype.itemsize * int(np.prod(shape)) or stop > len(data):
+        fits = start == end and stop - start == dtype.itemsize * math.prod(shape) and stop <= len(data)
+        if not fits or any(n < 0 for n in shape):
             raise ValueError(f"tensor {name!r} of shape {shape} does not fit bytes {start} to {stop} of {len(data)}")
         end = stop
-        array = np.frombuffer(data[start:stop], dtype).reshape(shape)
-        tensors[name] = wrap(Tensor, backend.from_numpy(array.astype(dtype.newbyteorder("="))), backend)
+        array = np.frombuffer(data[start:stop], np.uint8 if dtype.kind == "b" else dtype).reshape(shape)
+        array = array != 0 if dtype.kind == "b" else array.astype(dtype.newbyteorder("="))
+        tensors[name] = wrap(Tensor, backend.from_numpy(np.asarray(array)), backend)
     if end != len(data):
         raise ValueError(f"{len(data) - end} bytes behind the last tensor")
     if STRUCTURE in metadata:

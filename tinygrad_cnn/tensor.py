@@ -134,6 +134,7 @@ class Tensor(TensorBase):
     def __init__(self, *data: Any, device: Any = None) -> None:
         backend = get_backend(device)
         kind = dtypes.get_default_dtype().numpy
+        data = data or (0,)
         if len(data) == 1 and not isinstance(data[0], int):
             source = data[0]
             array = source.numpy() if isinstance(source, Tensor) else np.asarray(source)
@@ -276,7 +277,11 @@ class Tensor(TensorBase):
         self._grad = None
 
     def backward(
-        self, gradient: Tensor | None = None, retain_graph: builtins.bool | None = None, create_graph: builtins.bool = False, inputs: Any = None
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: builtins.bool | None = None,
+        create_graph: builtins.bool = False,
+        inputs: Any = None,
     ) -> None:
         """Add the gradient of this tensor to the `.grad` of the leaves; see autograd.backward."""
         autograd.backward(self, gradient, retain_graph, create_graph, inputs)
@@ -404,7 +409,9 @@ class Tensor(TensorBase):
         return bool(reduce.any(elementwise.eq(self, element)))
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if self._array.ndim == 0 and spec else str(self)
+        if type(self) is Tensor and self._array.ndim == 0:
+            return format(self.item(), spec)
+        return object.__format__(self, spec)
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:
         from ._repr import tensor_repr
@@ -433,7 +440,9 @@ class Tensor(TensorBase):
 
     # ---- conversion ----
 
-    def to(self, *args: Any, dtype: Any = None, device: Any = None, copy: builtins.bool = False, **ignored: Any) -> Tensor:
+    def to(
+        self, *args: Any, dtype: Any = None, device: Any = None, copy: builtins.bool = False, **ignored: Any
+    ) -> Tensor:
         """Return the tensor with another dtype or on another device; itself if nothing changes.
 
         to(dtype), to(device), to(device, dtype), to(other), each also by keyword; non_blocking is accepted.
@@ -477,11 +486,14 @@ class Tensor(TensorBase):
 
     # ---- new tensors like this one ----
 
-    def new_full(self, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+    def new_full(
+        self, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False
+    ) -> Tensor:
         """Return a filled tensor with this one's dtype and device."""
         backend = self._backend if device is None else get_backend(device)
         kind = self._array.dtype if dtype is None else dtypes.as_dtype(dtype).numpy
-        t = wrap(self.result_class, backend.full(views.sizes("new_full", (size,)), fill_value, kind), backend)
+        value = dtypes.stored("new_full", elementwise.number("new_full", fill_value), kind)
+        t = wrap(self.result_class, backend.full(views.sizes("new_full", (size,)), value, kind), backend)
         t._requires_grad = bool(requires_grad)
         return t
 
@@ -499,11 +511,10 @@ class Tensor(TensorBase):
 
     def new_tensor(self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
         """Return a copy of data with this tensor's dtype and device."""
-        kind = self._array.dtype if dtype is None else dtypes.as_dtype(dtype).numpy
-        backend = self._backend if device is None else get_backend(device)
-        t = wrap(self.result_class, backend.from_numpy(np.array(data, kind)), backend)
-        t._requires_grad = requires_grad
-        return t
+        from .creation import tensor
+
+        kind, where = self.dtype if dtype is None else dtype, self.device if device is None else device
+        return tensor(data, dtype=kind, device=where, requires_grad=requires_grad)
 
     # ---- operators ----
 
@@ -520,6 +531,10 @@ class Tensor(TensorBase):
     __pow__ = elementwise.pow
     __rpow__ = _reflected(elementwise.pow)
     __matmul__ = products.matmul
+    __and__ = __rand__ = elementwise.bitwise_and
+    __or__ = __ror__ = elementwise.bitwise_or
+    __xor__ = __rxor__ = elementwise.bitwise_xor
+    __invert__ = elementwise.bitwise_not
     __neg__ = elementwise.neg
     __abs__ = elementwise.abs
     __lt__ = elementwise.lt
@@ -553,6 +568,8 @@ class Tensor(TensorBase):
     eq, ne, lt, le, gt, ge = (
         elementwise.eq, elementwise.ne, elementwise.lt, elementwise.le, elementwise.gt, elementwise.ge,
     )  # fmt: skip
+    bitwise_and, bitwise_or = elementwise.bitwise_and, elementwise.bitwise_or
+    bitwise_xor, bitwise_not = elementwise.bitwise_xor, elementwise.bitwise_not
     logical_and, logical_or = elementwise.logical_and, elementwise.logical_or
     logical_xor, logical_not = elementwise.logical_xor, elementwise.logical_not
     neg, neg_ = elementwise.neg, in_place(elementwise.neg)
@@ -640,7 +657,9 @@ class Tensor(TensorBase):
 
     def fill_(self, value: Any) -> Tensor:
         """Set all elements to a number."""
-        source = value if isinstance(value, Tensor) else elementwise.tensor_like(self, elementwise.number("fill_", value))
+        if isinstance(value, Tensor) and value.ndim:
+            raise RuntimeError(f"fill_: value must be a number or have no dimensions, got shape {tuple(value.shape)}")
+        source = value if isinstance(value, Tensor) else elementwise.element_like("fill_", self, value)
         return copy_(self, source, "fill_")
 
     def zero_(self) -> Tensor:

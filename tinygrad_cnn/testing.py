@@ -1,7 +1,7 @@
 """Tools for tests, also of one's own operations: gradcheck, gradgradcheck, assert_close.
 
-    def cube(x): ...                                   # or MyFunction.apply
-    gradcheck(cube, torch_like.randn(3, dtype=float64, requires_grad=True))
+def cube(x): ...                                   # or MyFunction.apply
+gradcheck(cube, torch_like.randn(3, dtype=float64, requires_grad=True))
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class _Check:
             raise ValueError(f"gradcheck: no input of {self.name} requires a gradient; call requires_grad_() on one")
         for i in self.checked:
             if self.inputs[i].itemsize < 8:
-                warnings.warn(f"gradcheck: input {i} is {self.inputs[i].dtype}; finite differences need float64", stacklevel=4)
+                warnings.warn(
+                    f"gradcheck: input {i} is {self.inputs[i].dtype}; finite differences need float64", stacklevel=4
+                )
         with enable_grad():
             self.outputs = self._differentiable(self.func(*self.inputs))
         if not self.outputs:
@@ -83,7 +85,9 @@ class _Check:
         found = autograd.grad(self.outputs, inputs, dys, retain_graph=True, allow_unused=True)
         for x, g in zip(inputs, found):
             if g is not None and g.shape != x.shape:
-                raise GradcheckError(f"gradcheck: {self.name} returned a gradient of shape {g.shape} for an input {x.shape}")
+                raise GradcheckError(
+                    f"gradcheck: {self.name} returned a gradient of shape {g.shape} for an input {x.shape}"
+                )
         return [_host(g, x) for g, x in zip(found, inputs)]
 
     def numerical_jacobian(self, i: int, k: int) -> np.ndarray:
@@ -149,7 +153,9 @@ def _check_projections(check: _Check, atol: float, rtol: float) -> None:
     random = np.random.default_rng(2026)
     for _ in range(PROJECTIONS):
         # Random cotangents: with ones a softmax whose gradient is always 0 would pass.
-        cotangents = [random.uniform(0.5, 1.5, tuple(y.shape)) * random.choice([-1, 1], tuple(y.shape)) for y in check.outputs]
+        cotangents = [
+            random.uniform(0.5, 1.5, tuple(y.shape)) * random.choice([-1, 1], tuple(y.shape)) for y in check.outputs
+        ]
         gradients = check.gradients(cotangents)
         for i, gradient in zip(check.checked, gradients):
             shape = tuple(check.inputs[i].shape)
@@ -181,7 +187,9 @@ def _check_jacobians(check: _Check, atol: float, rtol: float) -> None:
             analytical, numerical = check.analytical_jacobian(i, k), check.numerical_jacobian(i, k)
             wrong = ~(np.abs(analytical - numerical) <= atol + rtol * np.abs(numerical))
             if wrong.any():
-                row, column = np.unravel_index(np.argmax(np.where(wrong, np.abs(analytical - numerical), -1)), wrong.shape)
+                row, column = np.unravel_index(
+                    np.argmax(np.where(wrong, np.abs(analytical - numerical), -1)), wrong.shape
+                )
                 x = check.inputs[i]
                 at = tuple(int(n) for n in np.unravel_index(column, tuple(x.shape)))
                 out = tuple(int(n) for n in np.unravel_index(row, tuple(y.shape)))
@@ -229,12 +237,18 @@ def _rearranged(jacobian: np.ndarray, shape: tuple[int, ...]) -> Iterator[tuple[
     full = jacobian.reshape(-1, *shape)
     for a, b in pairwise(range(len(shape))):
         if shape[a] == shape[b] > 1:
-            yield f"the gradient is transposed (axes {a} and {b})", np.swapaxes(full, a + 1, b + 1).reshape(jacobian.shape)
+            yield (
+                f"the gradient is transposed (axes {a} and {b})",
+                np.swapaxes(full, a + 1, b + 1).reshape(jacobian.shape),
+            )
     for axis, size in enumerate(shape):
         if size > 1:
             yield f"the gradient is reversed along axis {axis}", np.flip(full, axis + 1).reshape(jacobian.shape)
             for step in (1, -1):
-                yield f"the gradient is shifted by {step} along axis {axis}", np.roll(full, step, axis + 1).reshape(jacobian.shape)
+                yield (
+                    f"the gradient is shifted by {step} along axis {axis}",
+                    np.roll(full, step, axis + 1).reshape(jacobian.shape),
+                )
     if len(shape) > 1:
         flipped = np.flip(full, tuple(range(1, len(shape) + 1))).reshape(jacobian.shape)
         yield "the gradient is reversed along all axes", flipped
@@ -336,8 +350,11 @@ def assert_close(
     if equal_nan:
         good |= np.isnan(a64) & np.isnan(e64)
     if not good.all():
-        worst = np.unravel_index(int(np.argmax(np.where(good, -1.0, np.nan_to_num(np.abs(a64 - e64), nan=np.inf)))), a.shape)
+        worst = np.unravel_index(
+            int(np.argmax(np.where(good, -1.0, np.nan_to_num(np.abs(a64 - e64), nan=np.inf)))), a.shape
+        )
         raise AssertionError(
-            msg or f"{int((~good).sum())} of {good.size} elements differ; the worst, at {tuple(map(int, worst))}: {a[worst]} "
+            msg
+            or f"{int((~good).sum())} of {good.size} elements differ; the worst, at {tuple(map(int, worst))}: {a[worst]} "
             f"and {e[worst]} (allowed: {absolute:g} + {relative:g} * |expected|)"
         )

@@ -134,5 +134,3 @@ def _accumulate(leaf: Any, gradient: Any, fresh: bool, create_graph: bool) -> No
             overwrite(leaf._grad, leaf._grad.detach() + gradient)
     for hook in list(leaf.__dict__.get("_post_accumulate_hooks", {}).values()):
         hook(leaf)
-
-

@@ -73,7 +73,9 @@ class Function(Node):
 
     def _recall(self, tensor: Any, output: int, version: Version, value: int) -> Any:
         if version is not None and version.value != value:
-            raise RuntimeError(f"{self.name()}: a tensor needed for the gradient has been changed by an in-place operation")
+            raise RuntimeError(
+                f"{self.name()}: a tensor needed for the gradient has been changed by an in-place operation"
+            )
         if output < 0:
             return tensor
         array, backend, cls = tensor

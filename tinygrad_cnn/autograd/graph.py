@@ -110,7 +110,9 @@ def refresh(t: TensorBase) -> None:
 class Node:
     """A step of the graph: turns the gradients of its outputs into the gradients of its inputs."""
 
-    edges: tuple[tuple[Any, int] | None, ...] = ()  # (node or leaf, output number) of each tensor input; None: no gradient
+    edges: tuple[
+        tuple[Any, int] | None, ...
+    ] = ()  # (node or leaf, output number) of each tensor input; None: no gradient
     outputs: list[tuple[tuple[int, ...], Any] | None]  # (shape, dtype) of each output; None: not differentiable
     needs_grad: tuple[bool, ...] = ()
     sequence = 0
@@ -370,7 +372,10 @@ def propagate(
                     continue
                 fitted = _fit(node, i, edge, grad)
                 fresh = fitted is not grad or (
-                    node.makes_fresh_gradients and grad._view is None and not _holds(dys, grad) and not _holds(grads[:i], grad)
+                    node.makes_fresh_gradients
+                    and grad._view is None
+                    and not _holds(dys, grad)
+                    and not _holds(grads[:i], grad)
                 )
                 deliver(edge, fitted, fresh)
             if not retain_graph:

@@ -42,7 +42,9 @@ class _Mode:
         if self.inference is not None:
             state.inference = self.inference
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         state.grad, state.inference = self.__dict__["_previous"].pop()
 
     def __call__(self, function: F) -> F:
@@ -59,7 +61,7 @@ class _Mode:
         mode.grad, mode.inference = self.grad, self.inference
         return mode
 
-    def __new__(cls, function: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls, function: Any = None, **_: Any) -> Any:
         mode = object.__new__(cls)
         if callable(function):  # used as @no_grad, without parentheses
             return mode(function)

@@ -40,6 +40,9 @@ ELEMENTWISE = {
     "logical_and": "a and b",
     "logical_or": "a or b",
     "logical_xor": "bool(a) != bool(b)",
+    "bitwise_and": "bits set in a and b",
+    "bitwise_or": "bits set in a or b",
+    "bitwise_xor": "bits set in one of a and b",
     "where": "b if a else c",
     "relu_grad": "a if b > 0 else 0",
     "leaky_relu": "a if a > 0 else b * a",
@@ -65,6 +68,7 @@ ELEMENTWISE = {
     "round": "nearest integer, halves to even",
     "trunc": "a without its fraction",
     "logical_not": "not a",
+    "bitwise_not": "bits not set in a; the opposite for bool",
     "isnan": "a != a",
     "isinf": "|a| == inf",
     "isfinite": "|a| < inf",
@@ -241,7 +245,8 @@ class Backend:
         """Return the maxima (N, C, OH, OW) and their offsets u * KW + v inside the window.
 
         Offsets are uint8, or int32 for windows of more than 256 elements; the first of equal maxima is taken, and a
-        NaN is larger than any number.
+        NaN is larger than any number.  A window with no element inside the image gives -inf and offset 0; its
+        gradient goes nowhere.
         """
 
     @kernel
@@ -269,9 +274,7 @@ class Backend:
     # ---- normalisation and softmax ----
 
     @kernel
-    def batch_norm(
-        self, x: Array, w: Array | None, b: Array | None, eps: float
-    ) -> tuple[Array, Array, Array]:
+    def batch_norm(self, x: Array, w: Array | None, b: Array | None, eps: float) -> tuple[Array, Array, Array]:
         """Normalise x (N, C, ...) over all axes but C -> y = (x - mean) / sqrt(var + eps) * w + b, mean, var (C,).
 
         var is the biased variance.

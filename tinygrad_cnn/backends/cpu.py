@@ -22,14 +22,12 @@ _contiguous = np.ascontiguousarray
 _empty = np.empty
 
 
-def _kernels(family: str, dtype: np.dtype) -> Any:
-    """Return the compiled kernels of a family for a dtype, or None."""
-    real = _REALS.get(dtype)
-    return None if real is None else _ext.load(family, real)
-
-
 def _maybe(x: Array | None) -> Array | None:
     return None if x is None else _contiguous(x)
+
+
+def _all_contiguous(*lists: Sequence[Array | None]) -> bool:
+    return all(a is None or a.flags.c_contiguous for arrays in lists for a in arrays)
 
 
 def _flat(x: Array, dim: int) -> tuple[int, int, int]:
@@ -49,12 +47,23 @@ class CpuBackend(ReferenceBackend):
 
     name = "cpu"
 
+    def __init__(self, level: str = _ext.LEVEL) -> None:
+        self._modules: dict[tuple[str, np.dtype], Any] = {}
+        self._level = level
+
+    def _kernels(self, family: str, dtype: np.dtype) -> Any:
+        """Return the compiled kernels of a family for a dtype, or None."""
+        found = self._modules.get((family, dtype))
+        if found is None and dtype in _REALS:
+            found = self._modules[family, dtype] = _ext.load(family, _REALS[dtype], self._level)
+        return found
+
     # ---- elementwise and reductions ----
 
     def elementwise(self, op: str, *operands: Any) -> Array:
         if op == "relu" or op == "relu_grad":
             a = operands[0]
-            kernels = _kernels("elementwise", a.dtype)
+            kernels = self._kernels("elementwise", a.dtype)
             if kernels is not None and (op == "relu" or operands[1].shape == a.shape):
                 y = _empty(a.shape, a.dtype)
                 getattr(kernels, op)(*map(_contiguous, operands), y)
@@ -62,7 +71,7 @@ class CpuBackend(ReferenceBackend):
         return super().elementwise(op, *operands)
 
     def reduce(self, op: str, x: Array, dims: Dims, keepdim: bool) -> Array:
-        kernels = _kernels("reduce", x.dtype) if op in ("sum", "mean") else None
+        kernels = self._kernels("reduce", x.dtype) if op in ("sum", "mean") else None
         layout = _sum_layout(x.shape, dims) if kernels is not None and x.size else None
         if layout is None:
             return super().reduce(op, x, dims, keepdim)
@@ -75,11 +84,11 @@ class CpuBackend(ReferenceBackend):
 
     def random_bits(self, count: int, seed: int, counter: int) -> Array:
         words = _empty(count, np.uint32)
-        _ext.load("random", "float32").random_bits(words, seed, counter)
+        self._kernels("random", np.dtype(np.float32)).random_bits(words, seed, counter)
         return words
 
     def dropout(self, x: Array, p: float, seed: int, counter: int) -> Array:
-        kernels = _kernels("random", x.dtype)
+        kernels = self._kernels("random", x.dtype)
         y = _empty(x.shape, x.dtype)
         kernels.dropout(_contiguous(x), y, seed, counter, int(p * 2**32), 1 / (1 - p))
         return y
@@ -87,50 +96,50 @@ class CpuBackend(ReferenceBackend):
     # ---- matrix products ----
 
     def matmul(self, x: Array, y: Array) -> Array:
-        kernels = _kernels("matmul", x.dtype)
+        kernels = self._kernels("matmul", x.dtype)
         if kernels is None:
             return super().matmul(x, y)
         batch = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
         z = _empty((*batch, x.shape[-2], y.shape[-1]), x.dtype)
-        kernels.matmul(_as_batch(x, batch), _as_batch(y, batch), None, z.reshape(-1, *z.shape[-2:]))
+        kernels.matmul(_as_batch(x, batch), _as_batch(y, batch), None, z.reshape(prod(batch), *z.shape[-2:]))
         return z
 
     def linear(self, x: Array, w: Array, b: Array | None) -> Array:
-        kernels = _kernels("matmul", x.dtype)
+        kernels = self._kernels("matmul", x.dtype)
         if kernels is None:
             return super().linear(x, w, b)
         y = _empty((*x.shape[:-1], w.shape[0]), x.dtype)
-        rows = x.reshape(1, -1, x.shape[-1])
-        kernels.matmul(rows, w.T[None], _maybe(b), y.reshape(1, -1, w.shape[0]))
+        rows = prod(x.shape[:-1])
+        kernels.matmul(x.reshape(1, rows, x.shape[-1]), w.T[None], _maybe(b), y.reshape(1, rows, w.shape[0]))
         return y
 
     # ---- convolution ----
 
     def conv2d(self, x: Array, w: Array, b: Array | None, window: Window, groups: int) -> Array:
         y = _empty((x.shape[0], w.shape[0], window.oh, window.ow), x.dtype)
-        _kernels("conv", x.dtype).conv2d(_contiguous(x), _contiguous(w), _maybe(b), y, window, groups)
+        self._kernels("conv", x.dtype).conv2d(_contiguous(x), _contiguous(w), _maybe(b), y, window, groups)
         return y
 
     def conv2d_input_grad(self, dy: Array, w: Array, window: Window, groups: int, size: tuple[int, int]) -> Array:
         dx = _empty((dy.shape[0], w.shape[1] * groups, *size), dy.dtype)
-        _kernels("conv", dy.dtype).conv2d_input_grad(_contiguous(dy), _contiguous(w), dx, window, groups)
+        self._kernels("conv", dy.dtype).conv2d_input_grad(_contiguous(dy), _contiguous(w), dx, window, groups)
         return dx
 
     def conv2d_weight_grad(self, dy: Array, x: Array, window: Window, groups: int) -> Array:
         dw = _empty((dy.shape[1], x.shape[1] // groups, window.kh, window.kw), dy.dtype)
-        _kernels("conv", dy.dtype).conv2d_weight_grad(_contiguous(dy), _contiguous(x), dw, window, groups)
+        self._kernels("conv", dy.dtype).conv2d_weight_grad(_contiguous(dy), _contiguous(x), dw, window, groups)
         return dw
 
     def im2col(self, x: Array, window: Window) -> Array:
         n, c = x.shape[:2]
         columns = _empty((n, c * window.kh * window.kw, window.oh * window.ow), x.dtype)
-        _kernels("conv", x.dtype).im2col(_contiguous(x), columns, window)
+        self._kernels("conv", x.dtype).im2col(_contiguous(x), columns, window)
         return columns
 
     def col2im(self, columns: Array, window: Window, size: tuple[int, int]) -> Array:
         n, rows = columns.shape[:2]
         x = _empty((n, rows // (window.kh * window.kw), *size), columns.dtype)
-        _kernels("conv", x.dtype).col2im(_contiguous(columns), x, window)
+        self._kernels("conv", x.dtype).col2im(_contiguous(columns), x, window)
         return x
 
     # ---- pooling ----
@@ -139,49 +148,49 @@ class CpuBackend(ReferenceBackend):
         shape = (*x.shape[:2], window.oh, window.ow)
         y = _empty(shape, x.dtype)
         offsets = _empty(shape, np.uint8 if window.kh * window.kw <= 256 else np.int32)
-        _kernels("pool", x.dtype).max_pool2d(_contiguous(x), y, offsets, window)
+        self._kernels("pool", x.dtype).max_pool2d(_contiguous(x), y, offsets, window)
         return y, offsets
 
     def max_pool2d_grad(self, dy: Array, offsets: Array, window: Window, size: tuple[int, int]) -> Array:
         dx = _empty((*dy.shape[:2], *size), dy.dtype)
-        _kernels("pool", dy.dtype).max_pool2d_grad(_contiguous(dy), offsets, dx, window)
+        self._kernels("pool", dy.dtype).max_pool2d_grad(_contiguous(dy), offsets, dx, window)
         return dx
 
     def max_pool2d_gather(self, x: Array, offsets: Array, window: Window) -> Array:
         y = _empty(offsets.shape, x.dtype)
-        _kernels("pool", x.dtype).max_pool2d_gather(_contiguous(x), offsets, y, window)
+        self._kernels("pool", x.dtype).max_pool2d_gather(_contiguous(x), offsets, y, window)
         return y
 
     def avg_pool2d(self, x: Array, window: Window, count_include_pad: bool, divisor: int) -> Array:
         y = _empty((*x.shape[:2], window.oh, window.ow), x.dtype)
-        _kernels("pool", x.dtype).avg_pool2d(_contiguous(x), y, window, count_include_pad, divisor)
+        self._kernels("pool", x.dtype).avg_pool2d(_contiguous(x), y, window, count_include_pad, divisor)
         return y
 
     def avg_pool2d_grad(
         self, dy: Array, window: Window, size: tuple[int, int], count_include_pad: bool, divisor: int
     ) -> Array:
         dx = _empty((*dy.shape[:2], *size), dy.dtype)
-        _kernels("pool", dy.dtype).avg_pool2d_grad(_contiguous(dy), dx, window, count_include_pad, divisor)
+        self._kernels("pool", dy.dtype).avg_pool2d_grad(_contiguous(dy), dx, window, count_include_pad, divisor)
         return dx
 
     # ---- normalisation and softmax ----
 
     def batch_norm(self, x: Array, w: Array | None, b: Array | None, eps: float) -> tuple[Array, Array, Array]:
-        kernels = _kernels("norm", x.dtype)
+        kernels = self._kernels("norm", x.dtype)
         x = _contiguous(x)
-        n, c, l = _flat(x, 1)
+        n, c, size = _flat(x, 1)
         y, mean, var = _empty(x.shape, x.dtype), _empty(c, x.dtype), _empty(c, x.dtype)
-        kernels.batch_norm(x.reshape(n, c, l), _maybe(w), _maybe(b), y, mean, var, eps)
+        kernels.batch_norm(x.reshape(n, c, size), _maybe(w), _maybe(b), y, mean, var, eps)
         return y, mean, var
 
     def batch_norm_grad(
         self, dy: Array, x: Array, w: Array | None, mean: Array, var: Array, eps: float
     ) -> tuple[Array, Array, Array]:
-        kernels = _kernels("norm", x.dtype)
+        kernels = self._kernels("norm", x.dtype)
         x = _contiguous(x)
-        n, c, l = _flat(x, 1)
+        n, c, size = _flat(x, 1)
         dx, dw, db = _empty(x.shape, x.dtype), _empty(c, x.dtype), _empty(c, x.dtype)
-        kernels.batch_norm_grad(_contiguous(dy), x.reshape(n, c, l), _maybe(w), mean, var, dx, dw, db, eps)
+        kernels.batch_norm_grad(_contiguous(dy), x.reshape(n, c, size), _maybe(w), mean, var, dx, dw, db, eps)
         return dx, dw, db
 
     def softmax(self, x: Array, dim: int) -> Array:
@@ -192,7 +201,7 @@ class CpuBackend(ReferenceBackend):
 
     def _softmax(self, x: Array, dim: int, log: bool) -> Array:
         y = _empty(x.shape, x.dtype)
-        _kernels("softmax", x.dtype).softmax(_contiguous(x), y, *_flat(x, dim), log)
+        self._kernels("softmax", x.dtype).softmax(_contiguous(x), y, *_flat(x, dim), log)
         return y
 
     def softmax_grad(self, dy: Array, y: Array, dim: int) -> Array:
@@ -203,37 +212,48 @@ class CpuBackend(ReferenceBackend):
 
     def _softmax_grad(self, dy: Array, y: Array, dim: int, log: bool) -> Array:
         dx = _empty(y.shape, y.dtype)
-        _kernels("softmax", y.dtype).softmax_grad(_contiguous(dy), _contiguous(y), dx, *_flat(y, dim), log)
+        self._kernels("softmax", y.dtype).softmax_grad(_contiguous(dy), _contiguous(y), dx, *_flat(y, dim), log)
         return dx
 
     def cross_entropy(self, x: Array, target: Array, ignore_index: int) -> tuple[Array, Array]:
         losses, y = _empty(len(x), x.dtype), _empty(x.shape, x.dtype)
         target = _contiguous(target)
-        if not _kernels("softmax", x.dtype).cross_entropy(_contiguous(x), target, losses, y, ignore_index):
+        if not self._kernels("softmax", x.dtype).cross_entropy(_contiguous(x), target, losses, y, ignore_index):
             bad = _outside(target[target != ignore_index], x.shape[1])
             raise IndexError(f"cross_entropy: target {bad} is not a class 0 to {x.shape[1] - 1}")
         return losses, y
 
     def cross_entropy_grad(self, dy: Array, y: Array, target: Array, ignore_index: int) -> Array:
         dx = _empty(y.shape, y.dtype)
-        _kernels("softmax", y.dtype).cross_entropy_grad(_contiguous(dy), y, _contiguous(target), dx, ignore_index)
+        self._kernels("softmax", y.dtype).cross_entropy_grad(_contiguous(dy), y, _contiguous(target), dx, ignore_index)
         return dx
 
     # ---- optimiser steps ----
 
-    def sgd(self, params: Sequence[Array], grads: Sequence[Array], *args: Any) -> None:
-        if params:
-            _kernels("optim", params[0].dtype).sgd(params, list(map(_contiguous, grads)), *args)
+    def sgd(
+        self, params: Sequence[Array], grads: Sequence[Array], momenta: Sequence[Array | None], started: Sequence[bool],
+        lr: float, momentum: float, dampening: float, weight_decay: float, nesterov: bool, maximize: bool,
+    ) -> None:  # fmt: skip
+        step = super().sgd
+        if _all_contiguous(params, momenta):
+            step, grads = self._kernels("optim", params[0].dtype).sgd, list(map(_contiguous, grads))
+        step(params, grads, momenta, started, lr, momentum, dampening, weight_decay, nesterov, maximize)
 
-    def adam(self, params: Sequence[Array], grads: Sequence[Array], *args: Any) -> None:
-        if params:
-            _kernels("optim", params[0].dtype).adam(params, list(map(_contiguous, grads)), *args)
+    def adam(
+        self, params: Sequence[Array], grads: Sequence[Array], means: Sequence[Array], squares: Sequence[Array],
+        peaks: Sequence[Array | None], steps: Sequence[int], lr: float, beta1: float, beta2: float, eps: float,
+        weight_decay: float, decoupled: bool, maximize: bool,
+    ) -> None:  # fmt: skip
+        step = super().adam
+        if _all_contiguous(params, means, squares, peaks):
+            step, grads = self._kernels("optim", params[0].dtype).adam, list(map(_contiguous, grads))
+        step(params, grads, means, squares, peaks, steps, lr, beta1, beta2, eps, weight_decay, decoupled, maximize)
 
     # ---- images ----
 
     def gather_images(self, images: Array, index: Array, table: Array) -> Array:
         out = _empty((len(index), *images.shape[1:]), table.dtype)
-        _kernels("images", table.dtype).gather_images(_contiguous(images), index, table, out)
+        self._kernels("images", table.dtype).gather_images(_contiguous(images), index, table, out)
         return out
 
 

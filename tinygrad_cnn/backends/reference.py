@@ -30,13 +30,16 @@ _UFUNCS: dict[str, Any] = {
     "logical_and": np.logical_and,
     "logical_or": np.logical_or,
     "logical_xor": np.logical_xor,
+    "bitwise_and": np.bitwise_and,
+    "bitwise_or": np.bitwise_or,
+    "bitwise_xor": np.bitwise_xor,
     "where": np.where,
     "relu_grad": lambda a, b: np.where(b > 0, a, 0),
     "leaky_relu": lambda a, b: np.where(a > 0, a, b * a),
     "leaky_relu_grad": lambda a, b, c: np.where(b > 0, a, c * a),
     "neg": np.negative,
     "abs": np.abs,
-    "sign": np.sign,
+    "sign": lambda a: a.copy() if a.dtype.kind == "b" else (a > 0).astype(a.dtype) - (a < 0),
     "exp": np.exp,
     "expm1": np.expm1,
     "log": np.log,
@@ -52,9 +55,10 @@ _UFUNCS: dict[str, Any] = {
     "relu": lambda a: np.where(a < 0, 0, a),
     "floor": np.floor,
     "ceil": np.ceil,
-    "round": np.rint,
+    "round": lambda a: np.rint(a) if a.dtype.kind == "f" else a.copy(),
     "trunc": np.trunc,
     "logical_not": np.logical_not,
+    "bitwise_not": np.bitwise_not,
     "isnan": np.isnan,
     "isinf": np.isinf,
     "isfinite": np.isfinite,
@@ -71,7 +75,7 @@ _REDUCTIONS: dict[str, Any] = {
 _ARG_REDUCTIONS: dict[str, Any] = {"argmax": np.argmax, "argmin": np.argmin}
 
 
-def taps(window: Window, height: int, width: int) -> Iterator[tuple[int, int, slice, slice]]:
+def taps(window: Window) -> Iterator[tuple[int, int, slice, slice]]:
     """Yield (u, v, rows, columns) for each kernel element: where it reads in an image padded by `padded`."""
     for u in range(window.kh):
         for v in range(window.kw):
@@ -201,7 +205,12 @@ class ReferenceBackend(Backend):
         key0, key1 = seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF
         for _ in range(10):
             p0, p1 = words[0] * np.uint64(0xD2511F53), words[2] * np.uint64(0xCD9E8D57)
-            words = [(p1 >> half) ^ words[1] ^ np.uint64(key0), p1 & mask, (p0 >> half) ^ words[3] ^ np.uint64(key1), p0 & mask]
+            words = [
+                (p1 >> half) ^ words[1] ^ np.uint64(key0),
+                p1 & mask,
+                (p0 >> half) ^ words[3] ^ np.uint64(key1),
+                p0 & mask,
+            ]
             key0, key1 = (key0 + 0x9E3779B9) & 0xFFFFFFFF, (key1 + 0xBB67AE85) & 0xFFFFFFFF
         return np.stack(words, axis=1).astype(np.uint32).reshape(-1)[:count]
 
@@ -240,7 +249,7 @@ class ReferenceBackend(Backend):
         image = padded(x, window).reshape(n, groups, c // groups, *padded_size(window, h, width))
         filters = w.reshape(groups, o // groups, c // groups, window.kh, window.kw)
         y = np.zeros((n, groups, o // groups, window.oh, window.ow), x.dtype)
-        for u, v, rows, columns in taps(window, h, width):
+        for u, v, rows, columns in taps(window):
             y += np.einsum("goc,ngcij->ngoij", filters[..., u, v], image[..., rows, columns], optimize=True)
         y = y.reshape(n, o, window.oh, window.ow)
         return y if b is None else y + b[:, None, None]
@@ -250,7 +259,7 @@ class ReferenceBackend(Backend):
         filters = w.reshape(groups, o // groups, c, window.kh, window.kw)
         dy = dy.reshape(n, groups, o // groups, window.oh, window.ow)
         dx = np.zeros((n, groups, c, *padded_size(window, *size)), dy.dtype)
-        for u, v, rows, columns in taps(window, *size):
+        for u, v, rows, columns in taps(window):
             dx[..., rows, columns] += np.einsum("goc,ngoij->ngcij", filters[..., u, v], dy, optimize=True)
         return cropped(dx.reshape(n, groups * c, *dx.shape[3:]), window, size)
 
@@ -259,15 +268,15 @@ class ReferenceBackend(Backend):
         image = padded(x, window).reshape(n, groups, c // groups, *padded_size(window, h, w))
         dy = dy.reshape(n, groups, o // groups, window.oh, window.ow)
         dw = np.zeros((groups, o // groups, c // groups, window.kh, window.kw), dy.dtype)
-        for u, v, rows, columns in taps(window, h, w):
+        for u, v, rows, columns in taps(window):
             dw[..., u, v] = np.einsum("ngoij,ngcij->goc", dy, image[..., rows, columns], optimize=True)
         return dw.reshape(o, c // groups, window.kh, window.kw)
 
     def im2col(self, x: Array, window: Window) -> Array:
-        n, c, h, w = x.shape
+        n, c = x.shape[:2]
         image = padded(x, window)
         columns = np.empty((n, c, window.kh, window.kw, window.oh, window.ow), x.dtype)
-        for u, v, rows, cols in taps(window, h, w):
+        for u, v, rows, cols in taps(window):
             columns[:, :, u, v] = image[:, :, rows, cols]
         return columns.reshape(n, c * window.kh * window.kw, window.oh * window.ow)
 
@@ -275,30 +284,30 @@ class ReferenceBackend(Backend):
         n, c = columns.shape[0], columns.shape[1] // (window.kh * window.kw)
         columns = columns.reshape(n, c, window.kh, window.kw, window.oh, window.ow)
         x = np.zeros((n, c, *padded_size(window, *size)), columns.dtype)
-        for u, v, rows, cols in taps(window, *size):
+        for u, v, rows, cols in taps(window):
             x[:, :, rows, cols] += columns[:, :, u, v]
         return cropped(x, window, size)
 
     # ---- pooling ----
 
     def max_pool2d(self, x: Array, window: Window) -> tuple[Array, Array]:
-        h, w = x.shape[2:]
         image, inside = padded(x, window, -np.inf), padded(np.ones_like(x, bool), window, False)
-        values = np.stack([image[:, :, rows, columns] for _, _, rows, columns in taps(window, h, w)])
-        valid = np.stack([inside[:, :, rows, columns] for _, _, rows, columns in taps(window, h, w)])
+        values = np.stack([image[:, :, rows, columns] for _, _, rows, columns in taps(window)])
+        valid = np.stack([inside[:, :, rows, columns] for _, _, rows, columns in taps(window)])
         y = values.max(axis=0)
         offsets = np.argmax(valid & ((values == y) | np.isnan(values)), axis=0)
         return y, offsets.astype(np.uint8 if window.kh * window.kw <= 256 else np.int32)
 
     def max_pool2d_grad(self, dy: Array, offsets: Array, window: Window, size: tuple[int, int]) -> Array:
-        dx = np.zeros((*dy.shape[:2], size[0] * size[1]), dy.dtype)
-        places = self.max_pool2d_indices(offsets, window, size).reshape(*dy.shape[:2], -1)
-        np.add.at(dx, (*np.ix_(*map(range, dy.shape[:2])), places), dy.reshape(places.shape))
-        return dx.reshape(*dy.shape[:2], *size)
+        image = np.zeros((*dy.shape[:2], *padded_size(window, *size)), dy.dtype)
+        for tap, (_, _, rows, columns) in enumerate(taps(window)):
+            image[:, :, rows, columns] += np.where(offsets == tap, dy, 0)
+        return cropped(image, window, size)
 
     def max_pool2d_gather(self, x: Array, offsets: Array, window: Window) -> Array:
-        places = self.max_pool2d_indices(offsets, window, x.shape[2:]).reshape(*x.shape[:2], -1)
-        return np.take_along_axis(x.reshape(*x.shape[:2], -1), places, axis=2).reshape(offsets.shape)
+        image = padded(x, window)
+        picked = [image[:, :, rows, columns] for _, _, rows, columns in taps(window)]
+        return np.take_along_axis(np.stack(picked), offsets[None].astype(np.int64), axis=0)[0]
 
     def max_pool2d_indices(self, offsets: Array, window: Window, size: tuple[int, int]) -> Array:
         u, v = np.divmod(offsets.astype(np.int64), window.kw)
@@ -309,7 +318,7 @@ class ReferenceBackend(Backend):
     def avg_pool2d(self, x: Array, window: Window, count_include_pad: bool, divisor: int) -> Array:
         h, w = x.shape[2:]
         image = padded(x, window)
-        total = sum(image[:, :, rows, columns] for _, _, rows, columns in taps(window, h, w))
+        total = sum(image[:, :, rows, columns] for _, _, rows, columns in taps(window))
         return (total / self._counts(window, (h, w), count_include_pad, divisor)).astype(x.dtype)
 
     def avg_pool2d_grad(
@@ -317,7 +326,7 @@ class ReferenceBackend(Backend):
     ) -> Array:
         share = (dy / self._counts(window, size, count_include_pad, divisor)).astype(dy.dtype)
         dx = np.zeros((*dy.shape[:2], *padded_size(window, *size)), dy.dtype)
-        for _, _, rows, columns in taps(window, *size):
+        for _, _, rows, columns in taps(window):
             dx[:, :, rows, columns] += share
         return cropped(dx, window, size)
 
@@ -328,7 +337,7 @@ class ReferenceBackend(Backend):
         counted = padded(np.ones((1, 1, *size), np.int64), window)
         if count_include_pad:
             counted[:, :, : window.pt + size[0] + window.pb, : window.pl + size[1] + window.pr] = 1
-        return sum(counted[0, 0, rows, columns] for _, _, rows, columns in taps(window, *size))
+        return sum(counted[0, 0, rows, columns] for _, _, rows, columns in taps(window))
 
     # ---- normalisation and softmax ----
 
@@ -374,7 +383,9 @@ class ReferenceBackend(Backend):
         counted = target != ignore_index
         classes = np.where(counted, target, 0)
         if ((classes < 0) | (classes >= x.shape[1])).any():
-            raise IndexError(f"cross_entropy: target {_outside(classes, x.shape[1])} is not a class 0 to {x.shape[1] - 1}")
+            raise IndexError(
+                f"cross_entropy: target {_outside(classes, x.shape[1])} is not a class 0 to {x.shape[1] - 1}"
+            )
         return np.where(counted, -y[np.arange(len(y)), classes], 0).astype(x.dtype), y
 
     def cross_entropy_grad(self, dy: Array, y: Array, target: Array, ignore_index: int) -> Array:

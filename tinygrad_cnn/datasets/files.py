@@ -63,7 +63,7 @@ def download(name: str, sha256: str, mirrors: Sequence[str], target: Path, place
                     f"{mirror}{name}", f"sha256:{sha256}", fname=name, path=folder,
                     downloader=pooch.HTTPDownloader(timeout=30),
                 )  # fmt: skip
-                os.replace(fetched, target / name)
+                Path(fetched).replace(target / name)
             return target / name
         except Exception as error:  # whatever a mirror fails with, the next one may work
             failures.append(f"{mirror}: {error}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import os
 import zlib
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from ..utils.data import Dataset
 from . import files
 
 IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+MOST_AXES = 32
 
 
 def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
@@ -32,14 +34,16 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
             content = gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
         raise RuntimeError(f"{path} is truncated or corrupt: {error}") from error
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in IDX_TYPES:
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in IDX_TYPES or content[3] > MOST_AXES:
         raise RuntimeError(f"{path} is not an IDX file: it starts with {content[:4].hex(' ')!r}")
     kind, rank = np.dtype(IDX_TYPES[content[2]]), content[3]
     start = 4 + 4 * rank
     shape = tuple(int.from_bytes(content[4 + 4 * i : 8 + 4 * i], "big") for i in range(rank))
-    size = kind.itemsize * int(np.prod(shape))
+    size = kind.itemsize * math.prod(shape)
     if len(content) != start + size:
-        raise RuntimeError(f"{path} is truncated or corrupt: shape {shape} needs {start + size} bytes, it has {len(content)}")
+        raise RuntimeError(
+            f"{path} is truncated or corrupt: shape {shape} needs {start + size} bytes, it has {len(content)}"
+        )
     return np.frombuffer(content, kind, offset=start).reshape(shape).astype(kind.newbyteorder("="))
 
 
@@ -76,14 +80,14 @@ class MNIST(Dataset[Any]):
     ) -> None:
         self.root, self.train, self.transform, self.target_transform = root, train, transform, target_transform
         prefix = "train" if train else "t10k"
-        images = self._read(f"{prefix}-images-idx3-ubyte", 3, download)
-        labels = self._read(f"{prefix}-labels-idx1-ubyte", 1, download)
+        images, images_path = self._read(f"{prefix}-images-idx3-ubyte", 3, download)
+        labels, labels_path = self._read(f"{prefix}-labels-idx1-ubyte", 1, download)
         if len(images) != len(labels):
-            raise RuntimeError(f"{type(self).__name__}: {len(images)} images but {len(labels)} labels")
+            raise RuntimeError(f"{images_path} holds {len(images)} images, but {labels_path} {len(labels)} labels")
         self.data: Tensor = from_numpy(images)
         self.targets: Tensor = from_numpy(labels.astype(np.int64))
 
-    def _read(self, stem: str, rank: int, download: bool) -> np.ndarray:
+    def _read(self, stem: str, rank: int, download: bool) -> tuple[np.ndarray, Path]:
         places = files.search_path(self.root, f"{type(self).__name__}/raw", self.folder)
         name = f"{stem}.gz"
         path = files.find((stem, name), places)
@@ -94,7 +98,7 @@ class MNIST(Dataset[Any]):
         array = read_idx(path)
         if array.ndim != rank or array.dtype != np.uint8:
             raise RuntimeError(f"{path} holds {array.dtype} of {array.ndim} dimensions, expected uint8 of {rank}")
-        return array
+        return array, path
 
     @property
     def class_to_idx(self) -> dict[str, int]:
@@ -116,10 +120,14 @@ class MNIST(Dataset[Any]):
         table = None if self.target_transform is not None else byte_table(self.transform, 1)
         if table is None:
             return None
+        count = len(self)
+        if ((indices < -count) | (indices >= count)).any():
+            raise IndexError(f"{type(self).__name__}: positions must be between 0 and {count - 1}, got {indices}")
+        places = indices % max(count, 1)
         images = self.data.unsqueeze(1)
         backend = images._backend
-        pixels = backend.gather_images(images._array, backend.from_numpy(indices), backend.from_numpy(table))
-        return [wrap(Tensor, pixels, backend), self.targets[from_numpy(indices)]]
+        pixels = backend.gather_images(images._array, backend.from_numpy(places), backend.from_numpy(table))
+        return [wrap(Tensor, pixels, backend), self.targets[from_numpy(places)]]
 
     def __repr__(self) -> str:
         split = "Train" if self.train else "Test"
@@ -140,6 +148,6 @@ class FashionMNIST(MNIST):
         "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
         "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
     }
-    classes = [
+    classes: ClassVar[list[str]] = [
         "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
     ]  # fmt: skip

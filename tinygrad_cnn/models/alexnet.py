@@ -38,7 +38,9 @@ class AlexNet(Module):
 def no_weights(name: str, weights: Any) -> None:
     """Raise if pretrained weights are asked for: none are distributed."""
     if weights is not None:
-        raise ValueError(f"{name}: no pretrained weights are distributed, use weights=None and load_state_dict(); got {weights!r}")
+        raise ValueError(
+            f"{name}: no pretrained weights are distributed, use weights=None and load_state_dict(); got {weights!r}"
+        )
 
 
 def alexnet(*, weights: Any = None, progress: bool = True, **kwargs: Any) -> AlexNet:

@@ -91,7 +91,9 @@ class ResNet(Module):
                 if isinstance(module, (BasicBlock, Bottleneck)):
                     init.zeros_((module.bn2 if isinstance(module, BasicBlock) else module.bn3).weight)
 
-    def _stage(self, block: type[BasicBlock] | type[Bottleneck], planes: int, blocks: int, stride: int = 1) -> Sequential:
+    def _stage(
+        self, block: type[BasicBlock] | type[Bottleneck], planes: int, blocks: int, stride: int = 1
+    ) -> Sequential:
         """Return a stage; its first block changes size and channels, with a projection shortcut where they differ."""
         outputs = planes * block.expansion
         downsample = None
@@ -154,8 +156,12 @@ class CifarResNet(Module):
         self.bn1 = BatchNorm2d(16)
         self.relu = ReLU(inplace=True)
         self.layer1 = Sequential(*[BasicBlock(16, 16) for _ in range(blocks)])
-        self.layer2 = Sequential(BasicBlock(16, 32, 2, PaddedShortcut(32)), *[BasicBlock(32, 32) for _ in range(blocks - 1)])
-        self.layer3 = Sequential(BasicBlock(32, 64, 2, PaddedShortcut(64)), *[BasicBlock(64, 64) for _ in range(blocks - 1)])
+        self.layer2 = Sequential(
+            BasicBlock(16, 32, 2, PaddedShortcut(32)), *[BasicBlock(32, 32) for _ in range(blocks - 1)]
+        )
+        self.layer3 = Sequential(
+            BasicBlock(32, 64, 2, PaddedShortcut(64)), *[BasicBlock(64, 64) for _ in range(blocks - 1)]
+        )
         self.avgpool = AdaptiveAvgPool2d((1, 1))
         self.fc = Linear(64, num_classes)
         _initialise(self)

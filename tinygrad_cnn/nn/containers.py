@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any
 
 from .module import Module
@@ -67,8 +67,10 @@ class Sequential(Module):
         """Put a module before position `index`; the numbers of those behind it grow by one."""
         modules = list(self)
         modules.insert(index, module)
+        renumbered = ModuleList(modules)._modules
         self._modules.clear()
-        return self.extend(modules)
+        self._modules.update(renumbered)
+        return self
 
 
 def _as_list(value: Any) -> list[Any]:
@@ -95,6 +97,16 @@ class ModuleList(Module):
         if isinstance(index, slice):
             return type(self)(list(self)[index])
         return self._modules[self._position(index)]
+
+    def __repr__(self) -> str:
+        """Show equal neighbours once: ``(0-2): 3 x ReLU()``."""
+        lines, first = [], 0
+        for text, equal in groupby(map(repr, self)):
+            count = len(list(equal))
+            place = f"({first}): " if count == 1 else f"({first}-{first + count - 1}): {count} x "
+            lines.append((place + text).replace("\n", "\n  "))
+            first += count
+        return self._get_name() + ("(\n  " + "\n  ".join(lines) + "\n)" if lines else "()")
 
 
 class ModuleDict(Module):

@@ -11,6 +11,8 @@ from ..autograd import no_grad
 from ..creation import eye, rand, randn, tensor
 from ..tensor import Tensor
 
+RAREST = 1e-3  # of the numbers that trunc_normal_ draws must lie inside its limits, else it would draw for ever
+
 
 @no_grad()
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Tensor:
@@ -29,10 +31,13 @@ def trunc_normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Any = None
 ) -> Tensor:
     """Fill with numbers from N(mean, std ** 2) cut to [a, b]: those outside are drawn again."""
-    values = randn(*tensor.shape, generator=generator, dtype=tensor.dtype, device=tensor.device) * std + mean
+    below_a, below_b = [(1 + math.erf((limit - mean) / std / math.sqrt(2))) / 2 for limit in (a, b)]
+    if not below_b - below_a > RAREST:
+        raise ValueError(f"trunc_normal_: N({mean}, {std}**2) has next to nothing between a={a} and b={b}")
+    values = randn(tuple(tensor.shape), generator=generator, dtype=tensor.dtype, device=tensor.device) * std + mean
     outside = (values < a).logical_or(values > b)
     while outside.any():
-        again = randn(*tensor.shape, generator=generator, dtype=tensor.dtype, device=tensor.device) * std + mean
+        again = randn(tuple(tensor.shape), generator=generator, dtype=tensor.dtype, device=tensor.device) * std + mean
         values = again.where(outside, values)
         outside = (values < a).logical_or(values > b)
     return tensor.copy_(values)
@@ -87,7 +92,9 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     if nonlinearity.startswith("conv"):
         return 1.0
     if nonlinearity not in gains:
-        raise ValueError(f"calculate_gain: unsupported nonlinearity {nonlinearity!r}; known: {', '.join(gains)}, leaky_relu")
+        raise ValueError(
+            f"calculate_gain: unsupported nonlinearity {nonlinearity!r}; known: {', '.join(gains)}, leaky_relu"
+        )
     return gains[nonlinearity]
 
 
@@ -138,7 +145,7 @@ def kaiming_normal_(
 
 @no_grad()
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tensor:
-    """Fill so that rows (or columns, if there are fewer) of the first axis against the rest are orthogonal; Saxe et al., 2013."""
+    """Fill so that rows (or columns, if fewer) of the first axis against the rest are orthogonal; Saxe et al., 2013."""
     if tensor.ndim < 2:
         raise ValueError(f"orthogonal_: expected at least 2 dimensions, got shape {tuple(tensor.shape)}")
     if tensor.numel() == 0:

@@ -23,6 +23,30 @@ class IncompatibleKeys(NamedTuple):
     unexpected_keys: list[str]
 
 
+class _Hook(NamedTuple):
+    """A function to call before or after forward."""
+
+    function: Callable[..., Any]
+    with_kwargs: bool
+    always: bool = False  # also after an error
+
+    def before(self, module: Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        """Return the arguments, or those that the function replaces them by."""
+        if not self.with_kwargs:
+            replaced = self.function(module, args)
+            return args if replaced is None else replaced if isinstance(replaced, tuple) else (replaced,), kwargs
+        replaced = self.function(module, args, kwargs)
+        if replaced is not None and not (isinstance(replaced, tuple) and len(replaced) == 2):
+            raise RuntimeError(f"a forward pre-hook must return None or a pair (args, kwargs), got {replaced!r}")
+        return (args, kwargs) if replaced is None else replaced
+
+    def after(self, module: Module, args: Any, kwargs: Any, result: Any) -> Any:
+        """Return the output, or what the function replaces it by."""
+        given = (args, kwargs, result) if self.with_kwargs else (args, result)
+        replaced = self.function(module, *given)
+        return result if replaced is None else replaced
+
+
 class Module:
     """The base of layers and networks: define `forward`, call the module.
 
@@ -44,6 +68,7 @@ class Module:
         raise NotImplementedError(f"Module [{type(self).__name__}] is missing the required 'forward' function")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run forward, with the hooks; an error is noted with the path of the module where it happened."""
         try:
             if not (self._forward_hooks or self._forward_pre_hooks):
                 return self.forward(*args, **kwargs)
@@ -53,19 +78,18 @@ class Module:
             raise
 
     def _call_with_hooks(self, args: Any, kwargs: Any) -> Any:
-        for hook, with_kwargs in list(self._forward_pre_hooks.values()):
-            if with_kwargs:
-                replaced = hook(self, args, kwargs)
-                if replaced is not None:
-                    args, kwargs = replaced
-            else:
-                replaced = hook(self, args)
-                if replaced is not None:
-                    args = replaced if isinstance(replaced, tuple) else (replaced,)
-        result = self.forward(*args, **kwargs)
-        for hook, with_kwargs in list(self._forward_hooks.values()):
-            replaced = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
-            result = result if replaced is None else replaced
+        result, waiting = None, list(self._forward_hooks.values())
+        try:
+            for pre_hook in list(self._forward_pre_hooks.values()):
+                args, kwargs = pre_hook.before(self, args, kwargs)
+            result = self.forward(*args, **kwargs)
+            while waiting:
+                result = waiting.pop(0).after(self, args, kwargs, result)
+        except Exception:
+            for hook in waiting:
+                if hook.always:
+                    hook.after(self, args, kwargs, result)
+            raise
         return result
 
     # ---- attributes ----
@@ -77,14 +101,16 @@ class Module:
                 raise AttributeError(f"cannot assign {name!r} before Module.__init__() was called")
             object.__setattr__(self, name, value)
         elif isinstance(value, Parameter):
-            self._forget(name)
+            self._forget(name, but="_parameters")
             self.register_parameter(name, value)
         elif isinstance(value, Module):
-            self._forget(name)
+            self._forget(name, but="_modules")
             self.add_module(name, value)
         elif name in self._parameters:
             if value is not None:
-                raise TypeError(f"cannot assign {type(value).__name__} as parameter {name!r}; wrap it in Parameter, or None")
+                raise TypeError(
+                    f"cannot assign {type(value).__name__} as parameter {name!r}; wrap it in Parameter, or None"
+                )
             self._parameters[name] = None
         elif name in self._modules:
             if value is not None:
@@ -97,11 +123,12 @@ class Module:
         else:
             object.__setattr__(self, name, value)
 
-    def _forget(self, name: str) -> None:
-        """Remove a name from wherever it is."""
+    def _forget(self, name: str, but: str) -> None:
+        """Remove a name from wherever it is but one registry, where a new value keeps the place of the old one."""
         self.__dict__.pop(name, None)
         for registry in REGISTRIES:
-            self.__dict__[registry].pop(name, None)
+            if registry != but:
+                self.__dict__[registry].pop(name, None)
         self._transient.discard(name)
 
     def __getattr__(self, name: str) -> Any:
@@ -329,7 +356,9 @@ class Module:
 
     # ---- state ----
 
-    def state_dict(self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> OrderedDict[str, Tensor]:
+    def state_dict(
+        self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False
+    ) -> OrderedDict[str, Tensor]:
         """Return parameters and persistent buffers by dotted name, on the same memory."""
         state: OrderedDict[str, Tensor] = OrderedDict() if destination is None else destination
         for name, value in chain(self._parameters.items(), self._buffers.items()):
@@ -340,7 +369,9 @@ class Module:
                 module.state_dict(destination=state, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
         return state
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> IncompatibleKeys:
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> IncompatibleKeys:
         """Copy tensors into the parameters and buffers of the same names.
 
         RuntimeError lists every difference of shapes and, if `strict`, every missing or unexpected name; nothing is
@@ -352,10 +383,10 @@ class Module:
         missing = [key for key in own if key not in state_dict]
         unexpected = [key for key in state_dict if key not in own]
         errors = []
-        if strict and unexpected:
-            errors.append(f"Unexpected key(s) in state_dict: {', '.join(map(repr, unexpected))}.")
         if strict and missing:
             errors.append(f"Missing key(s) in state_dict: {', '.join(map(repr, missing))}.")
+        if strict and unexpected:
+            errors.append(f"Unexpected key(s) in state_dict: {', '.join(map(repr, unexpected))}.")
         for key, target in own.items():
             if key in state_dict:
                 value = state_dict[key]
@@ -390,13 +421,16 @@ class Module:
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
     ) -> RemovableHandle:
         """Call `hook(module, args)` before forward; what it returns replaces the arguments."""
-        return _register(self._forward_pre_hooks, hook, prepend, with_kwargs)
+        return _register(self._forward_pre_hooks, _Hook(hook, with_kwargs), prepend)
 
     def register_forward_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
     ) -> RemovableHandle:
-        """Call `hook(module, args, output)` after forward; what it returns replaces the output."""
-        return _register(self._forward_hooks, hook, prepend, with_kwargs)
+        """Call `hook(module, args, output)` after forward; what it returns replaces the output.
+
+        `always_call` calls it also when forward or another hook raises, with the output so far (or None).
+        """
+        return _register(self._forward_hooks, _Hook(hook, with_kwargs, always_call), prepend)
 
     # ---- text ----
 
@@ -417,8 +451,8 @@ class Module:
         return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
 
 
-def _register(hooks: dict[int, Any], hook: Callable[..., Any], prepend: bool, with_kwargs: bool) -> RemovableHandle:
-    handle = add_hook(hooks, (hook, with_kwargs))  # type: ignore[arg-type]
+def _register(hooks: dict[int, Any], hook: _Hook, prepend: bool) -> RemovableHandle:
+    handle = add_hook(hooks, hook)  # type: ignore[arg-type]
     if prepend:
         first = hooks.pop(handle.id)
         rest = dict(hooks)
@@ -429,11 +463,10 @@ def _register(hooks: dict[int, Any], hook: Callable[..., Any], prepend: bool, wi
 
 def _note_path(error: Exception, module: Module) -> None:
     """Add to an error in which module it happened: ``in layer2.0.conv1: Conv2d(...)``."""
-    failed, path, inner = getattr(error, "_module_path", (module, "", None))
+    failed, path, inner, said = getattr(error, "_module_path", (module, "", None, None))
     if inner is not None:
         name = next((name for name, child in module._modules.items() if child is inner), None)
         path = path if name is None else f"{name}.{path}" if path else name
-    error._module_path = (failed, path, module)  # type: ignore[attr-defined]
     where = f"in {path or 'module'}: {repr(failed) if not failed._modules else failed._get_name()}"
-    notes = [note for note in getattr(error, "__notes__", []) if not note.startswith("in ")]
-    error.__notes__ = [*notes, where]
+    error._module_path = (failed, path, module, where)  # type: ignore[attr-defined]
+    error.__notes__ = [*(note for note in getattr(error, "__notes__", []) if note != said), where]

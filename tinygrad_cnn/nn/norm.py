@@ -43,9 +43,15 @@ class _BatchNorm(Module):
         self.running_mean: Tensor | None
         self.running_var: Tensor | None
         self.num_batches_tracked: Tensor | None
-        self.register_buffer("running_mean", zeros(num_features, device=device, dtype=dtype) if track_running_stats else None)
-        self.register_buffer("running_var", ones(num_features, device=device, dtype=dtype) if track_running_stats else None)
-        self.register_buffer("num_batches_tracked", tensor(0, dtype=int64, device=device) if track_running_stats else None)
+        self.register_buffer(
+            "running_mean", zeros(num_features, device=device, dtype=dtype) if track_running_stats else None
+        )
+        self.register_buffer(
+            "running_var", ones(num_features, device=device, dtype=dtype) if track_running_stats else None
+        )
+        self.register_buffer(
+            "num_batches_tracked", tensor(0, dtype=int64, device=device) if track_running_stats else None
+        )
         self.reset_parameters()
 
     def reset_running_stats(self) -> None:
@@ -66,7 +72,9 @@ class _BatchNorm(Module):
         """Normalise."""
         name = type(self).__name__
         if input.ndim not in self.dimensions:
-            raise ValueError(f"{name}: expected {' or '.join(map(str, self.dimensions))} dimensions, got {tuple(input.shape)}")
+            raise ValueError(
+                f"{name}: expected {' or '.join(map(str, self.dimensions))} dimensions, got {tuple(input.shape)}"
+            )
         if input.shape[1] != self.num_features:
             raise RuntimeError(
                 f"{name}: expected {self.num_features} channels (num_features), got {input.shape[1]} in {tuple(input.shape)}"

@@ -15,6 +15,7 @@ class Parameter(Tensor):
     _is_parameter = True
 
     def __new__(cls, data: Any = None, requires_grad: bool = True) -> Parameter:
+        """Make a leaf on the memory of `data`."""
         source = Tensor(0) if data is None else data
         if not isinstance(source, Tensor):
             raise TypeError(f"Parameter: expected a tensor, got {type(data).__name__}")

@@ -63,7 +63,7 @@ class Conv2dWeightGrad(Op):
         )
 
 
-def image_input(op: str, input: Any, channels: int | None = None) -> tuple[Any, bool]:
+def image_input(op: str, input: Any) -> tuple[Any, bool]:
     """Return an image batch (N, C, H, W), and whether the input came without the batch axis."""
     ndim = input._array.ndim
     if ndim not in (3, 4):
@@ -91,7 +91,7 @@ def conv2d(
     ((top, bottom), (left, right)), 'valid', 'same' (any stride; an odd zero goes below and right) or 'same_lower'.
     """
     x, single = image_input("conv2d", input)
-    n, c, h, w = x._array.shape
+    _, c, h, w = x._array.shape
     shape = weight._array.shape
     if len(shape) != 4:
         raise RuntimeError(f"conv2d: weight must have shape (O, C / groups, KH, KW), got {tuple(shape)}")

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, geometry
 from ..autograd.graph import Op, TensorBase, wrap
-from .inplace import write_
+from .inplace import operand, write_
 
 T = TypeVar("T", bound=TensorBase)
 Number = float | int | bool
@@ -31,7 +32,11 @@ class Elementwise(Op):
     uses: tuple[tuple[int, ...], ...]  # for each derivative, the positions of what it needs in (*operands, y)
 
     def forward(self, *operands: Any) -> Any:
-        y = self.backend.elementwise(self.kernel, *operands)
+        try:
+            y = self.backend.elementwise(self.kernel, *operands)
+        except ValueError:  # shapes that do not broadcast; say which
+            geometry.broadcast(self.kernel, *[getattr(a, "shape", ()) for a in operands])
+            raise
         if True in self.needs_grad:
             kept = {i for need, uses in zip(self.needs_grad, self.uses) if need for i in uses}
             self.save(*[a if i in kept else None for i, a in enumerate(operands)], y if -1 in kept else None)
@@ -69,21 +74,28 @@ def cast(x: T, kind: np.dtype) -> T:
     return x if x._array.dtype == kind else _cast(x, kind)
 
 
-def promoted(op: str, a: Any, b: Any, floating: bool = False) -> tuple[Any, Any]:
-    """Convert two operands to their common dtype (a floating one, if so wished); numbers stay numbers."""
+def promoted(op: str, a: Any, b: Any, floating: bool = False, exact: bool = False) -> tuple[Any, Any]:
+    """Convert two operands to their common dtype (a floating one, if so wished); numbers stay numbers.
+
+    Numbers beyond the range of an integer dtype wrap around, or with `exact` raise.
+    """
     if isinstance(a, TensorBase):
         kind = a._array.dtype
         if isinstance(b, TensorBase):
             if kind == b._array.dtype and (kind.kind == "f" or not floating):
                 return a, b
         elif type(b) is float or type(b) is int:
-            if kind.kind == "f":
+            if kind.kind == "f" and not exact:
                 return a, b
+    elif not isinstance(b, TensorBase):
+        raise TypeError(f"{op}: expected a tensor, got {type(a).__name__} {a!r} and {type(b).__name__} {b!r}")
     operands = [x if isinstance(x, TensorBase) else number(op, x) for x in (a, b)]
     kind = dtypes.result_numpy([rank(x) for x in operands])
     if floating and kind.kind != "f":
         kind = dtypes.get_default_dtype().numpy
-    return _converted(op, operands[0], kind), _converted(op, operands[1], kind)
+    convert = partial(dtypes.stored, op) if exact else dtypes.wrapped
+    first, second = [cast(x, kind) if isinstance(x, TensorBase) else convert(x, kind) for x in operands]
+    return first, second
 
 
 def rank(x: Any) -> tuple[np.dtype, int]:
@@ -93,18 +105,15 @@ def rank(x: Any) -> tuple[np.dtype, int]:
     return dtypes.of_scalar(x).numpy, 0
 
 
-def _converted(op: str, x: Any, kind: np.dtype) -> Any:
-    if isinstance(x, TensorBase):
-        return cast(x, kind)
-    if kind.kind in "iu" and not np.iinfo(kind).min <= x <= np.iinfo(kind).max:
-        raise RuntimeError(f"{op}: the number {x} does not fit into {kind}; convert the tensor to a wider dtype first")
-    return float(x) if kind.kind == "f" else kind.type(x).item()
-
-
 def tensor_like(x: Any, value: Number, kind: np.dtype | None = None) -> Any:
     """Return a zero-dimensional tensor on the device of x."""
     array = x._backend.full((), value, x._array.dtype if kind is None else kind)
     return wrap(x.result_class, array, x._backend)
+
+
+def element_like(op: str, x: Any, value: Any) -> Any:
+    """Return a number that is to become an element of x as a zero-dimensional tensor; RuntimeError if it does not fit."""
+    return tensor_like(x, dtypes.stored(op, number(op, value), x._array.dtype))
 
 
 def _floating(x: T) -> T:
@@ -127,13 +136,15 @@ _cast = Cast.apply
 # ---- functions of one tensor ----
 
 
-def unary(apply: Callable[..., Any], doc: str, floating: bool = False) -> Callable[[T], T]:
+def unary(apply: Callable[..., Any], doc: str, floating: bool = False, bools: bool = True) -> Callable[[T], T]:
     """Make the public function of a row; `floating` ones convert integers to the default dtype first."""
     name = apply.__self__.kernel  # type: ignore[attr-defined]
 
     def function(input: T) -> T:
         if not isinstance(input, TensorBase):
             raise TypeError(f"{name}: expected a tensor, got {type(input).__name__} {input!r}")
+        if not bools and input._array.dtype.kind == "b":
+            raise RuntimeError(f"{name}: not defined for bools; convert with .int()")
         return apply(_floating(input) if floating else input)
 
     function.__name__ = function.__qualname__ = name
@@ -145,11 +156,13 @@ def _zero(dy: Any) -> Any:
     return tensor_like(dy, 0).expand(dy.shape)
 
 
-neg = unary(row("neg", lambda dy: -dy), "Return -input.")
-abs = unary(row("abs", lambda dy, a: dy * sign(a)), "Return |input|; the derivative at 0 is 0.")
+neg = unary(row("neg", lambda dy: -dy), "Return -input.", bools=False)
+abs = unary(row("abs", lambda dy, a: dy * sign(a)), "Return |input|; the derivative at 0 is 0.", bools=False)
 sign = unary(row("sign", _zero), "Return -1, 0 or 1 for each element.")
 exp = unary(row("exp", lambda dy, y: dy * y), "Return e ** input.", floating=True)
-expm1 = unary(row("expm1", lambda dy, y: dy * (y + 1)), "Return e ** input - 1, exactly for small input.", floating=True)
+expm1 = unary(
+    row("expm1", lambda dy, y: dy * (y + 1)), "Return e ** input - 1, exactly for small input.", floating=True
+)
 log = unary(row("log", lambda dy, a: dy / a), "Return the natural logarithm.", floating=True)
 log1p = unary(row("log1p", lambda dy, a: dy / (a + 1)), "Return ln(1 + input), exactly for small input.", floating=True)
 log2 = unary(row("log2", lambda dy, a: dy / (a * 0.6931471805599453)), "Return the logarithm to base 2.", floating=True)
@@ -160,15 +173,16 @@ sin = unary(row("sin", lambda dy, a: dy * cos(a)), "Return the sine.", floating=
 cos = unary(row("cos", lambda dy, a: -dy * sin(a)), "Return the cosine.", floating=True)
 tanh = unary(row("tanh", lambda dy, y: dy * (1 - y * y)), "Return the hyperbolic tangent.", floating=True)
 sigmoid = unary(row("sigmoid", lambda dy, y: dy * y * (1 - y)), "Return 1 / (1 + e ** -input).", floating=True)
-floor = unary(row("floor", _zero), "Return the largest integer not above each element.")
-ceil = unary(row("ceil", _zero), "Return the smallest integer not below each element.")
-round = unary(row("round", _zero), "Return the nearest integer, halves to even.")
-trunc = unary(row("trunc", _zero), "Return each element without its fraction.")
+floor = unary(row("floor", _zero), "Return the largest integer not above each element.", bools=False)
+ceil = unary(row("ceil", _zero), "Return the smallest integer not below each element.", bools=False)
+round = unary(row("round", _zero), "Return the nearest integer, halves to even.", bools=False)
+trunc = unary(row("trunc", _zero), "Return each element without its fraction.", bools=False)
 logical_not = unary(row("logical_not"), "Return whether each element is 0, as bool.")
+_bitwise_not = unary(row("bitwise_not"), "")
 isnan = unary(row("isnan"), "Return whether each element is NaN, as bool.")
 isinf = unary(row("isinf"), "Return whether each element is infinite, as bool.")
 isfinite = unary(row("isfinite"), "Return whether each element is neither infinite nor NaN, as bool.")
-_relu = unary(row("relu", lambda dy, y: _relu_grad(dy, y)), "")
+_relu = unary(row("relu", lambda dy, y: _relu_grad(dy, y)), "", bools=False)
 _relu_grad = row("relu_grad", lambda dy, b: _relu_grad(dy, b), None)
 _leaky_relu = row("leaky_relu", lambda dy, a, b: _leaky_relu_grad(dy, a, b))
 _leaky_relu_grad = row("leaky_relu_grad", lambda dy, b, c: _leaky_relu_grad(dy, b, c), None)
@@ -181,13 +195,21 @@ def relu(input: T, inplace: bool = False) -> T:
 
 def leaky_relu(input: T, negative_slope: float = 0.01, inplace: bool = False) -> T:
     """Return input where it is positive, negative_slope * input elsewhere."""
-    y = _leaky_relu(input, number("leaky_relu", negative_slope))
+    x = operand(input) if inplace else input
+    y = _leaky_relu(x, number("leaky_relu", negative_slope))
     return write_(input, y, "leaky_relu_") if inplace else y
+
+
+def bitwise_not(input: T) -> T:
+    """Return the bits that are not set (integers), or the opposite (bool)."""
+    if input._array.dtype.kind == "f":
+        raise RuntimeError("bitwise_not: expected integers or bool, got a floating dtype")
+    return _bitwise_not(input)
 
 
 def square(input: T) -> T:
     """Return input ** 2."""
-    return mul(input, input)
+    return pow(input, 2) if input._array.dtype.kind == "b" else mul(input, input)
 
 
 # ---- functions of two ----
@@ -229,17 +251,33 @@ def _pow_exponent_slope(a: Any, b: Any, y: Any) -> Any:
     return y * float(np.log(a))
 
 
+def _dtype(a: Any, b: Any) -> np.dtype:
+    """Return the dtype of promoted operands, one of which is a tensor."""
+    return (a if isinstance(a, TensorBase) else b)._array.dtype
+
+
+def _scaled(op: str, a: Any, b: Any, alpha: Number) -> tuple[Any, Any]:
+    """Return promoted operands, the second times alpha."""
+    a, b = promoted(op, a, b)
+    if alpha == 1:
+        return a, b
+    kind = _dtype(a, b)
+    if kind.kind != "f" and isinstance(alpha, float):
+        raise RuntimeError(f"{op}: alpha must be an integer for {kind} operands, got {alpha}")
+    return a, cast(mul(b, alpha), kind) if isinstance(b, TensorBase) else dtypes.wrapped(b * alpha, kind)
+
+
 def add(input: T, other: T | Number, *, alpha: Number = 1) -> T:
     """Return input + alpha * other."""
-    return _add(*promoted("add", input, other if alpha == 1 else mul(other, alpha)))
+    return _add(*_scaled("add", input, other, alpha))
 
 
 def sub(input: T, other: T | Number, *, alpha: Number = 1) -> T:
     """Return input - alpha * other; not for bool."""
-    a, b = promoted("sub", input, other if alpha == 1 else mul(other, alpha))
-    if (a if isinstance(a, TensorBase) else b)._array.dtype.kind == "b":
-        raise RuntimeError("sub: bool tensors cannot be subtracted; use logical_xor or logical_not")
-    return _sub(a, b)
+    for x in (input, other):
+        if isinstance(x, bool) or (isinstance(x, TensorBase) and x._array.dtype.kind == "b"):
+            raise RuntimeError("sub: bools cannot be subtracted; use logical_xor or logical_not")
+    return _sub(*_scaled("sub", input, other, alpha))
 
 
 def mul(input: T, other: T | Number) -> T:
@@ -253,50 +291,72 @@ def div(input: T, other: T | Number, *, rounding_mode: str | None = None) -> T:
         return floor_divide(input, other)
     if rounding_mode not in (None, "trunc"):
         raise RuntimeError(f"div: rounding_mode must be None, 'floor' or 'trunc', got {rounding_mode!r}")
-    quotient = _div(*promoted("div", input, other, floating=True))
     if rounding_mode is None:
-        return quotient
+        return _div(*promoted("div", input, other, floating=True))
     a, b = promoted("div", input, other)
-    return cast(trunc(quotient), (a if isinstance(a, TensorBase) else b)._array.dtype)
+    if _dtype(a, b).kind == "f":
+        return trunc(_div(a, b))
+    down = floor_divide(a, b)  # and up again where that is not towards 0
+    return down + logical_and(lt(down, 0), ne(mul(down, b), a))
 
 
 def floor_divide(input: T, other: T | Number) -> T:
     """Return floor(input / other)."""
-    a, b = promoted("floor_divide", input, other)
-    _check_divisor("floor_divide", a, b)
-    return _floor_divide(a, b)
+    return _floor_divide(*_divisible("floor_divide", input, other))
 
 
 def remainder(input: T, other: T | Number) -> T:
     """Return input - other * floor(input / other): the sign is other's."""
-    a, b = promoted("remainder", input, other)
-    _check_divisor("remainder", a, b)
-    return _remainder(a, b)
+    return _remainder(*_divisible("remainder", input, other))
 
 
-def _check_divisor(op: str, a: Any, b: Any) -> None:
-    """Raise if integers are to be divided by 0."""
-    if (a if isinstance(a, TensorBase) else b)._array.dtype.kind != "f":
-        if (not isinstance(b, TensorBase) and b == 0) or (isinstance(b, TensorBase) and bool(eq(b, 0).any())):
-            raise RuntimeError(f"{op}: integer division by zero")
+def _divisible(op: str, a: Any, b: Any) -> tuple[Any, Any]:
+    """Return promoted operands; raise for bools, and for integers to be divided by 0."""
+    a, b = promoted(op, a, b)
+    kind = _dtype(a, b).kind
+    if kind == "b":
+        raise RuntimeError(f"{op}: bools cannot be divided; convert with .int()")
+    if kind != "f" and (bool(eq(b, 0).any()) if isinstance(b, TensorBase) else b == 0):
+        raise RuntimeError(f"{op}: integer division by zero")
+    return a, b
 
 
 def pow(input: T | Number, exponent: T | Number) -> T:
-    """Return input ** exponent; integers need exponents that are not negative."""
+    """Return input ** exponent; an integer tensor cannot have a negative number as exponent."""
     a, b = promoted("pow", input, exponent)
-    if (a if isinstance(a, TensorBase) else b)._array.dtype.kind != "f":
-        if (not isinstance(b, TensorBase) and b < 0) or (isinstance(b, TensorBase) and bool(lt(b, 0).any())):
-            raise RuntimeError("pow: integers cannot be raised to negative integer powers; convert to a floating dtype")
-    return _pow(a, b)
+    kind = _dtype(a, b).kind
+    if kind == "b":
+        if isinstance(b, TensorBase):
+            raise RuntimeError("pow: bools cannot be raised to the power of bools; convert with .int()")
+        return logical_or(a, not b)
+    if kind != "f" and not isinstance(exponent, TensorBase) and exponent < 0:
+        raise RuntimeError("pow: integers cannot be raised to a negative integer power; convert to a floating dtype")
+    return _integer_pow(a, b) if kind == "i" and isinstance(b, TensorBase) else _pow(a, b)
+
+
+def _integer_pow(a: Any, b: Any) -> Any:
+    """Return a ** b of integers, cut to integers where b is negative: 0 unless a is 1 or -1."""
+    if not bool(lt(b, 0).any()):
+        return _pow(a, b)
+    base = a if isinstance(a, TensorBase) else tensor_like(b, a)
+    return where(logical_or(ge(b, 0), eq(abs(base), 1)), _pow(base, abs(b)), 0)
+
+
+def _check_tensors(op: str, *operands: Any) -> None:
+    for x in operands:
+        if not isinstance(x, TensorBase):
+            raise TypeError(f"{op}: expected a tensor, got {type(x).__name__} {x!r}")
 
 
 def maximum(input: T, other: T) -> T:
     """Return the larger of two elements, NaN if either is; equal elements share the gradient."""
+    _check_tensors("maximum", input, other)
     return _maximum(*promoted("maximum", input, other))
 
 
 def minimum(input: T, other: T) -> T:
     """Return the smaller of two elements, NaN if either is; equal elements share the gradient."""
+    _check_tensors("minimum", input, other)
     return _minimum(*promoted("minimum", input, other))
 
 
@@ -306,9 +366,9 @@ def clamp(input: T, min: T | Number | None = None, max: T | Number | None = None
         raise RuntimeError("clamp: at least one of min and max must be given")
     y = input
     if min is not None:
-        y = _clamp_min(*promoted("clamp", y, min))
+        y = _clamp_min(*promoted("clamp", y, min, exact=True))
     if max is not None:
-        y = _clamp_max(*promoted("clamp", y, max))
+        y = _clamp_max(*promoted("clamp", y, max, exact=True))
     return y
 
 
@@ -317,7 +377,7 @@ def where(condition: T, input: T | Number, other: T | Number) -> T:
     if condition._array.dtype.kind != "b":
         raise RuntimeError(f"where: condition must be bool, got {condition._array.dtype}; compare, or use .bool()")
     if isinstance(input, TensorBase) or isinstance(other, TensorBase):
-        a, b = promoted("where", input, other)
+        a, b = promoted("where", input, other, exact=True)
     else:
         kind = dtypes.result_numpy([rank(number("where", input)), rank(number("where", other))])
         a, b = tensor_like(condition, input, kind), other
@@ -325,11 +385,15 @@ def where(condition: T, input: T | Number, other: T | Number) -> T:
 
 
 def comparison(name: str, doc: str) -> Callable[..., Any]:
-    """Make the public function of a row that compares two operands and gives bool."""
+    """Make the public function of a row of two operands without a gradient."""
     apply = row(name)
+    bits = name.startswith("bitwise")
 
     def function(input: T, other: T | Number) -> T:
-        return apply(*promoted(name, input, other))
+        a, b = promoted(name, input, other)
+        if bits and _dtype(a, b).kind == "f":
+            raise RuntimeError(f"{name}: expected integers or bool, got {_dtype(a, b)}")
+        return apply(a, b)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
@@ -342,6 +406,9 @@ lt = comparison("lt", "Return input < other, as bool.")
 le = comparison("le", "Return input <= other, as bool.")
 gt = comparison("gt", "Return input > other, as bool.")
 ge = comparison("ge", "Return input >= other, as bool.")
+bitwise_and = comparison("bitwise_and", "Return the bits set in both (integers and bool).")
+bitwise_or = comparison("bitwise_or", "Return the bits set in either (integers and bool).")
+bitwise_xor = comparison("bitwise_xor", "Return the bits set in one of the two (integers and bool).")
 logical_and = comparison("logical_and", "Return whether both elements are not 0, as bool.")
 logical_or = comparison("logical_or", "Return whether an element of the two is not 0, as bool.")
 logical_xor = comparison("logical_xor", "Return whether exactly one element of the two is not 0, as bool.")

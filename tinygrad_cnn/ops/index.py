@@ -8,7 +8,7 @@ import numpy as np
 
 from ..autograd.graph import Op, TensorBase, state, wrap
 from ..geometry import wrap_dim
-from .elementwise import Number, T, cast, number, tensor_like, where
+from .elementwise import Number, T, cast, element_like, tensor_like, where
 from .inplace import check_writable, copy_, write_
 from .shape import Index, Pad, Slice, reshape, stack
 
@@ -65,7 +65,9 @@ def _advanced(x: TensorBase, item: Any) -> TensorBase:
         if item._backend is not x._backend:
             raise RuntimeError(f"index: the index is on {item._backend.name}, the tensor on {x._backend.name}")
     else:
-        host = np.asarray([i.item() if isinstance(i, TensorBase) else i for i in item] if isinstance(item, (list, tuple)) else item)
+        host = np.asarray(
+            [i.item() if isinstance(i, TensorBase) else i for i in item] if isinstance(item, (list, tuple)) else item
+        )
         array = x._backend.from_numpy(host.astype(np.int64) if host.size == 0 else host)
     if array.dtype.kind not in "iub":
         raise IndexError(f"index: tensors used as indices must be integers or bool, got {array.dtype}")
@@ -166,7 +168,7 @@ def getitem(input: T, key: Any) -> T:
 def setitem(input: Any, key: Any, value: Any) -> None:
     """Write `value`, a number or a tensor that broadcasts, to input[key]."""
     if not isinstance(value, TensorBase):
-        value = tensor_like(input, number("setitem", value))
+        value = element_like("setitem", input, value)
     elif value._backend is not input._backend:
         raise RuntimeError(f"setitem: the value is on {value._backend.name}, the tensor on {input._backend.name}")
     basic, advanced = parse(input, key)
@@ -187,7 +189,9 @@ def index_put_(input: Any, key: tuple[Any, ...], value: Any, accumulate: bool, n
         check_writable(input, name)
         input._backend.index_put(input._array, key, value._array, accumulate)
     except ValueError as error:
-        raise RuntimeError(f"{name}: a value of shape {tuple(value._array.shape)} does not fit the places: {error}") from None
+        raise RuntimeError(
+            f"{name}: a value of shape {tuple(value._array.shape)} does not fit the places: {error}"
+        ) from None
     input._version.value += 1
     return input
 
@@ -210,7 +214,9 @@ def _index_array(op: str, input: Any, dim: int, index: Any) -> tuple[int, Any]:
         raise RuntimeError(f"{op}: index has {index._array.ndim} dimensions, input {input._array.ndim}")
     for d, (small, big) in enumerate(zip(index._array.shape, input._array.shape)):
         if d != at and small > big:
-            raise RuntimeError(f"{op}: index of shape {tuple(index.shape)} exceeds input {tuple(input.shape)} in dim {d}")
+            raise RuntimeError(
+                f"{op}: index of shape {tuple(index.shape)} exceeds input {tuple(input.shape)} in dim {d}"
+            )
     host = input._backend.to_numpy(index._array)
     if host.size and (host.min() < 0 or host.max() >= input._array.shape[at]):
         bad = host[(host < 0) | (host >= input._array.shape[at])][0]
@@ -246,7 +252,9 @@ def masked_fill(input: T, mask: Any, value: Number | TensorBase) -> T:
     """Return input with `value` where `mask` (bool, broadcast) holds."""
     if mask._array.dtype.kind != "b":
         raise RuntimeError(f"masked_fill: mask must be bool, got {mask._array.dtype}")
-    filler = value if isinstance(value, TensorBase) else tensor_like(input, number("masked_fill", value))
+    if isinstance(value, TensorBase) and value._array.ndim:
+        raise RuntimeError(f"masked_fill: value must be a number or have no dimensions, got shape {tuple(value.shape)}")
+    filler = value if isinstance(value, TensorBase) else element_like("masked_fill", input, value)
     return where(mask, cast(filler, input._array.dtype), input)
 
 

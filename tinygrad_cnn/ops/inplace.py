@@ -57,8 +57,22 @@ def check_writable(x: TensorBase, name: str) -> None:
         if owner._node is None and owner._requires_grad:
             what = "a leaf tensor" if owner is x else "a view of a leaf tensor"
             raise RuntimeError(f"{name}: {what} that requires a gradient cannot be changed in place; use no_grad()")
-    if any(stride == 0 and size > 1 for stride, size in zip(x._array.strides, x._array.shape)):
-        raise RuntimeError(f"{name}: several elements of an expanded tensor share one place in memory; clone() it first")
+    shape = x._array.shape
+    if 0 not in shape and any(stride == 0 and size > 1 for stride, size in zip(x._array.strides, shape)):
+        raise RuntimeError(
+            f"{name}: several elements of an expanded tensor share one place in memory; clone() it first"
+        )
+
+
+def operand(x: Any, *others: Any) -> Any:
+    """Return x as an operand of what is to change x in place: if backward needs it, it has the value that x has now."""
+    if not state.grad or not any(isinstance(t, TensorBase) and (t._requires_grad or t._view) for t in (x, *others)):
+        return x
+    refresh(x)
+    array = x._backend.copy(x._array) if x._version.shared else x._array  # else x will take over another array
+    before = wrap(x.result_class, array, x._backend)
+    before._node, before._output, before._requires_grad = x._node, x._output, x._requires_grad
+    return before
 
 
 def write_(x: Any, y: Any, name: str = "in-place operation") -> Any:
@@ -109,10 +123,8 @@ def in_place(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return write_(self, function(self, *args, **kwargs), name)
+        return write_(self, function(operand(self, *args), *args, **kwargs), name)
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"In-place version of {function.__name__}."
     return method
-
-

@@ -85,7 +85,9 @@ def _check_class_targets(op: str, input: Any, target: Any, weight: Any) -> None:
                            f"input's shape and dtype, got {target._array.dtype}; convert with .long()")  # fmt: skip
     classes = x[1] if len(x) > 1 else x[0]
     if weight is not None and weight._array.shape != (classes,):
-        raise RuntimeError(f"{op}: weight must have shape {(classes,)}, one per class, got {tuple(weight._array.shape)}")
+        raise RuntimeError(
+            f"{op}: weight must have shape {(classes,)}, one per class, got {tuple(weight._array.shape)}"
+        )
 
 
 def _class_weights(target: Any, weight: Any, ignore_index: int, like: Any) -> Any:
@@ -209,4 +211,3 @@ def l1_loss(
     """Return the absolute error |input - target|."""
     _check_sizes("l1_loss", input, target)
     return reduced("l1_loss", abs(sub(input, target)), named_reduction(size_average, reduce, reduction))
-

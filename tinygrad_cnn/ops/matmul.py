@@ -36,9 +36,10 @@ class Linear(Op):
     def backward(self, dy: Any) -> Any:
         x, w = self.saved_tensors
         dx = dw = db = None
-        rows = reshape(dy, prod(dy._array.shape[:-1]), dy._array.shape[-1])
+        shape = dy._array.shape
+        rows = reshape(dy, prod(shape[:-1]), shape[-1])
         if self.needs_grad[0]:
-            dx = Matmul.apply(dy, w)
+            dx = reshape(Matmul.apply(rows, w), *shape[:-1], w._array.shape[1])
         if self.needs_grad[1]:
             dw = Matmul.apply(transpose(rows, 0, 1), reshape(x, rows._array.shape[0], x._array.shape[-1]))
         if self.needs_grad[2]:

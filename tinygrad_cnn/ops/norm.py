@@ -42,7 +42,9 @@ class BatchNormGrad(Op):
         with enable_grad():
             grads = batch_norm_grad_formula(*saved, self.eps)
         inputs = [t for t, need in zip(saved, self.needs_grad) if need]
-        pairs = [(g, d) for g, d in zip(grads, ds) if d is not None]
+        pairs = [(g, d) for g, d in zip(grads, ds) if d is not None and g.requires_grad]
+        if not pairs:
+            return None
         outputs, cotangents = zip(*pairs)
         found = iter(autograd.grad(outputs, inputs, cotangents, create_graph=is_grad_enabled(), allow_unused=True))
         return tuple([next(found) if need else None for need in self.needs_grad[:3]])
@@ -84,7 +86,9 @@ def batch_norm(
         raise RuntimeError(f"batch_norm: expected input (N, C, ...), got shape {tuple(shape)}")
     for name, t in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
         if t is not None and t._array.shape != (shape[1],):
-            raise RuntimeError(f"batch_norm: {name} must have shape {(shape[1],)}, one per channel, got {tuple(t.shape)}")
+            raise RuntimeError(
+                f"batch_norm: {name} must have shape {(shape[1],)}, one per channel, got {tuple(t.shape)}"
+            )
     if training:
         count = 1
         for axis, size in enumerate(shape):

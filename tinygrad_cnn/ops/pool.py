@@ -82,7 +82,9 @@ def _pool_window(
 ) -> Window:
     h, w = x._array.shape[2:]
     if x._array.shape[1] == 0 or h == 0 or w == 0:
-        raise RuntimeError(f"{op}: expected an input with channels, rows and columns, got shape {tuple(x._array.shape)}")
+        raise RuntimeError(
+            f"{op}: expected an input with channels, rows and columns, got shape {tuple(x._array.shape)}"
+        )
     stride = kernel_size if stride is None or stride == () or stride == [] else stride
     place = window(op, (h, w), kernel_size, stride, padding, dilation, ceil_mode)
     check_pool_padding(op, place)
@@ -152,7 +154,9 @@ def adaptive_avg_pool2d(input: T, output_size: Any) -> T:
     x, single = image_input("adaptive_avg_pool2d", input)
     size = x._array.shape[2:]
     if 0 in size:
-        raise RuntimeError(f"adaptive_avg_pool2d: expected an input with rows and columns, got {tuple(input._array.shape)}")
+        raise RuntimeError(
+            f"adaptive_avg_pool2d: expected an input with rows and columns, got {tuple(input._array.shape)}"
+        )
     wanted = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
     if len(wanted) != 2 or any(n is not None and n < 0 for n in wanted):
         raise RuntimeError(f"adaptive_avg_pool2d: output_size must be an int or a pair, got {output_size!r}")

@@ -82,7 +82,7 @@ def _product_of_others(op: Reduction, dy: Any, x: Any, y: Any) -> Any:
     return dy * where(eq(count, 0), y / safe, where(zeros & eq(count, 1), others, 0.0))
 
 
-_sum = row("sum", lambda op, dy: dy)
+_sum = row("sum", lambda _, dy: dy)
 _mean = row("mean", lambda op, dy: dy / op.count)
 _prod = row("prod", _product_of_others)
 _amax = row("amax", _share)
@@ -109,7 +109,9 @@ def mean(input: T, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None)
     """Return the mean along axes (default: all) of a floating tensor."""
     x = _typed(input, dtype, False)
     if x._array.dtype.kind != "f":
-        raise RuntimeError(f"mean: expected a floating dtype, got {x._array.dtype}; pass dtype= or convert with .float()")
+        raise RuntimeError(
+            f"mean: expected a floating dtype, got {x._array.dtype}; pass dtype= or convert with .float()"
+        )
     return _mean(x, geometry.wrap_dims("mean", dim, x._array.ndim), keepdim)
 
 
@@ -305,7 +307,9 @@ def _softmax_input(op: str, input: Any, dim: int | None, dtype: Any) -> tuple[An
         dim = 0 if input._array.ndim in (0, 1, 3) else 1
     x = _typed(input, dtype, False)
     if x._array.dtype.kind != "f":
-        raise RuntimeError(f"{op}: expected a floating dtype, got {x._array.dtype}; pass dtype= or convert with .float()")
+        raise RuntimeError(
+            f"{op}: expected a floating dtype, got {x._array.dtype}; pass dtype= or convert with .float()"
+        )
     return x, wrap_dim(op, dim, x._array.ndim)
 
 

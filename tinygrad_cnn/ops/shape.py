@@ -256,7 +256,9 @@ def stack(tensors: Sequence[T], dim: int = 0) -> T:
     shape = tensors[0]._array.shape
     for i, x in enumerate(tensors):
         if x._array.shape != shape:
-            raise RuntimeError(f"stack: all shapes must be equal, but tensor 0 is {tuple(shape)} and {i} {tuple(x.shape)}")
+            raise RuntimeError(
+                f"stack: all shapes must be equal, but tensor 0 is {tuple(shape)} and {i} {tuple(x.shape)}"
+            )
     at = wrap_dim("stack", dim, len(shape) + 1)
     return cat([unsqueeze(x, at) for x in tensors], at)
 
@@ -369,7 +371,9 @@ def _pad_by_index(input: T, axis: int, before: int, after: int, size: int, mode:
     """Pad one axis with elements of the input."""
     most = {"reflect": size - 1, "replicate": max(before, after), "circular": size}[mode]
     if max(before, after) > most or size == 0:
-        raise RuntimeError(f"pad: {mode} padding {(before, after)} must be at most {most} for axis {axis} of size {size}")
+        raise RuntimeError(
+            f"pad: {mode} padding {(before, after)} must be at most {most} for axis {axis} of size {size}"
+        )
     places = np.pad(np.arange(size), (max(0, before), max(0, after)), mode=PAD_MODES[mode])  # type: ignore[call-overload]
     places = places[max(0, -before) : len(places) - max(0, -after)]
     return Index.apply(input, (*[slice(None)] * axis, input._backend.from_numpy(places)))

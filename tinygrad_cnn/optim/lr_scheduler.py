@@ -24,7 +24,9 @@ class LRScheduler:
                 raise KeyError(f"{type(self).__name__}: group {i} has no 'initial_lr', which is needed to resume")
         self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
         self.last_epoch = last_epoch
+        self._starting = True
         self.step()
+        self._starting = False
 
     def get_lr(self) -> list[float]:
         """Return the rate of each group for `last_epoch`, from the current rates."""
@@ -58,7 +60,10 @@ class LambdaLR(LRScheduler):
     """initial rate * lr_lambda(epoch); one function, or one for each group."""
 
     def __init__(
-        self, optimizer: Optimizer, lr_lambda: Callable[[int], float] | list[Callable[[int], float]], last_epoch: int = -1
+        self,
+        optimizer: Optimizer,
+        lr_lambda: Callable[[int], float] | list[Callable[[int], float]],
+        last_epoch: int = -1,
     ) -> None:
         count = len(optimizer.param_groups)
         self._lambdas = lr_lambda if isinstance(lr_lambda, (list, tuple)) else [lr_lambda] * count
@@ -91,13 +96,15 @@ class StepLR(LRScheduler):
 class MultiStepLR(LRScheduler):
     """Multiply by gamma at each of the milestones."""
 
-    def __init__(self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1) -> None:
+    def __init__(
+        self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1
+    ) -> None:
         self.milestones, self.gamma = Counter(milestones), gamma
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
         """Decay at milestones."""
-        return [lr * self.gamma ** self.milestones[self.last_epoch] for lr in self._rates]
+        return [lr * self.gamma ** self.milestones.get(self.last_epoch, 0) for lr in self._rates]
 
 
 class CosineAnnealingLR(LRScheduler):
@@ -110,7 +117,7 @@ class CosineAnnealingLR(LRScheduler):
     def get_lr(self) -> list[float]:
         """Move along the cosine, from whatever the current rate is (so that schedules can be chained)."""
         epoch, period = self.last_epoch, self.T_max
-        if epoch == 0:
+        if self._starting:
             return self._rates
         if (epoch - 1 - period) % (2 * period) == 0:
             rise = (1 - math.cos(math.pi / period)) / 2
@@ -205,12 +212,10 @@ class OneCycleLR(LRScheduler):
             start = 0.0
             for last, low, high, from_momentum, to_momentum in self._phases:
                 if step <= last or last == self._phases[-1][0]:
-                    part = (step - start) / (last - start)
+                    part = (step - start) / (last - start) if last > start else 1.0
                     rates.append(self._between(group[low], group[high], part))
                     if self.cycle_momentum:
                         self._set_momentum(group, self._between(group[from_momentum], group[to_momentum], part))
                     break
                 start = last
         return rates
-
-

@@ -22,8 +22,10 @@ class Optimizer:
     state_names: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
-        if isinstance(params, Tensor):
-            raise TypeError("params must be a list of tensors or of groups, got a single tensor; write [tensor]")
+        if isinstance(params, (Tensor, set, frozenset)):
+            raise TypeError(
+                f"params must be tensors or groups in a fixed order, got a {type(params).__name__}; write a list"
+            )
         self.defaults = defaults
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
@@ -46,6 +48,8 @@ class Optimizer:
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with hyperparameters of their own; those not given are the defaults."""
+        if not isinstance(param_group, dict) or isinstance(param_group.get("params"), (set, frozenset)):
+            raise TypeError(f"a parameter group must be a dictionary with a list of 'params', got {param_group!r}")
         params = param_group["params"]
         params = [params] if isinstance(params, Tensor) else list(params)
         names = [p[0] for p in params if isinstance(p, tuple)]
@@ -60,7 +64,9 @@ class Optimizer:
             if p.grad_fn is not None:
                 raise ValueError(f"{type(self).__name__}: cannot optimise a tensor that is not a leaf")
             if id(p) in known:
-                raise ValueError(f"{type(self).__name__}: a parameter of shape {tuple(p.shape)} appears in more than one group")
+                raise ValueError(
+                    f"{type(self).__name__}: a parameter of shape {tuple(p.shape)} appears in more than one group"
+                )
             known.add(id(p))
         self.check(group)
         self.param_groups.append(group)
@@ -111,7 +117,7 @@ class Optimizer:
         return {"state": {numbers[id(p)]: dict(s) for p, s in self.state.items()}, "param_groups": groups}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what state_dict() returned; tensors are copied."""
+        """Take over what state_dict() returned; tensors are copied.  ValueError, and no change, if it does not fit."""
         saved = state_dict["param_groups"]
         if len(saved) != len(self.param_groups):
             raise ValueError(f"load_state_dict: {len(saved)} parameter groups for {len(self.param_groups)}")
@@ -120,14 +126,18 @@ class Optimizer:
                 raise ValueError(
                     f"load_state_dict: a group of {len(theirs['params'])} parameters for one of {len(ours['params'])}"
                 )
-        parameters = {}
+        parameters: dict[int, Tensor] = {}
         for theirs, ours in zip(saved, self.param_groups):
             parameters.update(zip(theirs["params"], ours["params"]))
-            ours.update({k: deepcopy(v) for k, v in theirs.items() if k != "params"})
-        self.state = defaultdict(dict)
+        loaded: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         for number, state in state_dict["state"].items():
+            if int(number) not in parameters:
+                raise ValueError(f"load_state_dict: there is state for parameter {number}, which is in no group")
             p = parameters[int(number)]
-            self.state[p] = {k: _adopted(k, v, p) for k, v in state.items()}
+            loaded[p] = {k: _adopted(k, v, p) for k, v in state.items()}
+        self.state = loaded
+        for theirs, ours in zip(saved, self.param_groups):
+            ours.update({k: deepcopy(v) for k, v in theirs.items() if k != "params"})
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -143,6 +153,10 @@ def _adopted(name: str, value: Any, parameter: Tensor) -> Any:
         return deepcopy(value)
     if name == "step":
         return int(value.item())
+    if value.shape != parameter.shape:
+        raise ValueError(
+            f"load_state_dict: {name} of shape {tuple(value.shape)} for a parameter of shape {tuple(parameter.shape)}"
+        )
     return value.detach().to(dtype=parameter.dtype, device=parameter.device, copy=True)
 
 

@@ -43,7 +43,9 @@ class SGD(Optimizer):
     def step_group(self, backend: Any, group: dict[str, Any], params: list[Tensor]) -> None:
         """Change parameters of one group that have a gradient."""
         momentum = group["momentum"]
-        started = [self.state[p].get("momentum_buffer") is not None for p in params] if momentum else [False] * len(params)
+        started = (
+            [self.state[p].get("momentum_buffer") is not None for p in params] if momentum else [False] * len(params)
+        )
         if momentum:
             for p, running in zip(params, started):
                 if not running:

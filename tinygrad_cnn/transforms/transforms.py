@@ -1,5 +1,7 @@
-"""Image transforms.  A chain of ToTensor and Normalize is also known as a table of 256 values a channel (byte_table), so
-that whole uint8 batches are converted by one compiled lookup, with the same result to the last bit.
+"""Image transforms.
+
+A chain of ToTensor and Normalize is also known as a table of 256 values a channel (byte_table), so that whole
+uint8 batches are converted by one compiled lookup, with the same result to the last bit.
 """
 
 from __future__ import annotations
@@ -17,7 +19,12 @@ class ToTensor:
     """Turn an image into a float32 tensor (C, H, W): a PIL image or an array (H, W) or (H, W, C); uint8 becomes 0 to 1."""
 
     def __call__(self, pic: Any) -> Tensor:
-        array = np.asarray(pic)
+        """Convert one image."""
+        if not hasattr(type(pic), "__array_interface__"):
+            raise TypeError(f"ToTensor: expected a PIL image or an array, got {type(pic).__name__}")
+        array = np.array(pic)
+        if getattr(pic, "mode", None) == "1":  # a PIL image of black and white
+            array = array.astype(np.uint8) * 255
         if array.ndim not in (2, 3):
             raise ValueError(f"ToTensor: expected an image (H, W) or (H, W, C), got shape {array.shape}")
         array = array[:, :, None] if array.ndim == 2 else array
@@ -37,6 +44,7 @@ class Normalize:
         self.mean, self.std, self.inplace = mean, std, inplace
 
     def __call__(self, tensor: Tensor) -> Tensor:
+        """Normalise one image, or a batch."""
         if not isinstance(tensor, Tensor):
             raise TypeError(f"Normalize: expected a tensor, got {type(tensor).__name__}; put ToTensor() before it")
         if not tensor.is_floating_point():
@@ -44,6 +52,11 @@ class Normalize:
         if tensor.ndim < 3:
             raise ValueError(f"Normalize: expected an image (..., C, H, W), got shape {tuple(tensor.shape)}")
         mean, std = [_per_channel(v, tensor) for v in (self.mean, self.std)]
+        if not {len(mean), len(std)} <= {1, tensor.shape[-3]}:
+            raise ValueError(
+                f"Normalize: mean {self.mean} and std {self.std} do not fit the {tensor.shape[-3]} channels of "
+                f"{tuple(tensor.shape)}"
+            )
         if (std == 0).any():
             raise ValueError(f"Normalize: std must not be 0, got {self.std}")
         return tensor.sub_(mean).div_(std) if self.inplace else tensor.sub(mean).div(std)
@@ -63,6 +76,7 @@ class Compose:
         self.transforms = transforms
 
     def __call__(self, img: Any) -> Any:
+        """Apply all transforms."""
         for transform in self.transforms:
             img = transform(img)
         return img
@@ -80,6 +94,7 @@ class Lambda:
         self.lambd = lambd
 
     def __call__(self, img: Any) -> Any:
+        """Apply the function."""
         return self.lambd(img)
 
     def __repr__(self) -> str:

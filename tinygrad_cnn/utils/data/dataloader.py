@@ -42,11 +42,22 @@ def default_collate(batch: list[Any]) -> Any:
     )
 
 
+def _as_tensors(sample: Any) -> Any:
+    """Return a sample with the arrays in it as tensors."""
+    if isinstance(sample, (np.ndarray, np.generic)):
+        return as_tensor(sample)
+    if isinstance(sample, Mapping):
+        return {key: _as_tensors(value) for key, value in sample.items()}
+    if isinstance(sample, tuple) and hasattr(sample, "_fields"):
+        return type(sample)(*map(_as_tensors, sample))
+    return [*map(_as_tensors, sample)] if isinstance(sample, (list, tuple)) else sample
+
+
 class DataLoader:
     """Iterates over batches of a data set.
 
     The order comes from `shuffle`, a `sampler` or a `batch_sampler`; `generator` makes it reproducible.  A data set that
-    defines `batch(indices)` is served by whole batches unless a `collate_fn` is given.
+    defines `batch(indices)` is served by whole batches unless a `collate_fn` is given.  batch_size=None gives samples.
     """
 
     def __init__(
@@ -69,7 +80,9 @@ class DataLoader:
             if name not in PERFORMANCE_ONLY:
                 raise TypeError(f"DataLoader: unexpected argument {name!r}")
         if num_workers:
-            raise ValueError(f"DataLoader: num_workers must be 0 (data is loaded in the calling process), got {num_workers}")
+            raise ValueError(
+                f"DataLoader: num_workers must be 0 (data is loaded in the calling process), got {num_workers}"
+            )
         if sampler is not None and shuffle:
             raise ValueError("DataLoader: sampler and shuffle exclude each other")
         if batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop_last):
@@ -94,8 +107,9 @@ class DataLoader:
 
     def __iter__(self) -> Iterator[Any]:
         if self.batch_sampler is None:
+            convert = _as_tensors if self.collate_fn is default_collate else self.collate_fn
             for i in self.sampler:
-                yield self.dataset[i]
+                yield convert(self.dataset[i])
             return
         whole = getattr(self.dataset, "batch", None) if self.collate_fn is default_collate else None
         for indices in self._index_batches():
@@ -106,10 +120,11 @@ class DataLoader:
 
     def _index_batches(self) -> Iterator[Any]:
         """Yield the positions of each batch; cut from one array where the order is our own."""
-        if type(self.batch_sampler) is not BatchSampler or type(self.sampler) not in (RandomSampler, SequentialSampler):
+        sampler = getattr(self.batch_sampler, "sampler", None)
+        if type(self.batch_sampler) is not BatchSampler or type(sampler) not in (RandomSampler, SequentialSampler):
             yield from self.batch_sampler
             return
         size = self.batch_sampler.batch_size
-        order = self.sampler.order() if isinstance(self.sampler, RandomSampler) else np.arange(len(self.sampler))
+        order = sampler.order() if isinstance(sampler, RandomSampler) else np.arange(len(sampler))
         for start in range(0, len(order) - (size - 1 if self.batch_sampler.drop_last else 0), size):
             yield order[start : start + size]

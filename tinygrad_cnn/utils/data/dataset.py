@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -70,7 +71,7 @@ class Subset(Dataset[Any]):
     def batch(self, indices: np.ndarray) -> Any:
         """Hand on to the data set, if it has batches."""
         whole = getattr(self.dataset, "batch", None)
-        return None if whole is None else whole(np.asarray(self.indices, np.int64)[indices])
+        return None if whole is None else whole(np.array([self.indices[i] for i in indices.tolist()], np.int64))
 
 
 def random_split(dataset: Any, lengths: Sequence[float], generator: Any = None) -> list[Subset]:
@@ -89,4 +90,4 @@ def random_split(dataset: Any, lengths: Sequence[float], generator: Any = None) 
         raise ValueError(f"random_split: the lengths {list(lengths)} must add up to {total}, the size of the data set")
     order = randperm(total, generator=generator).tolist()
     ends = np.cumsum([0, *sizes])
-    return [Subset(dataset, order[start:stop]) for start, stop in zip(ends, ends[1:])]
+    return [Subset(dataset, order[start:stop]) for start, stop in pairwise(ends)]

@@ -1,0 +1,204 @@
+"""Tests generated from the table in op_cases.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import LEVELS
+from hypothesis import given
+from hypothesis import strategies as st
+from op_cases import TABLE, Bad, OpCase
+from strategies import Call
+
+import tinygrad_cnn as tg
+from tinygrad_cnn import ops
+from tinygrad_cnn.autograd.graph import Op
+from tinygrad_cnn.backends import get_backend
+from tinygrad_cnn.backends.base import kernel_names
+from tinygrad_cnn.testing import assert_close, gradcheck, gradgradcheck
+
+DTYPES = ["float32", "float64"]
+LAYOUTS = ["contiguous", "transposed", "sliced"]
+DIFFERENTIABLE = [case for case in TABLE if case.differentiable]
+SECOND = [case for case in TABLE if case.second and case.differentiable]
+by_case = pytest.mark.parametrize("case", TABLE, ids=repr)
+
+
+def laid_out(array: np.ndarray, layout: str) -> np.ndarray:
+    """Return the same values with other strides."""
+    if layout == "transposed":
+        return np.array(array, order="F")
+    if layout == "sliced" and array.ndim:
+        wide = np.zeros((*array.shape[:-1], 2 * array.shape[-1]), array.dtype)
+        wide[..., ::2] = array
+        return wide[..., ::2]
+    return array
+
+
+def to_device(value: Any, device: str, dtype: str = "float64", layout: str = "contiguous", grad: bool = False) -> Any:
+    """Turn arrays into tensors of a device; floating ones take the dtype."""
+    if isinstance(value, np.ndarray):
+        array = value.astype(dtype) if value.dtype == np.float64 else value
+        t = tg.from_numpy(array.copy())
+        if get_backend(device) is get_backend("cpu"):
+            t = tg.from_numpy(laid_out(array, layout))
+        else:
+            t = t.to(device)
+        return t.requires_grad_() if grad and t.is_floating_point() else t
+    if type(value) is tuple and any(isinstance(v, np.ndarray) for v in value):
+        return tuple(to_device(v, device) for v in value)
+    return value
+
+
+def run(case: OpCase, call: Call, device: str = "cpu", **options: Any) -> tuple[Any, list[Any]]:
+    """Call the function; return its result and its tensor inputs."""
+    args = [to_device(a, device, **options) for a in call.args]
+    kwargs = {k: to_device(v, device, **options) for k, v in call.kwargs.items()}
+    inputs = [t for t in (*args, *kwargs.values()) if isinstance(t, tg.Tensor) and t.is_floating_point()]
+    return case.function(*args, **kwargs), inputs
+
+
+def gradients(y: tg.Tensor, inputs: list[tg.Tensor]) -> list[tg.Tensor]:
+    """Return gradients for a fixed random gradient of y."""
+    dy = np.random.default_rng(1).uniform(0.5, 1.5, tuple(y.shape))
+    return list(tg.autograd.grad(y, inputs, y.new_tensor(dy), allow_unused=True, materialize_grads=True))
+
+
+@by_case
+@given(st.data(), st.sampled_from(DTYPES), st.sampled_from(LAYOUTS))
+def test_forward_equals_the_oracle(case: OpCase, data: Any, dtype: str, layout: str) -> None:
+    call = data.draw(case.inputs)
+    expected = np.asarray(case.oracle(*call.args, **call.kwargs))
+    y, inputs = run(case, call, dtype=dtype, layout=layout)
+    assert y.shape == expected.shape
+    if y.is_floating_point():
+        assert y.dtype == inputs[0].dtype
+    tolerance = {"float32": 2e-5, "float64": 1e-11}[dtype]
+    scale = max(1.0, np.abs(expected).max(initial=0.0)) if expected.dtype.kind == "f" else 0
+    assert_close(y.numpy().astype(expected.dtype), expected, rtol=tolerance, atol=tolerance * scale)
+
+
+@pytest.mark.parametrize("case", DIFFERENTIABLE, ids=repr)
+@given(st.data(), st.sampled_from(LAYOUTS))
+def test_gradient_equals_finite_differences(case: OpCase, data: Any, layout: str) -> None:
+    call = data.draw(case.inputs)
+    args, kwargs, inputs = _with_grad(call, layout)
+    small = sum(x.numel() for x in inputs) <= 12
+    gradcheck(_of_tensors(case, args, kwargs), inputs, fast_mode=not small)
+
+
+@pytest.mark.parametrize("case", SECOND, ids=repr)
+@given(st.data())
+def test_second_gradient_equals_finite_differences(case: OpCase, data: Any) -> None:
+    call = data.draw(case.inputs)
+    args, kwargs, inputs = _with_grad(call, "contiguous")
+    gradgradcheck(_of_tensors(case, args, kwargs), inputs, fast_mode=True)
+
+
+def _with_grad(call: Call, layout: str) -> tuple[list[Any], dict[str, Any], list[tg.Tensor]]:
+    args = [to_device(a, "cpu", layout=layout, grad=True) for a in call.args]
+    kwargs = {k: to_device(v, "cpu") for k, v in call.kwargs.items()}
+    return args, kwargs, [t for t in args if isinstance(t, tg.Tensor) and t.requires_grad]
+
+
+def _of_tensors(case: OpCase, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """Make a function of the differentiable inputs only."""
+
+    def function(*inputs: tg.Tensor) -> Any:
+        given = iter(inputs)
+        return case.function(
+            *[next(given) if isinstance(a, tg.Tensor) and a.requires_grad else a for a in args], **kwargs
+        )
+
+    function.__name__ = case.name
+    return function
+
+
+@by_case
+@given(st.data(), st.sampled_from(DTYPES), st.sampled_from(LEVELS))
+def test_devices_agree_with_the_reference(case: OpCase, data: Any, dtype: str, device: str) -> None:
+    call = data.draw(case.inputs)
+    (expected, left), (actual, right) = (
+        run(case, call, "reference", dtype=dtype, grad=True),
+        run(case, call, device, dtype=dtype, grad=True),
+    )
+    tolerance = {"float32": 1e-4, "float64": 1e-10}[dtype]
+    pairs = [(actual, expected)]
+    if case.differentiable and expected.requires_grad:
+        pairs += zip(gradients(actual, right), gradients(expected, left), strict=True)
+    for ours, theirs in pairs:
+        assert ours.dtype == theirs.dtype
+        scale = max(1.0, float(theirs.abs().max())) if theirs.numel() and theirs.is_floating_point() else 0
+        assert_close(ours, theirs, rtol=tolerance, atol=tolerance * scale, check_device=False)
+
+
+REFUSED = [(case, entry) for case in TABLE for entry in case.bad]
+
+
+@pytest.mark.parametrize(("case", "entry"), REFUSED, ids=[f"{c.name}-{e.says[-1]}" for c, e in REFUSED])
+def test_bad_input_is_refused(case: OpCase, entry: Bad) -> None:
+    args = [to_device(a, "cpu", dtype="float64") for a in entry.args]
+    kwargs = {k: to_device(v, "cpu") for k, v in entry.kwargs.items()}
+    with pytest.raises(entry.error) as caught:
+        case.function(*args, **kwargs)
+    assert type(caught.value) is entry.error
+    for fragment in entry.says:
+        assert fragment in str(caught.value)
+
+
+@by_case
+@given(st.data())
+def test_ops_leave_arrays_to_the_backend(case: OpCase, data: Any) -> None:
+    call = data.draw(case.inputs)
+    y, inputs = run(case, call, "opaque", grad=True)
+    if case.differentiable and y.requires_grad:
+        assert len(gradients(y, inputs)) == len(inputs)
+
+
+def _op_classes(cls: type[Op] = Op) -> set[type[Op]]:
+    below = {c for sub in cls.__subclasses__() for c in _op_classes(sub)}
+    return below or {cls}
+
+
+def test_every_op_and_every_kernel_has_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An op class, an elementwise or reduction kernel, or a kernel of the contract that no row uses is missing a test."""
+    used: set[type[Op]] = set()
+    original = Op.apply.__func__  # type: ignore[attr-defined]
+    monkeypatch.setattr(Op, "apply", classmethod(lambda cls, *args: (used.add(cls), original(cls, *args))[1]))
+    backend: Any = get_backend("opaque")
+    backend.used.clear()
+    for case in TABLE:
+        _try_examples(case)
+    ours = {op for op in _op_classes() if op.__module__.startswith("tinygrad_cnn.ops")}
+    assert ours, "no op classes found"
+    # Rows of elementwise and reduce bind apply when they are defined, so their use is seen by kernel name.
+    bound = {op for op in ours if op.__module__ in (ops.elementwise.__name__, ops.reduce.__name__)}
+    missing = {op.__name__ for op in ours - bound - used} - ELSEWHERE["ops"]
+    assert not missing, f"ops without a row in op_cases.py: {sorted(missing)}"
+    kernels = set(kernel_names()) - backend.used - ELSEWHERE["kernels"]
+    assert not kernels, f"kernels of the contract that no row uses: {sorted(kernels)}"
+
+
+# Tested in files of their own, because they are not functions of tensors: in-place changes, and kernels of optimisers,
+# random numbers and image batches.
+ELSEWHERE: dict[str, set[str]] = {
+    "ops": {"ViewScatter", "Replace"},
+    "kernels": {"adam", "empty", "gather_images", "random_bits", "random_normal", "random_uniform", "sgd"},
+}
+
+
+def _try_examples(case: OpCase) -> None:
+    @given(st.data())
+    def examples(data: Any) -> None:
+        y, inputs = run(case, data.draw(case.inputs), "opaque", grad=True)
+        if case.differentiable and y.requires_grad:
+            dy = y.new_ones(y.shape, requires_grad=True)
+            first = tg.autograd.grad(y, inputs, dy, create_graph=True, allow_unused=True)
+            second = [g for g in first if g is not None and g.requires_grad]
+            if second:
+                ones = [g.new_ones(g.shape) for g in second]
+                tg.autograd.grad(second, [*inputs, dy], ones, allow_unused=True)
+
+    examples()
