@@ -1,17 +1,12 @@
 """2-d convolution (cross-correlation) in all three passes, and im2col/col2im.
 
-The passes read the image through a copy in which every kernel element is a constant shift ("phases" below), so no matrix of
+The passes read the image through a copy in which every kernel element is a constant shift (phases.pxd), so no matrix of
 patches is ever built.  With K = (c, u, v), the elements under the kernel, and q running over output positions:
 
     y[o, q]  = sum over k of w[o, k] * x[q + offset[k]]          forward: tiles of outputs x positions
     dx       = the same with dy and the kernel flipped           input gradient, stride 1
     dx       = col2im(sum over o of w[o, k] * dy[o, p])          input gradient, other strides
     dw[o, k] = sum over n, q of dy[n, o, q] * x[n, q + offset[k]]    weight gradient: dot products, or packed products
-
-Phases.  Rows and columns of the padded image are sorted by their remainder modulo the stride: element (i * sh + a, j * sw + b)
-goes to phase (a, b), place i * pitch + j.  Output position q = i * pitch + j then finds kernel element (u, v) at
-q + (u * dh // sh) * pitch + v * dw // sw of phase (u * dh % sh, v * dw % sw), for any stride and dilation.  The pitch exceeds
-OW, so a few positions at the end of each row are computed in vain and dropped.
 
 Every task owns its outputs, and blocks depend on shapes alone: results do not depend on the number of threads.
 """
@@ -20,6 +15,7 @@ from libc.string cimport memcpy, memset
 from gemm cimport (DOT_ROWS, DOT_TAPS, TILE_COLUMNS, TILE_ROWS, ceil_div, dots, even_part, multiply_panel, pack_columns,
                    pack_rows, panel_rows, shifted_tile)
 from parallel cimport import_runtime, parallel_for, scratch_memory
+from phases cimport Phases, load_phases, phases_of, phases_size, shift
 from real cimport LANES, read, real, write
 from window cimport Window, gather_row, read_window, scatter_row
 
@@ -38,11 +34,9 @@ cdef struct Conv:
     Py_ssize_t n, c, h, w       # images; channels and size of one group's input
     Py_ssize_t o, groups        # output channels of one group
     Py_ssize_t taps, k, p       # kh * kw, c * taps, oh * ow
-    Py_ssize_t pitch            # of phases and of outputs with their unused positions
-    Py_ssize_t phases_h, phases_w
+    Phases phases               # of one strip of output rows
     Py_ssize_t strip, strips    # output rows of a strip; number of strips
-    Py_ssize_t rows             # of each phase that a strip needs
-    Py_ssize_t length           # positions of a strip, rounded up to whole tiles
+    Py_ssize_t length           # positions of a strip, unused ones included, rounded up to whole tiles
     Py_ssize_t* offsets         # of each k
     Py_ssize_t blocks, block    # of positions, or of K: number and size
     Py_ssize_t chunks           # of images, each with a partial weight gradient
@@ -69,13 +63,9 @@ cdef Conv describe(object x_shape, object w_shape, object window, Py_ssize_t gro
 
 cdef void derive(Conv* conv) noexcept nogil:
     """Fill in what follows from the window, the channels and the size."""
-    cdef Window* w = &conv.window
-    conv.taps = w.kh * w.kw
+    conv.taps = conv.window.kh * conv.window.kw
     conv.k = conv.c * conv.taps
-    conv.p = w.oh * w.ow
-    conv.pitch = w.ow + (w.kw - 1) * w.dw // w.sw
-    conv.phases_h = min(w.sh, (w.kh - 1) * w.dh + 1)
-    conv.phases_w = min(w.sw, (w.kw - 1) * w.dw + 1)
+    conv.p = conv.window.oh * conv.window.ow
 
 
 # ---- phases ----
@@ -83,47 +73,33 @@ cdef void derive(Conv* conv) noexcept nogil:
 cdef void plan_strips(Conv* conv) noexcept nogil:
     """Choose how many output rows are worked on together, and tabulate the offset of each k."""
     cdef Window* w = &conv.window
-    cdef Py_ssize_t reach = (w.kh - 1) * w.dh // w.sh
-    cdef Py_ssize_t a_row = (conv.c * conv.phases_h * conv.phases_w + conv.o) * conv.pitch
-    cdef Py_ssize_t most = max(<Py_ssize_t> 1, STRIP // max(<Py_ssize_t> 1, a_row))
-    cdef Py_ssize_t plane, c, u, v
+    cdef Phases* p = &conv.phases
+    cdef Py_ssize_t most, c, u, v
     cdef Py_ssize_t* offset
+    p[0] = phases_of(w, conv.c, conv.h, conv.w, 1)
+    most = max(<Py_ssize_t> 1, STRIP // max(<Py_ssize_t> 1, (conv.c * p.high * p.wide + conv.o) * p.pitch))
     conv.strip = ceil_div(w.oh, ceil_div(w.oh, most))
     conv.strips = ceil_div(w.oh, conv.strip)
-    conv.rows = conv.strip + reach
-    conv.length = ceil_div(conv.strip * conv.pitch, TILE_COLUMNS) * TILE_COLUMNS
+    p[0] = phases_of(w, conv.c, conv.h, conv.w, conv.strip)
+    conv.length = ceil_div(conv.strip * p.pitch, TILE_COLUMNS) * TILE_COLUMNS
     conv.offsets = <Py_ssize_t*> scratch_memory(3, sizeof(Py_ssize_t) * conv.k)
     offset = conv.offsets
-    plane = conv.rows * conv.pitch
     for c in range(conv.c):
         for u in range(w.kh):
             for v in range(w.kw):
-                offset[0] = ((c * conv.phases_h + u * w.dh % w.sh) * conv.phases_w + v * w.dw % w.sw) * plane \
-                    + (u * w.dh // w.sh) * conv.pitch + v * w.dw // w.sw
+                offset[0] = shift(p, c, u, v)
                 offset += 1
 
 
-cdef Py_ssize_t phases_size(const Conv* conv) noexcept nogil:
+cdef Py_ssize_t strip_size(const Conv* conv) noexcept nogil:
     """Return how many elements the phases of a strip take, with what the last tile reads beyond them."""
-    return conv.c * conv.phases_h * conv.phases_w * conv.rows * conv.pitch + conv.length + TILE_COLUMNS
+    return phases_size(&conv.phases) + conv.length + TILE_COLUMNS
 
 
-cdef void load_phases(const Conv* conv, const real* image, Py_ssize_t first, real* phases) noexcept nogil:
-    """Copy what the strip that starts at output row `first` needs of an image, padded, sorted by phase."""
-    cdef const Window* w = &conv.window
-    cdef Py_ssize_t c, a, b, i, h
-    cdef real* to = phases
-    for c in range(conv.c):
-        for a in range(conv.phases_h):
-            for b in range(conv.phases_w):
-                for i in range(conv.rows):
-                    h = (first + i) * w.sh + a - w.pt
-                    if 0 <= h < conv.h:
-                        gather_row(image + (c * conv.h + h) * conv.w, conv.w, b - w.pl, w.sw, conv.pitch, to)
-                    else:
-                        memset(to, 0, conv.pitch * sizeof(real))
-                    to += conv.pitch
-    memset(to, 0, (conv.length + TILE_COLUMNS) * sizeof(real))
+cdef void load_strip(const Conv* conv, const real* image, Py_ssize_t first, real* phases) noexcept nogil:
+    """Copy what the strip that starts at output row `first` needs of an image."""
+    load_phases(&conv.phases, image, first, 0, phases)
+    memset(phases + phases_size(&conv.phases), 0, (conv.length + TILE_COLUMNS) * sizeof(real))
 
 
 # ---- forward ----
@@ -151,17 +127,17 @@ cdef void forward_task(void* args, Py_ssize_t index) noexcept nogil:
     cdef Py_ssize_t first = index % conv.strips * conv.strip
     cdef Py_ssize_t rows = min(conv.strip, w.oh - first)
     cdef const real* weights = conv.weights + group * conv.o * conv.k
-    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * phases_size(conv))
+    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * strip_size(conv))
     cdef real* out = <real*> scratch_memory(1, sizeof(real) * conv.o * conv.length)
     cdef int height = panel_rows(conv.o)
     cdef Py_ssize_t block, k, depth, tile, panel, o, i, j
     cdef real bias
     cdef real* y
-    load_phases(conv, conv.x + image * conv.c * conv.h * conv.w, first, phases)
+    load_strip(conv, conv.x + image * conv.c * conv.h * conv.w, first, phases)
     for block in range(ceil_div(conv.k, DEPTH)):
         k = block * DEPTH
         depth = min(<Py_ssize_t> DEPTH, conv.k - k)
-        for tile in range(ceil_div(rows * conv.pitch, TILE_COLUMNS)):
+        for tile in range(ceil_div(rows * conv.phases.pitch, TILE_COLUMNS)):
             for panel in range(ceil_div(conv.o, height)):
                 o = panel * height
                 shifted_tile(<int> min(<Py_ssize_t> height, conv.o - o), depth, weights + conv.o * k + o * depth,
@@ -172,7 +148,7 @@ cdef void forward_task(void* args, Py_ssize_t index) noexcept nogil:
         for i in range(rows):
             y = conv.out + ((image * conv.o + o) * w.oh + first + i) * w.ow
             for j in range(w.ow):
-                y[j] = out[o * conv.length + i * conv.pitch + j] + bias
+                y[j] = out[o * conv.length + i * conv.phases.pitch + j] + bias
 
 
 cdef void run_forward(Conv* conv, const real* w) noexcept nogil:
@@ -311,14 +287,14 @@ cdef void load_rows(const Conv* conv, const real* dy, Py_ssize_t first, Py_ssize
     memset(to, 0, conv.o * conv.length * sizeof(real))
     for o in range(conv.o):
         for i in range(rows):
-            memcpy(to + o * conv.length + i * conv.pitch, dy + (o * w.oh + first + i) * w.ow, w.ow * sizeof(real))
+            memcpy(to + o * conv.length + i * conv.phases.pitch, dy + (o * w.oh + first + i) * w.ow, w.ow * sizeof(real))
 
 
 cdef void dots_task(void* args, Py_ssize_t index) noexcept nogil:
     """Compute dw of one group over one chunk of the images, few weights: each a dot product of vectors in registers."""
     cdef Conv* conv = <Conv*> args
     cdef Py_ssize_t group = index % conv.groups, chunk = index // conv.groups
-    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * phases_size(conv))
+    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * strip_size(conv))
     cdef real* dy = <real*> scratch_memory(1, sizeof(real) * (conv.o * conv.length + conv.o * conv.k * LANES))
     cdef real* sums = dy + conv.o * conv.length
     cdef int height = even_part(conv.o, DOT_ROWS), width = even_part(conv.k, DOT_TAPS), rows, taps
@@ -330,7 +306,7 @@ cdef void dots_task(void* args, Py_ssize_t index) noexcept nogil:
         for strip in range(conv.strips):
             first = strip * conv.strip
             used = min(conv.strip, conv.window.oh - first)
-            load_phases(conv, conv.x + (n * conv.groups + group) * conv.c * conv.h * conv.w, first, phases)
+            load_strip(conv, conv.x + (n * conv.groups + group) * conv.c * conv.h * conv.w, first, phases)
             load_rows(conv, conv.dy + (n * conv.groups + group) * conv.o * conv.p, first, used, dy)
             for panel in range(ceil_div(conv.o, height)):
                 o = panel * height
@@ -338,7 +314,7 @@ cdef void dots_task(void* args, Py_ssize_t index) noexcept nogil:
                 for part in range(ceil_div(conv.k, width)):
                     k = part * width
                     taps = <int> min(<Py_ssize_t> width, conv.k - k)
-                    dots(rows, taps, ceil_div(used * conv.pitch, LANES) * LANES, dy + o * conv.length, conv.length,
+                    dots(rows, taps, ceil_div(used * conv.phases.pitch, LANES) * LANES, dy + o * conv.length, conv.length,
                          phases, conv.offsets + k, sums + (o * conv.k + rows * k) * LANES)
     for panel in range(ceil_div(conv.o, height)):
         o = panel * height
@@ -364,8 +340,8 @@ cdef void products_task(void* args, Py_ssize_t index) noexcept nogil:
     cdef Py_ssize_t k0 = block * conv.block
     cdef Py_ssize_t columns = min(conv.block, conv.k - k0)
     cdef real* out = conv.out + ((chunk * conv.groups + group) * conv.o) * conv.k + k0
-    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * (phases_size(conv) + DEPTH * TILE_ROWS))
-    cdef real* packed_rows = phases + phases_size(conv)
+    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * (strip_size(conv) + DEPTH * TILE_ROWS))
+    cdef real* packed_rows = phases + strip_size(conv)
     cdef real* dy = <real*> scratch_memory(1, sizeof(real) * (conv.o * conv.length + DEPTH * conv.block))
     cdef real* packed_columns = dy + conv.o * conv.length
     cdef int height = panel_rows(conv.o), rows
@@ -377,11 +353,11 @@ cdef void products_task(void* args, Py_ssize_t index) noexcept nogil:
         for strip in range(conv.strips):
             first = strip * conv.strip
             used = min(conv.strip, conv.window.oh - first)
-            load_phases(conv, conv.x + (n * conv.groups + group) * conv.c * conv.h * conv.w, first, phases)
+            load_strip(conv, conv.x + (n * conv.groups + group) * conv.c * conv.h * conv.w, first, phases)
             load_rows(conv, conv.dy + (n * conv.groups + group) * conv.o * conv.p, first, used, dy)
-            for step in range(ceil_div(used * conv.pitch, DEPTH)):
+            for step in range(ceil_div(used * conv.phases.pitch, DEPTH)):
                 q = step * DEPTH
-                depth = min(<Py_ssize_t> DEPTH, used * conv.pitch - q)
+                depth = min(<Py_ssize_t> DEPTH, used * conv.phases.pitch - q)
                 for j in range(ceil_div(columns, TILE_COLUMNS) * TILE_COLUMNS):      # k along the lanes
                     to = packed_columns + j // TILE_COLUMNS * TILE_COLUMNS * depth + j % TILE_COLUMNS
                     from_ = phases + (conv.offsets[k0 + j] if j < columns else 0) + q
@@ -440,7 +416,7 @@ cdef void unfold_task(void* args, Py_ssize_t index) noexcept nogil:
         for i in range(w.oh):
             row = i * w.sh - w.pt + tap // w.kw * w.dh
             if 0 <= row < conv.h:
-                gather_row(image + row * conv.w, conv.w, tap % w.kw * w.dw - w.pl, w.sw, w.ow, out)
+                gather_row(image + row * conv.w, conv.w, tap % w.kw * w.dw - w.pl, w.sw, w.ow, 0, out)
             else:
                 memset(out, 0, w.ow * sizeof(real))
             out += w.ow

@@ -25,14 +25,14 @@ cdef void relu_task(void* args, Py_ssize_t index) noexcept nogil:
 
 
 cdef void relu_grad_task(void* args, Py_ssize_t index) noexcept nogil:
-    """y = a if b > 0 else 0."""
+    """y = 0 if b <= 0 else a; a NaN in b lets a pass."""
     cdef Map* m = <Map*> args
     cdef Py_ssize_t i
     cdef real a, b
     for i in range(index * CHUNK, min(m.size, (index + 1) * CHUNK)):
         a = m.a[i]              # loaded in any case, so that the loop can be vectorised
         b = m.b[i]
-        m.y[i] = a if b > 0 else <real> 0
+        m.y[i] = <real> 0 if b <= 0 else a
 
 
 def relu(object a, object y):
@@ -46,7 +46,7 @@ def relu(object a, object y):
 
 
 def relu_grad(object a, object b, object y):
-    """Write y = a where b > 0, else 0."""
+    """Write y = 0 where b <= 0, else a."""
     cdef Map m
     m.a = read(a)
     m.b = read(b)

@@ -76,7 +76,7 @@ def matmul(object a, object b, object bias, object c):
     p.bias = read(bias)
     p.m, p.k = a.shape[1:]
     p.n = b.shape[2]
-    if p.m == 0 or p.n == 0:
+    if batches == 0 or p.m == 0 or p.n == 0:
         return
     # Blocks depend on the shape alone, never on the number of threads, so neither does any sum.
     p.column_blocks = ceil_div(p.n, COLUMNS)

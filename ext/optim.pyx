@@ -25,18 +25,18 @@ cdef struct Step:       # of one parameter
     Py_ssize_t size
     bint started        # whether m holds an earlier step
     bint nesterov, maximize, decoupled
-    real lr, momentum, dampening, weight_decay, beta1, beta2, eps, root
+    real lr, momentum, fresh, weight_decay, beta1, beta2, fresh1, fresh2, shrink, eps, root     # fresh = 1 - the other
 
 
 cdef void sgd_task(void* args, Py_ssize_t index) noexcept nogil:
     """Step one chunk of one parameter."""
     cdef Step* s = <Step*> args
     cdef Py_ssize_t i
-    cdef real g, m, sign = -1 if s.maximize else 1, fresh = 1 - s.dampening
+    cdef real g, m, sign = -1 if s.maximize else 1
     for i in range(index * CHUNK, min(s.size, (index + 1) * CHUNK)):
         g = sign * s.g[i] + s.weight_decay * s.p[i]
         if s.m != NULL:
-            m = s.momentum * s.m[i] + fresh * g if s.started else g
+            m = s.momentum * s.m[i] + s.fresh * g if s.started else g
             s.m[i] = m
             g = g + s.momentum * m if s.nesterov else m
         s.p[i] -= s.lr * g
@@ -46,7 +46,7 @@ def sgd(object params, object grads, object momenta, object started, double lr, 
         double weight_decay, bint nesterov, bint maximize):
     """Step all parameters."""
     cdef Step s
-    s.lr, s.momentum, s.dampening, s.weight_decay = <real> lr, <real> momentum, <real> dampening, <real> weight_decay
+    s.lr, s.momentum, s.fresh, s.weight_decay = <real> lr, <real> momentum, <real> (1 - dampening), <real> weight_decay
     s.nesterov, s.maximize = nesterov, maximize
     for p, g, m, running in zip(params, grads, momenta, started):
         s.p = write(p)
@@ -63,13 +63,12 @@ cdef void adam_task(void* args, Py_ssize_t index) noexcept nogil:
     cdef Step* s = <Step*> args
     cdef Py_ssize_t i
     cdef real g, m, v, sign = -1 if s.maximize else 1
-    cdef real shrink = 1 - s.weight_decay if s.decoupled else 1      # weight_decay comes multiplied by the rate then
     cdef real decay = 0 if s.decoupled else s.weight_decay
     for i in range(index * CHUNK, min(s.size, (index + 1) * CHUNK)):
-        s.p[i] = s.p[i] * shrink
+        s.p[i] = s.p[i] * s.shrink
         g = sign * s.g[i] + decay * s.p[i]
-        m = s.beta1 * s.m[i] + (1 - s.beta1) * g
-        v = s.beta2 * s.v[i] + (1 - s.beta2) * g * g
+        m = s.beta1 * s.m[i] + s.fresh1 * g
+        v = s.beta2 * s.v[i] + s.fresh2 * g * g
         s.m[i] = m
         s.v[i] = v
         if s.peak != NULL:
@@ -84,7 +83,9 @@ def adam(object params, object grads, object means, object squares, object peaks
     cdef Step s
     s.beta1, s.beta2, s.eps = <real> beta1, <real> beta2, <real> eps
     s.decoupled, s.maximize = decoupled, maximize
-    s.weight_decay = <real> (lr * weight_decay if decoupled else weight_decay)
+    s.fresh1, s.fresh2 = <real> (1 - beta1), <real> (1 - beta2)      # not 1 - <real> beta2, which loses four digits
+    s.weight_decay = <real> weight_decay
+    s.shrink = <real> (1 - lr * weight_decay) if decoupled else 1
     for p, g, m, v, peak, t in zip(params, grads, means, squares, peaks, steps):
         s.p = write(p)
         s.g = read(g)

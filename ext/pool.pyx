@@ -1,22 +1,31 @@
 """Max and average pooling over windows of a plane, forward and backward."""
 from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, uint8_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE
 
 from parallel cimport import_runtime, parallel_for, scratch_memory
+from phases cimport Phases, load_phases, phases_of, phases_size, shift
 from real cimport address, int_alone, read, real, real_alone, write
+from sums cimport row_sum
 from window cimport Span, Window, inside, read_window
 
 import_runtime()
 
+cdef enum:
+    FLAT_TAPS = 16              # averages over more elements, where windows do not overlap, go window by window
+
 cdef struct Pool:
     Window window
+    Phases phases               # of one plane
     Py_ssize_t planes, h, w
+    Py_ssize_t length           # output positions of a plane, unused ones included
     const real* x               # what is read: x, or dy
     real* y                     # what is written: y, or dx
     uint8_t* small              # offsets (u * kw + v) of the maxima, for windows of up to 256 elements
     int32_t* large              # the same for larger windows
+    int* firsts                 # the first element inside the image of each window, at the pitch of the phases
+    real* scales                # 1 / divisor of each average, likewise
     Py_ssize_t divisor          # of the average; 0: the number of elements averaged
     bint count_include_pad
 
@@ -28,6 +37,8 @@ cdef Pool describe(object image_shape, object window):
     pool.planes = image_shape[0] * image_shape[1]
     pool.h = image_shape[2]
     pool.w = image_shape[3]
+    pool.phases = phases_of(&pool.window, 1, pool.h, pool.w, pool.window.oh)
+    pool.length = pool.window.oh * pool.phases.pitch
     return pool
 
 
@@ -42,72 +53,68 @@ cdef int take_offsets(Pool* pool, object offsets, int flags) except -1:
     return 0
 
 
+# ---- maxima ----
+
 cdef inline Py_ssize_t first_inside(Py_ssize_t first, Py_ssize_t step, Py_ssize_t count, Py_ssize_t size) noexcept nogil:
     """Return the first of `count` positions, `step` apart, that lies in [0, size); -1 if none does."""
     cdef Span span = inside(first, step, count, size)
     return span.begin if span.begin < span.end else -1
 
 
-cdef inline void first_taps(const Pool* pool, Py_ssize_t i, int* best) noexcept nogil:
-    """Start the offsets of output row i at the first element of each window that lies inside the image, or at 0."""
+cdef void find_firsts(Pool* pool) noexcept nogil:
+    """Tabulate the first element of each window that lies inside the image, 0 where none does."""
     cdef const Window* w = &pool.window
-    cdef Py_ssize_t j, u = first_inside(i * w.sh - w.pt, w.dh, w.kh, pool.h), v
-    for j in range(w.ow):
-        v = first_inside(j * w.sw - w.pl, w.dw, w.kw, pool.w)
-        best[j] = <int> (u * w.kw + v) if u >= 0 and v >= 0 else 0
+    cdef Py_ssize_t i, j, u, v
+    pool.firsts = <int*> scratch_memory(3, sizeof(int) * pool.length)
+    memset(pool.firsts, 0, sizeof(int) * pool.length)
+    for i in range(w.oh):
+        u = first_inside(i * w.sh - w.pt, w.dh, w.kh, pool.h)
+        for j in range(w.ow):
+            v = first_inside(j * w.sw - w.pl, w.dw, w.kw, pool.w)
+            if u >= 0 and v >= 0:
+                pool.firsts[i * pool.phases.pitch + j] = <int> (u * w.kw + v)
 
 
-cdef inline void take_larger(const real* row, Py_ssize_t step, Span span, int offset, real_alone y,
-                             int_alone best) noexcept nogil:
-    """Let the windows of one output row take the values of one kernel element, where they are larger (or the first NaN)."""
-    cdef Py_ssize_t j
+cdef inline void take_larger(const real* x, Py_ssize_t count, int offset, real_alone y, int_alone best) noexcept nogil:
+    """Let all windows take the value of one element, where it is larger (or the first NaN)."""
+    cdef Py_ssize_t q
     cdef real value, old
     cdef bint larger
-    for j in range(span.begin, span.end):
-        value = row[j * step]
-        old = y[j]
+    for q in range(count):
+        value = x[q]
+        old = y[q]
         larger = (value > old) | ((value != value) & (old == old))
-        y[j] = value if larger else old
-        best[j] = offset if larger else best[j]
+        y[q] = value if larger else old
+        best[q] = offset if larger else best[q]
 
 
 cdef void max_forward_task(void* args, Py_ssize_t plane) noexcept nogil:
-    """Pool one plane: for each output row, all windows advance together through their elements."""
+    """Pool one plane: all its windows advance together through their elements."""
     cdef Pool* pool = <Pool*> args
     cdef const Window* w = &pool.window
-    cdef const real* row
-    cdef real* y = pool.y + plane * w.oh * w.ow
-    cdef int* best = <int*> scratch_memory(0, sizeof(int) * w.ow)
-    cdef Py_ssize_t i, j, u, v, h, first, at
-    cdef int offset
-    cdef Span span
+    cdef Py_ssize_t size = phases_size(&pool.phases)
+    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * (size + 2 * pool.length))
+    cdef real* y = phases + size + pool.length
+    cdef int* best = <int*> scratch_memory(1, sizeof(int) * pool.length)
+    cdef Py_ssize_t q, u, v, i, j, at
+    load_phases(&pool.phases, pool.x + plane * pool.h * pool.w, 0, -INFINITY, phases)
+    for q in range(pool.length):
+        phases[size + q] = -INFINITY        # what unused positions read
+        y[q] = -INFINITY
+    memcpy(best, pool.firsts, sizeof(int) * pool.length)
+    for u in range(w.kh):
+        for v in range(w.kw):
+            take_larger(phases + shift(&pool.phases, 0, u, v), pool.length, <int> (u * w.kw + v), y, best)
     for i in range(w.oh):
-        first_taps(pool, i, best)
-        for j in range(w.ow):
-            y[j] = -INFINITY
-        for u in range(w.kh):
-            h = i * w.sh - w.pt + u * w.dh
-            if not 0 <= h < pool.h:
-                continue
-            for v in range(w.kw):
-                first = v * w.dw - w.pl
-                span = inside(first, w.sw, w.ow, pool.w)
-                row = pool.x + (plane * pool.h + h) * pool.w + first
-                offset = <int> (u * w.kw + v)
-                if w.sw == 1:                           # constant strides can be vectorised
-                    take_larger(row, 1, span, offset, y, best)
-                elif w.sw == 2:
-                    take_larger(row, 2, span, offset, y, best)
-                else:
-                    take_larger(row, w.sw, span, offset, y, best)
         at = (plane * w.oh + i) * w.ow
+        q = i * pool.phases.pitch
+        memcpy(pool.y + at, y + q, sizeof(real) * w.ow)
         if pool.small != NULL:
             for j in range(w.ow):
-                pool.small[at + j] = <uint8_t> best[j]
+                pool.small[at + j] = <uint8_t> best[q + j]
         else:
             for j in range(w.ow):
-                pool.large[at + j] = best[j]
-        y += w.ow
+                pool.large[at + j] = best[q + j]
 
 
 def max_pool2d(object x, object y, object offsets, object window):
@@ -117,8 +124,9 @@ def max_pool2d(object x, object y, object offsets, object window):
     pool.y = write(y)
     take_offsets(&pool, offsets, PyBUF_WRITABLE)
     with nogil:
+        find_firsts(&pool)
         parallel_for(max_forward_task, &pool, pool.planes,
-                     0.3 * pool.planes * pool.window.oh * pool.window.ow * pool.window.kh * pool.window.kw)
+                     0.2 * pool.planes * pool.length * pool.window.kh * pool.window.kw)
 
 
 cdef inline Py_ssize_t position(const Pool* pool, Py_ssize_t plane, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
@@ -179,6 +187,8 @@ def max_pool2d_gather(object x, object offsets, object y, object window):
         parallel_for(max_gather_task, &pool, pool.planes, 1.0 * pool.planes * pool.window.oh * pool.window.ow)
 
 
+# ---- averages ----
+
 cdef inline Py_ssize_t extent(Py_ssize_t first, Py_ssize_t step, Py_ssize_t count, Py_ssize_t before, Py_ssize_t size,
                               Py_ssize_t after, bint count_include_pad) noexcept nogil:
     """Return how many of a window's rows (or columns) the average counts: inside the image, or the padded image."""
@@ -190,40 +200,57 @@ cdef inline Py_ssize_t extent(Py_ssize_t first, Py_ssize_t step, Py_ssize_t coun
     return span.end - span.begin
 
 
-cdef void fill_scales(const Pool* pool, Py_ssize_t i, real* scales) noexcept nogil:
-    """Write 1 / divisor for each window of output row i."""
+cdef void find_scales(Pool* pool) noexcept nogil:
+    """Tabulate 1 / divisor of each window."""
     cdef const Window* w = &pool.window
-    cdef Py_ssize_t rows = extent(i * w.sh - w.pt, w.dh, w.kh, w.pt, pool.h, w.pb, pool.count_include_pad)
-    cdef Py_ssize_t j, columns
-    for j in range(w.ow):
-        columns = extent(j * w.sw - w.pl, w.dw, w.kw, w.pl, pool.w, w.pr, pool.count_include_pad)
-        scales[j] = <real> 1 / (pool.divisor if pool.divisor != 0 else rows * columns)
+    cdef Py_ssize_t i, j, rows, columns
+    pool.scales = <real*> scratch_memory(3, sizeof(real) * pool.length)
+    for i in range(w.oh):
+        rows = extent(i * w.sh - w.pt, w.dh, w.kh, w.pt, pool.h, w.pb, pool.count_include_pad)
+        for j in range(pool.phases.pitch):
+            columns = extent(j * w.sw - w.pl, w.dw, w.kw, w.pl, pool.w, w.pr, pool.count_include_pad)
+            pool.scales[i * pool.phases.pitch + j] = \
+                <real> 1 / (pool.divisor if pool.divisor != 0 else max(<Py_ssize_t> 1, rows * columns))
 
 
-cdef void avg_forward_task(void* args, Py_ssize_t plane) noexcept nogil:
-    """Average over the windows of one plane."""
+cdef void avg_flat_task(void* args, Py_ssize_t plane) noexcept nogil:
+    """Average over the windows of one plane, all together, element by element."""
     cdef Pool* pool = <Pool*> args
     cdef const Window* w = &pool.window
-    cdef real* y = pool.y + plane * w.oh * w.ow
-    cdef real* scales = <real*> scratch_memory(0, sizeof(real) * w.ow)
-    cdef const real* row
-    cdef Py_ssize_t i, j, u, v, h, first
-    cdef Span span
+    cdef Py_ssize_t size = phases_size(&pool.phases)
+    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * (size + 2 * pool.length))
+    cdef real* y = phases + size + pool.length
+    cdef const real* x
+    cdef Py_ssize_t q, u, v, i
+    load_phases(&pool.phases, pool.x + plane * pool.h * pool.w, 0, 0, phases)
+    memset(phases + size, 0, sizeof(real) * 2 * pool.length)
+    for u in range(w.kh):
+        for v in range(w.kw):
+            x = phases + shift(&pool.phases, 0, u, v)
+            for q in range(pool.length):
+                y[q] += x[q]
+    for q in range(pool.length):
+        y[q] *= pool.scales[q]
     for i in range(w.oh):
-        fill_scales(pool, i, scales)
-        memset(y, 0, sizeof(real) * w.ow)
-        for u in range(w.kh):
-            h = i * w.sh - w.pt + u * w.dh
-            if 0 <= h < pool.h:
-                row = pool.x + (plane * pool.h + h) * pool.w
-                for v in range(w.kw):
-                    first = v * w.dw - w.pl
-                    span = inside(first, w.sw, w.ow, pool.w)
-                    for j in range(span.begin, span.end):
-                        y[j] += row[first + j * w.sw]
+        memcpy(pool.y + (plane * w.oh + i) * w.ow, y + i * pool.phases.pitch, sizeof(real) * w.ow)
+
+
+cdef void avg_windows_task(void* args, Py_ssize_t plane) noexcept nogil:
+    """Average over the windows of one plane, one after the other: few large ones."""
+    cdef Pool* pool = <Pool*> args
+    cdef const Window* w = &pool.window
+    cdef Py_ssize_t i, j, h
+    cdef Span rows, columns
+    cdef double total
+    for i in range(w.oh):
+        rows = inside(i * w.sh - w.pt, 1, w.kh, pool.h)
         for j in range(w.ow):
-            y[j] *= scales[j]
-        y += w.ow
+            columns = inside(j * w.sw - w.pl, 1, w.kw, pool.w)
+            total = 0
+            for h in range(i * w.sh - w.pt + rows.begin, i * w.sh - w.pt + rows.end):
+                total += row_sum(pool.x + (plane * pool.h + h) * pool.w + j * w.sw - w.pl + columns.begin,
+                                 columns.end - columns.begin)
+            pool.y[(plane * w.oh + i) * w.ow + j] = <real> (total * pool.scales[i * pool.phases.pitch + j])
 
 
 cdef void avg_backward_task(void* args, Py_ssize_t plane) noexcept nogil:
@@ -232,35 +259,47 @@ cdef void avg_backward_task(void* args, Py_ssize_t plane) noexcept nogil:
     cdef const Window* w = &pool.window
     cdef const real* dy = pool.x + plane * w.oh * w.ow
     cdef real* dx = pool.y + plane * pool.h * pool.w
-    cdef real* scales = <real*> scratch_memory(0, sizeof(real) * w.ow)
+    cdef const real* scales
+    cdef real* row
     cdef Py_ssize_t i, j, u, v, h, first
     cdef Span span
+    cdef real share
     memset(dx, 0, sizeof(real) * pool.h * pool.w)
     for i in range(w.oh):
-        fill_scales(pool, i, scales)
-        for j in range(w.ow):
-            scales[j] *= dy[j]
+        scales = pool.scales + i * pool.phases.pitch
         for u in range(w.kh):
             h = i * w.sh - w.pt + u * w.dh
-            if 0 <= h < pool.h:
+            if not 0 <= h < pool.h:
+                continue
+            row = dx + h * pool.w
+            if w.dw == 1:                       # a run of neighbours for each window
+                for j in range(w.ow):
+                    first = j * w.sw - w.pl
+                    share = dy[i * w.ow + j] * scales[j]
+                    span = inside(first, 1, w.kw, pool.w)
+                    for v in range(span.begin, span.end):
+                        row[first + v] += share
+            else:
                 for v in range(w.kw):
                     first = v * w.dw - w.pl
                     span = inside(first, w.sw, w.ow, pool.w)
                     for j in range(span.begin, span.end):
-                        dx[h * pool.w + first + j * w.sw] += scales[j]
-        dy += w.ow
+                        row[first + j * w.sw] += dy[i * w.ow + j] * scales[j]
 
 
 def avg_pool2d(object x, object y, object window, bint count_include_pad, Py_ssize_t divisor):
     """Write the averages y (N, C, OH, OW) of x; divisor 0 means the number of elements averaged."""
     cdef Pool pool = describe(x.shape, window)
+    cdef const Window* w = &pool.window
+    cdef bint apart = w.kh * w.kw > FLAT_TAPS and w.kw <= w.sw and w.dh == 1 and w.dw == 1
     pool.x = read(x)
     pool.y = write(y)
     pool.count_include_pad = count_include_pad
     pool.divisor = divisor
     with nogil:
-        parallel_for(avg_forward_task, &pool, pool.planes,
-                     0.3 * pool.planes * pool.window.oh * pool.window.ow * pool.window.kh * pool.window.kw)
+        find_scales(&pool)
+        parallel_for(avg_windows_task if apart else avg_flat_task, &pool, pool.planes,
+                     0.2 * pool.planes * pool.length * w.kh * w.kw)
 
 
 def avg_pool2d_grad(object dy, object dx, object window, bint count_include_pad, Py_ssize_t divisor):
@@ -271,5 +310,6 @@ def avg_pool2d_grad(object dy, object dx, object window, bint count_include_pad,
     pool.count_include_pad = count_include_pad
     pool.divisor = divisor
     with nogil:
+        find_scales(&pool)
         parallel_for(avg_backward_task, &pool, pool.planes,
                      0.5 * pool.planes * pool.window.oh * pool.window.ow * pool.window.kh * pool.window.kw)

@@ -2,6 +2,7 @@
 
 The kernel modules are compiled many times; this one once.  They reach it through a capsule (see parallel.h).
 """
+from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.pycapsule cimport PyCapsule_New
 
 cdef extern from *:
@@ -26,6 +27,14 @@ cdef extern from "workers.h":
     void run_serially(task_function task, void* args, Py_ssize_t tasks) noexcept nogil
     void* scratch(int slot, size_t size) noexcept nogil
     void scratch_free() noexcept nogil
+
+cdef extern from "blocks.h":
+    ctypedef struct block_pool:
+        size_t waiting_bytes, used_bytes, peak_bytes, limit
+    block_pool blocks
+    void* block_take(size_t size) noexcept nogil
+    void block_give(void* memory, size_t size) noexcept nogil
+    void blocks_empty() noexcept nogil
 
 cdef extern from "parallel.h":
     const char* RUNTIME_CAPSULE
@@ -74,6 +83,39 @@ def cpu_levels() -> list[str]:
     return [f"v{level}" for level in (2, 3, 4) if cpu_has(level)]
 
 
-def free_scratch() -> None:
-    """Return the calling thread's scratch memory to the system."""
+cdef class Block:
+    """The memory of one large array: taken from the pool of blocks, and given back when the array is gone."""
+    cdef void* memory
+    cdef size_t size
+
+    def __cinit__(self, size_t size):
+        self.memory = block_take(size)
+        self.size = size
+        if self.memory == NULL:
+            raise MemoryError(f"cannot allocate {size} bytes")
+
+    def __dealloc__(self):
+        if self.memory != NULL:
+            block_give(self.memory, self.size)
+
+    def __getbuffer__(self, Py_buffer* view, int flags):
+        PyBuffer_FillInfo(view, self, self.memory, <Py_ssize_t> self.size, 0, flags)
+
+    def __releasebuffer__(self, Py_buffer* view):
+        pass
+
+
+def set_block_limit(size_t size) -> None:
+    """Keep at most so many bytes of unused blocks."""
+    blocks.limit = size
+
+
+def memory_stats() -> dict[str, int]:
+    """Return the bytes of large arrays: in use, at most in use so far, and kept for reuse."""
+    return {"used": blocks.used_bytes, "peak": blocks.peak_bytes, "kept": blocks.waiting_bytes, "limit": blocks.limit}
+
+
+def empty_cache() -> None:
+    """Return unused blocks, and the calling thread's scratch memory, to the system."""
+    blocks_empty()
     scratch_free()

@@ -1,5 +1,5 @@
 # Sliding windows over rows and columns: what convolution, pooling and im2col share.
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from real cimport real
 
@@ -28,19 +28,22 @@ cdef inline Span inside(Py_ssize_t first, Py_ssize_t step, Py_ssize_t count, Py_
 
 
 cdef inline void gather_row(const real* row, Py_ssize_t size, Py_ssize_t first, Py_ssize_t step, Py_ssize_t count,
-                            real* to) noexcept nogil:
-    """Copy `count` elements of a row, `step` apart, with zeros for those outside it (padding)."""
+                            real padding, real* to) noexcept nogil:
+    """Copy `count` elements of a row, `step` apart, with padding for those outside it."""
     cdef Span span = inside(first, step, count, size)
     cdef Py_ssize_t t
-    if span.begin > 0:
-        memset(to, 0, span.begin * sizeof(real))
+    for t in range(span.begin):
+        to[t] = padding
     if step == 1:
         memcpy(to + span.begin, row + first + span.begin, (span.end - span.begin) * sizeof(real))
+    elif step == 2:             # a constant step can be vectorised
+        for t in range(span.begin, span.end):
+            to[t] = row[first + t * 2]
     else:
         for t in range(span.begin, span.end):
             to[t] = row[first + t * step]
-    if span.end < count:
-        memset(to + span.end, 0, (count - span.end) * sizeof(real))
+    for t in range(span.end, count):
+        to[t] = padding
 
 
 cdef inline void scatter_row(const real* values, Py_ssize_t count, Py_ssize_t first, Py_ssize_t step, real* row,

@@ -67,7 +67,9 @@ def test_only_the_cpu_backend_and_the_configuration_see_compiled_code() -> None:
 
 
 def run_python(code: str) -> str:
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120).stdout
+    return subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True, timeout=120
+    ).stdout
 
 
 def test_importing_loads_nothing_heavy() -> None:

@@ -328,14 +328,16 @@ def test_a_forked_child_computes_too() -> None:
 def test_an_environment_variable_forces_a_level(level: str) -> None:
     code = "from tinygrad_cnn import _ext, zeros; print(_ext.LEVEL, zeros(1).relu().item())"
     environment = {**os.environ, _ext.LEVEL_VARIABLE: level}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
     assert done.stdout.split() == [level, "0.0"]
 
 
 def test_an_unknown_level_is_refused() -> None:
     environment = {**os.environ, _ext.LEVEL_VARIABLE: "v9"}
     done = subprocess.run(
-        [sys.executable, "-c", "import tinygrad_cnn"], env=environment, capture_output=True, text=True
+        [sys.executable, "-P", "-c", "import tinygrad_cnn"], env=environment, capture_output=True, text=True
     )
     assert done.returncode != 0
     assert f"{_ext.LEVEL_VARIABLE}=v9: not one of the levels usable here" in done.stderr

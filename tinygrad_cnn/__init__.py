@@ -5,17 +5,10 @@ from tinygrad_cnn import nn, optim, datasets, models
 """
 
 from . import autograd, backends, datasets, dtypes, models, nn, optim, testing, transforms, utils
-from .autograd import (
-    enable_grad,
-    inference_mode,
-    is_grad_enabled,
-    is_inference_mode_enabled,
-    no_grad,
-    set_grad_enabled,
-)
+from .autograd import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from .backends import device
 from .config import VERSION as __version__
-from .config import get_num_threads, set_num_threads, show_config
+from .config import empty_cache, get_num_threads, memory_stats, set_num_threads, show_config
 from .creation import (
     arange,
     as_tensor,
@@ -212,6 +205,7 @@ __all__ = [
     "dtype",
     "dtypes",
     "empty",
+    "empty_cache",
     "empty_like",
     "enable_grad",
     "eq",
@@ -268,6 +262,7 @@ __all__ = [
     "max",
     "maximum",
     "mean",
+    "memory_stats",
     "min",
     "minimum",
     "mm",

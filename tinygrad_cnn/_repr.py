@@ -15,26 +15,30 @@ IMPLIED = (dtypes.int64, dtypes.boolean)  # dtypes that are not printed, besides
 def tensor_repr(t: Any) -> str:
     """Return ``tensor(values, dtype=..., requires_grad=...)``."""
     array = t._backend.to_numpy(t._array)
-    prefix = "Parameter containing:\ntensor(" if getattr(t, "_is_parameter", False) else "tensor("
+    start = "tensor("
+    text = start + (
+        "[]" if array.size == 0 else _nested(array, _Format(_shown(array)), len(start), array.size > THRESHOLD)
+    )
+    for extra in _extras(t, array):
+        last = len(text) - text.rfind("\n") + 1
+        text += (", " if last + len(extra) + 2 <= LINE_WIDTH else ",\n" + " " * len(start)) + extra
+    return ("Parameter containing:\n" if getattr(t, "_is_parameter", False) else "") + text + ")"
+
+
+def _extras(t: Any, array: np.ndarray) -> list[str]:
+    """Return what is said behind the values."""
     extras = []
-    if array.size == 0 and array.ndim != 1:
-        extras.append(f"size={tuple(array.shape)}")
-    if (t.dtype is not dtypes.get_default_dtype() and t.dtype not in IMPLIED) or (
-        array.size == 0 and t.dtype in IMPLIED
-    ):
-        extras.append(f"dtype={t.dtype}")
     if t.device.type != "cpu":
         extras.append(f"device='{t.device}'")
+    if array.size == 0 and array.ndim != 1:
+        extras.append(f"size={tuple(array.shape)}")
+    if t.dtype is not dtypes.get_default_dtype() and (array.size == 0 or t.dtype not in IMPLIED):
+        extras.append(f"dtype={t.dtype}")
     if t.grad_fn is not None:
         extras.append(f"grad_fn={t.grad_fn}")
     elif t.requires_grad:
         extras.append("requires_grad=True")
-    body = "[]" if array.size == 0 else _nested(array, _Format(_shown(array)), len("tensor("))
-    text = prefix + body
-    for extra in extras:
-        last = text.rsplit("\n", 1)[-1]
-        text += (", " if len(last) + len(extra) + 3 <= LINE_WIDTH else ",\n" + " " * len("tensor(")) + extra
-    return text + ")"
+    return extras
 
 
 def _shown(array: np.ndarray) -> np.ndarray:
@@ -48,40 +52,42 @@ def _shown(array: np.ndarray) -> np.ndarray:
 
 
 class _Format:
-    """One format for all elements: integers, fixed point or scientific, and the width of the longest."""
+    """One format for all elements, integers, fixed point or scientific, and the width of the longest finite one."""
 
     def __init__(self, shown: np.ndarray) -> None:
-        self.spec = ""
-        if shown.dtype.kind == "f":
-            finite = np.abs(shown[np.isfinite(shown) & (shown != 0)].astype(np.float64))
-            large, small = (finite.max(), finite.min()) if finite.size else (0.0, 1.0)
-            whole = bool((finite == np.ceil(finite)).all())
-            scientific = large > 1e8 or large / small > 1000 or (not whole and small < 1e-4)
-            self.spec = f".{PRECISION}e" if scientific else ".0f" if whole else f".{PRECISION}f"
-        self.width = max(len(self.raw(value)) for value in shown.reshape(-1))
+        self.spec = ".0f" if shown.dtype.kind == "f" else ""
+        sized = shown.reshape(-1)
+        if self.spec:
+            sized = sized[np.isfinite(sized) & (sized != 0)].astype(np.float64)
+            size = np.abs(sized)
+            if size.size and (size.max() / size.min() > 1000 or size.max() > 1e8 or size.min() < 1e-4):
+                self.spec = f".{PRECISION}e"
+            elif (sized != np.ceil(sized)).any():
+                self.spec = f".{PRECISION}f"
+        self.width = max([len(self.raw(value)) for value in sized.tolist()], default=1)
 
     def raw(self, value: Any) -> str:
         """Return the text of one element."""
-        if self.spec and np.isfinite(value):
-            return format(float(value), self.spec) + ("." if self.spec == ".0f" else "")
-        return str(value.item())
+        if not self.spec:
+            return str(value)
+        return format(value, self.spec) + ("." if self.spec == ".0f" and np.isfinite(value) else "")
 
     def __call__(self, value: Any) -> str:
         return self.raw(value).rjust(self.width)
 
 
-def _nested(array: np.ndarray, form: _Format, indent: int) -> str:
+def _nested(array: np.ndarray, form: _Format, indent: int, shorten: bool) -> str:
     """Return nested brackets, long axes shortened to their edges."""
-    return form.raw(array[()]) if array.ndim == 0 else _level(array, form, indent, array.size > THRESHOLD)
-
-
-def _level(array: np.ndarray, form: _Format, indent: int, shorten: bool) -> str:
+    if array.ndim == 0:
+        return form(array.item())
     cut = shorten and len(array) > 2 * EDGE_ITEMS
-    rows = [*array[:EDGE_ITEMS], ..., *array[-EDGE_ITEMS:]] if cut else list(array)
+    parts = [array[:EDGE_ITEMS], array[-EDGE_ITEMS:]] if cut else [array]
     if array.ndim == 1:
-        items = ["..." if row is ... else form(row) for row in rows]
+        texts = [[form(value) for value in part.tolist()] for part in parts]
+        items = [*texts[0], *([" ...", *texts[1]] if cut else [])]
         per_line = max(1, (LINE_WIDTH - indent) // (form.width + 2))
         lines = [", ".join(items[i : i + per_line]) for i in range(0, len(items), per_line)]
         return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
-    parts = ["..." if row is ... else _level(row, form, indent + 1, shorten) for row in rows]
-    return "[" + ("," + "\n" * (array.ndim - 1) + " " * (indent + 1)).join(parts) + "]"
+    texts = [[_nested(row, form, indent + 1, shorten) for row in part] for part in parts]
+    items = [*texts[0], *(["...", *texts[1]] if cut else [])]
+    return "[" + ("," + "\n" * (array.ndim - 1) + " " * (indent + 1)).join(items) + "]"

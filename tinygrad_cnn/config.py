@@ -12,6 +12,8 @@ import numpy as np
 from . import _ext
 from ._ext import runtime
 
+MOST_KEPT = 1 << 30  # bytes of memory kept for reuse
+
 try:
     VERSION = version("tinygrad_cnn")
 except PackageNotFoundError:  # imported from a source folder that is not installed
@@ -58,4 +60,15 @@ def show_config() -> None:
     print("\n".join(f"{name:<{width}}  {value}" for name, value in lines.items()))
 
 
+def memory_stats() -> dict[str, int]:
+    """Return the bytes of large arrays on the CPU: in use, at most in use so far, kept for reuse, and the limit of that."""
+    return runtime.memory_stats()
+
+
+def empty_cache() -> None:
+    """Return memory that is kept for reuse to the system."""
+    runtime.empty_cache()
+
+
 runtime.set_num_threads(available_threads())
+runtime.set_block_limit(MOST_KEPT)

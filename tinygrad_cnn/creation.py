@@ -13,7 +13,7 @@ from . import dtypes
 from .autograd.graph import TensorBase, wrap
 from .backends import get_backend
 from .ops.elementwise import number
-from .ops.shape import sizes
+from .ops.shape import new_shape
 from .random import Generator, default_generator, words_needed
 from .tensor import Tensor
 
@@ -48,7 +48,7 @@ def _dtypes_in(data: Any) -> set[np.dtype]:
     """Return the dtypes of the elements of nested lists; a Python float has the default one."""
     found: set[np.dtype] = set()
     for kind in set(map(type, data)):
-        items = [item for item in data if type(item) is kind]
+        items: list[Any] = [item for item in data if type(item) is kind]
         if issubclass(kind, (np.ndarray, np.generic)):
             found.update(_checked(item).dtype for item in items)
         elif issubclass(kind, (bool, int, float)):
@@ -96,7 +96,7 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     """Return a new tensor with a copy of numbers, nested lists, an array (whose dtype is kept) or a tensor."""
     if isinstance(data, TensorBase):
         copied = data.detach().to(dtype=dtype, device=device, copy=True)  # type: ignore[attr-defined]
-        return copied.requires_grad_() if requires_grad else copied  # type: ignore[no-any-return]
+        return copied.requires_grad_() if requires_grad else copied
     wanted = None if dtype is None else dtypes.as_dtype(dtype).numpy
     if isinstance(data, (np.ndarray, np.generic)):
         array = _converted(_checked(np.asarray(data)), data.dtype if wanted is None else wanted)
@@ -129,21 +129,13 @@ def full(size: Shape, fill_value: Any, *, dtype: Any = None, device: Any = None,
     """Return a tensor filled with a number, whose type gives the dtype unless one is named."""
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"full: size must be a tuple of ints, got {size!r}")
-    value = number("full", fill_value.item() if isinstance(fill_value, Tensor) else fill_value)
+    value = number("full", fill_value.item() if isinstance(fill_value, Tensor) and not fill_value.ndim else fill_value)
     kind = dtypes.of_scalar(value).numpy if dtype is None else _kind(dtype)
     return _filled("full", (size,), value, kind, device, requires_grad)
 
 
-def checked_sizes(op: str, *size: Any) -> tuple[int, ...]:
-    """Return the sizes given by position or as one tuple; none may be negative."""
-    shape = sizes(op, size)
-    if any(n < 0 for n in shape):
-        raise RuntimeError(f"{op}: sizes must not be negative, got {shape}")
-    return shape
-
-
 def _filled(op: str, size: tuple[Any, ...], value: Any, kind: np.dtype, device: Any, requires_grad: bool) -> Tensor:
-    shape = checked_sizes(op, *size)
+    shape = new_shape(op, size)
     backend = get_backend(device)
     array = backend.empty(shape, kind) if value is None else backend.full(shape, dtypes.stored(op, value, kind), kind)
     t: Tensor = wrap(Tensor, array, backend)
@@ -196,8 +188,10 @@ def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device:
     if steps < 0:
         raise RuntimeError(f"linspace: steps must not be negative, got {steps}")
     kind = _kind(dtype)
-    to_end = int if kind.kind in "iu" else float
-    return _make(_converted(np.linspace(to_end(start), to_end(end), steps), kind), device, requires_grad)
+    first, last = [number("linspace", x.item() if isinstance(x, Tensor) else x) for x in (start, end)]
+    if kind.kind in "iu":
+        first, last = int(first), int(last)
+    return _make(_converted(np.linspace(first, last, steps), kind), device, requires_grad)
 
 
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -238,8 +232,8 @@ def _words64(count: int, generator: Generator | None) -> np.ndarray:
     return words.view(np.uint64)
 
 
-def randint(low: Any = None, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = dtypes.int64,
-            device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+def randint(low: Any = None, high: Any = None, size: Any = None, *, generator: Generator | None = None,
+            dtype: Any = dtypes.int64, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
     """Return random integers from low to high - 1; low may be left out and is 0 then."""
     if isinstance(high, (tuple, list)):
         low, high, size = 0, low, high
@@ -249,7 +243,7 @@ def randint(low: Any = None, high: Any = None, size: Any = None, *, generator: G
         raise TypeError(f"randint: size must be a tuple of ints, got {size!r}")
     if high <= low:
         raise RuntimeError(f"randint: low {low} must be less than high {high}")
-    shape = checked_sizes("randint", size)
+    shape = new_shape("randint", (size,))
     for limit in (low, high - 1):
         dtypes.stored("randint", limit, _kind(dtype))
     values = _words64(math.prod(shape), generator) % np.uint64(high - low)

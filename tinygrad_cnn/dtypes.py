@@ -119,7 +119,9 @@ def stored(op: str, value: Any, kind: np.dtype) -> Any:
     if kind.kind == "b":
         return builtins.bool(value)
     if kind.kind == "f":
-        if -1e38 < value < 1e38 or abs(value) <= builtins.float(np.finfo(kind).max) or value - value != 0:  # infinity and NaN are kept
+        if (
+            -1e38 < value < 1e38 or abs(value) <= builtins.float(np.finfo(kind).max) or value - value != 0
+        ):  # infinity and NaN are kept
             return builtins.float(value)
     else:
         info = np.iinfo(kind)

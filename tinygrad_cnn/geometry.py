@@ -90,7 +90,7 @@ def outputs(
     """Return the number of windows along one axis: (size + padding - span) / stride, rounded, plus 1."""
     span = effective(kernel, dilation)
     room = size + pad[0] + pad[1] - span
-    if room < 0:
+    if room < 0 and not (ceil_mode and room + stride > 0):
         raise RuntimeError(
             f"{op}: kernel is larger than the padded image along {axis}: "
             f"dilation * (kernel - 1) + 1 = {span} > {size + pad[0] + pad[1]} = {size} + padding {pad}; "

@@ -140,7 +140,7 @@ class Tensor(TensorBase):
             array = source.numpy() if isinstance(source, Tensor) else np.asarray(source)
             made = backend.from_numpy(np.array(array, kind, order="C"))
         else:
-            made = backend.empty(views.sizes("Tensor", data), kind)
+            made = backend.empty(views.new_shape("Tensor", data), kind)
         plain = wrap(TensorBase, made, backend)
         for name in ("_array", "_backend", "_grad", "_hooks", "_node", "_output", "_requires_grad", "_retains_grad"):
             setattr(self, name, getattr(plain, name))
@@ -310,6 +310,7 @@ class Tensor(TensorBase):
 
     @data.setter
     def data(self, value: Tensor) -> None:
+        elementwise.check_tensors("data", value)
         if value._array.dtype != self._array.dtype and self._requires_grad and not value.is_floating_point():
             raise RuntimeError(f"data: a tensor that requires a gradient cannot become {value.dtype}")
         self._version.value += 1
@@ -395,10 +396,17 @@ class Tensor(TensorBase):
         return bool(self.item())
 
     def __float__(self) -> builtins.float:
-        return float(self.item())
+        return float(self._number())
 
     def __int__(self) -> builtins.int:
-        return int(self.item())
+        return int(self._number())
+
+    def _number(self) -> Any:
+        if self.numel() != 1:
+            raise ValueError(
+                f"only one-element tensors can be converted to numbers, this one has shape {tuple(self.shape)}"
+            )
+        return self.item()
 
     def __index__(self) -> builtins.int:
         if self._array.dtype.kind not in "iub" or self.numel() != 1:
@@ -493,28 +501,29 @@ class Tensor(TensorBase):
         backend = self._backend if device is None else get_backend(device)
         kind = self._array.dtype if dtype is None else dtypes.as_dtype(dtype).numpy
         value = dtypes.stored("new_full", elementwise.number("new_full", fill_value), kind)
-        t = wrap(self.result_class, backend.full(views.sizes("new_full", (size,)), value, kind), backend)
+        t = wrap(self.result_class, backend.full(views.new_shape("new_full", (size,)), value, kind), backend)
         t._requires_grad = bool(requires_grad)
         return t
 
     def new_zeros(self, *size: Any, **kwargs: Any) -> Tensor:
         """Return zeros with this tensor's dtype and device."""
-        return self.new_full(views.sizes("new_zeros", size), 0, **kwargs)
+        return self.new_full(views.given("new_zeros", "size", size, kwargs.pop("size", None)), 0, **kwargs)
 
     def new_ones(self, *size: Any, **kwargs: Any) -> Tensor:
         """Return ones with this tensor's dtype and device."""
-        return self.new_full(views.sizes("new_ones", size), 1, **kwargs)
+        return self.new_full(views.given("new_ones", "size", size, kwargs.pop("size", None)), 1, **kwargs)
 
     def new_empty(self, *size: Any, **kwargs: Any) -> Tensor:
         """Return an uninitialised tensor with this tensor's dtype and device."""
-        return self.new_full(views.sizes("new_empty", size), 0, **kwargs)
+        return self.new_full(views.given("new_empty", "size", size, kwargs.pop("size", None)), 0, **kwargs)
 
     def new_tensor(self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
         """Return a copy of data with this tensor's dtype and device."""
-        from .creation import tensor
-
-        kind, where = self.dtype if dtype is None else dtype, self.device if device is None else device
-        return tensor(data, dtype=kind, device=where, requires_grad=requires_grad)
+        kind = self._array.dtype if dtype is None else dtypes.as_dtype(dtype).numpy
+        backend = self._backend if device is None else get_backend(device)
+        with np.errstate(all="ignore"):
+            t: Tensor = wrap(self.result_class, backend.from_numpy(np.array(data, kind)), backend)
+        return t.requires_grad_() if requires_grad else t
 
     # ---- operators ----
 
@@ -607,7 +616,7 @@ class Tensor(TensorBase):
     @property
     def T(self) -> Tensor:
         """The transposed matrix."""
-        return views.permute(self, *reversed(range(self._array.ndim)))
+        return views.permute(self, tuple(reversed(range(self._array.ndim))))
 
     @property
     def mT(self) -> Tensor:
@@ -653,6 +662,7 @@ class Tensor(TensorBase):
 
     def copy_(self, src: Tensor, non_blocking: Any = False) -> Tensor:
         """Write the elements of `src`, broadcast and converted, into this tensor."""
+        elementwise.check_tensors("copy_", src)
         return copy_(self, src.to(device=self.device) if src._backend is not self._backend else src)
 
     def fill_(self, value: Any) -> Tensor:
@@ -668,16 +678,22 @@ class Tensor(TensorBase):
 
     def uniform_(self, from_: Any = 0.0, to: Any = 1.0, *, generator: Any = None) -> Tensor:
         """Fill with uniform random numbers from [from, to)."""
+        if not from_ <= to:
+            raise RuntimeError(f"uniform_: from {from_} must not exceed to {to}")
         u = self._random("uniform_", "random_uniform", generator)
         return copy_(self, elementwise.add(elementwise.mul(u, to - from_), from_), "uniform_")
 
     def normal_(self, mean: Any = 0.0, std: Any = 1.0, *, generator: Any = None) -> Tensor:
         """Fill with normal random numbers."""
+        if not std >= 0:
+            raise RuntimeError(f"normal_: std must not be negative, got {std}")
         z = self._random("normal_", "random_normal", generator)
         return copy_(self, elementwise.add(elementwise.mul(z, std), mean), "normal_")
 
     def bernoulli_(self, p: Any = 0.5, *, generator: Any = None) -> Tensor:
         """Fill with 1 with probability p, else 0."""
+        if not isinstance(p, Tensor) and not 0 <= p <= 1:
+            raise RuntimeError(f"bernoulli_: p must be a probability between 0 and 1, got {p}")
         u = self._random("bernoulli_", "random_uniform", generator)
         return copy_(self, elementwise.lt(u, p), "bernoulli_")
 

@@ -33,13 +33,20 @@ def _host(t: Tensor | None, like: Tensor) -> np.ndarray:
     return np.zeros(like.shape) if t is None else np.array(t.detach().numpy(force=True), np.float64)
 
 
+def name_of(func: Callable[..., Any]) -> str:
+    """Return what to call a function in an error: the class for the apply of a Function."""
+    name: str = getattr(func, "__name__", type(func).__name__)
+    owner = getattr(func, "__self__", None)
+    return owner.__name__ if name == "apply" and isinstance(owner, type) else name
+
+
 class _Check:
     """A function with its inputs, whose outputs and gradients are asked for as NumPy arrays."""
 
     def __init__(self, func: Callable[..., Any], inputs: Any, eps: float) -> None:
         self.func, self.eps = func, eps
         self.inputs = _tuple(inputs)
-        self.name = getattr(func, "__name__", type(func).__name__)
+        self.name = name_of(func)
         self.checked = [i for i, x in enumerate(self.inputs) if isinstance(x, Tensor) and x.requires_grad]
         if not self.checked:
             raise ValueError(f"gradcheck: no input of {self.name} requires a gradient; call requires_grad_() on one")
@@ -289,7 +296,7 @@ def gradgradcheck(
             grads = autograd.grad(results, sources, args[len(given) :], create_graph=True, allow_unused=True)
         return tuple([g for g in grads if g is not None])
 
-    gradient.__name__ = f"gradient of {getattr(func, '__name__', type(func).__name__)}"
+    gradient.__name__ = f"gradient of {name_of(func)}"
     return gradcheck(
         gradient, (*given, *cotangents), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception,
         nondet_tol=nondet_tol, fast_mode=fast_mode,

@@ -9,7 +9,13 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from . import runtime
+try:
+    from . import runtime
+except ImportError as error:
+    raise ImportError(
+        "the compiled kernels of tinygrad_cnn are missing: install the package ('pip install .'), or build them in place "
+        "('python setup.py build_ext --inplace')"
+    ) from error
 
 LEVEL_VARIABLE = "TINYGRAD_CNN_CPU_LEVEL"
 

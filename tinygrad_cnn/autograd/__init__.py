@@ -7,14 +7,7 @@ from typing import Any
 
 from .function import Function
 from .graph import Node, TensorBase, overwrite, propagate, wrap
-from .modes import (
-    enable_grad,
-    inference_mode,
-    is_grad_enabled,
-    is_inference_mode_enabled,
-    no_grad,
-    set_grad_enabled,
-)
+from .modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 
 __all__ = [
     "Function",
@@ -44,9 +37,7 @@ def backward(
     `grad_tensors` may be left out for one-element tensors.  The graph is freed unless `retain_graph`; with
     `create_graph` the gradients can be differentiated again.
     """
-    targets = None if inputs is None else _listed(inputs)
-    if targets is not None and not targets:
-        raise RuntimeError("backward: inputs must not be empty")
+    targets = None if inputs is None else _targets("backward", inputs)
     roots = _roots("backward", _listed(tensors), grad_tensors)
     grads, leaves = propagate(roots, targets, create_graph if retain_graph is None else retain_graph, create_graph)
     for total in leaves:
@@ -71,10 +62,7 @@ def grad(
     RuntimeError if an input takes no part, unless `allow_unused` (its gradient is then None, or zeros with
     `materialize_grads`).
     """
-    targets = _listed(inputs)
-    for i, target in enumerate(targets):
-        if not target.requires_grad:
-            raise RuntimeError(f"grad: input {i} does not require a gradient; call requires_grad_() on it first")
+    targets = _targets("grad", inputs)
     roots = _roots("grad", _listed(outputs), grad_outputs)
     grads, _ = propagate(roots, targets, create_graph if retain_graph is None else retain_graph, create_graph)
     for i, (target, gradient) in enumerate(zip(targets, grads)):
@@ -90,6 +78,17 @@ def grad(
 
 def _listed(tensors: Tensors) -> list[Any]:
     return [tensors] if isinstance(tensors, TensorBase) else list(tensors)
+
+
+def _targets(name: str, inputs: Tensors) -> list[Any]:
+    """Return the tensors whose gradients are wanted, each of which must require one."""
+    targets = _listed(inputs)
+    if not targets:
+        raise RuntimeError(f"{name}: inputs must not be empty")
+    for i, target in enumerate(targets):
+        if not target.requires_grad:
+            raise RuntimeError(f"{name}: input {i} does not require a gradient; call requires_grad_() on it first")
+    return targets
 
 
 def _full_like(t: TensorBase, value: float) -> Any:

@@ -47,6 +47,11 @@ class Function(Node):
 
     def save_for_backward(self, *tensors: Any) -> None:
         """Keep tensors, inputs or outputs, for backward."""
+        for t in tensors:
+            if t is not None and not isinstance(t, TensorBase):
+                raise TypeError(
+                    f"save_for_backward: expected tensors or None, got {type(t).__name__}; other values go on ctx itself"
+                )
         self._to_save = tensors
 
     def mark_dirty(self, *tensors: Any) -> None:
@@ -94,7 +99,7 @@ class Function(Node):
             refresh(tensor)
         needs = tuple(isinstance(arg, TensorBase) and arg._requires_grad for arg in args)
         recording = is_grad_enabled() and any(needs)
-        ctx.needs_input_grad = ctx.needs_grad = needs if recording else (False,) * len(args)
+        ctx.needs_input_grad, ctx.needs_grad = needs, needs if recording else (False,) * len(args)
         with no_grad():
             if cls.setup_context is not Function.setup_context:
                 result = cls.forward(*args, **kwargs)
@@ -111,6 +116,8 @@ class Function(Node):
     def _own(self, out: Any, inputs: Sequence[Any]) -> Any:
         """Return an output that this node may become the history of."""
         if any(out is tensor for tensor in self._dirty):
+            if out._node is None and out._requires_grad and is_grad_enabled():
+                raise RuntimeError(f"{self.name()}: a leaf tensor that requires a gradient cannot be changed in place")
             out._version.value += 1
             return out
         if any(out is tensor for tensor in inputs):  # handed through: an alias, so that the input keeps its history
@@ -133,7 +140,12 @@ class Function(Node):
             self.outputs.append((out._array.shape, out._array.dtype))
             out._node, out._output, out._requires_grad = self, k, True
             numbers[id(out)] = k
-        self._likes = [(out._backend, out.result_class) if isinstance(out, TensorBase) else None for out in outputs]
+        self._likes = [
+            (out.result_class, out._backend, out._array.shape, out._array.dtype)
+            if isinstance(out, TensorBase)
+            else None
+            for out in outputs
+        ]
         self._saved = []
         for t in self._to_save:
             if id(t) in numbers:  # by number, since a reference to the output itself would be a cycle
@@ -145,17 +157,25 @@ class Function(Node):
 
     def run(self, dys: list[Any]) -> Sequence[Any]:
         if self.materialize_grads:
-            dys = [self._zeros(k) if dy is None and self.outputs[k] is not None else dy for k, dy in enumerate(dys)]
+            dys = [self._zeros(k) if dy is None else dy for k, dy in enumerate(dys)]
         grads = type(self).backward(self, *dys)
         grads = grads if isinstance(grads, tuple) else (grads,)
         expected = len(self.edges)
         if len(grads) < expected or any(grad is not None for grad in grads[expected:]):
             raise RuntimeError(f"{self.name()} returned {len(grads)} gradients for {expected} arguments of forward")
+        for i, grad in enumerate(grads):
+            if grad is not None and not isinstance(grad, TensorBase):
+                raise TypeError(
+                    f"{self.name()} returned {type(grad).__name__} as gradient {i}; expected a tensor or None"
+                )
         return grads
 
     def _zeros(self, k: int) -> Any:
-        shape, dtype = self.outputs[k]  # type: ignore[misc]
-        backend, cls = self._likes[k]  # type: ignore[misc]
+        """Return zeros like output k, or None if that is no tensor."""
+        like = self._likes[k]
+        if like is None:
+            return None
+        cls, backend, shape, dtype = like
         return wrap(cls, backend.full(shape, 0, dtype), backend)
 
     def release(self) -> None:

@@ -135,8 +135,9 @@ class Node:
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         """The nodes that this one passes gradients to; leaves appear as AccumulateGrad."""
         return tuple(
-            (None, 0) if edge is None else edge if isinstance(edge[0], Node) else (AccumulateGrad(edge[0]), 0)
+            edge if isinstance(edge[0], Node) else (AccumulateGrad(edge[0]), 0)
             for edge in self.edges
+            if edge is not None
         )
 
     def __repr__(self) -> str:
@@ -426,6 +427,8 @@ def _fit(node: Node, i: int, edge: tuple[Any, int], grad: Any) -> Any:
 def _call_hooks(hooks: dict[int, Hook], grad: Any) -> Any:
     for hook in list(hooks.values()):
         replaced = hook(grad)
+        if not (replaced is None or isinstance(replaced, TensorBase)):
+            raise TypeError(f"a gradient hook must return a tensor or None, got {type(replaced).__name__}")
         grad = grad if replaced is None else replaced
     return grad
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import wraps
+from inspect import isgeneratorfunction
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -48,12 +49,31 @@ class _Mode:
         state.grad, state.inference = self.__dict__["_previous"].pop()
 
     def __call__(self, function: F) -> F:
+        if isgeneratorfunction(function):
+            return self._around_generator(function)  # type: ignore[return-value]
+
         @wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             with self._again():
                 return function(*args, **kwargs)
 
         return wrapper  # type: ignore[return-value]
+
+    def _around_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Set the mode whenever the body of a generator runs, but not while its caller does."""
+
+        @wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            generator, sent = function(*args, **kwargs), None
+            while True:
+                with self._again():
+                    try:
+                        item = generator.send(sent)
+                    except StopIteration as stop:
+                        return stop.value
+                sent = yield item
+
+        return wrapper
 
     def _again(self) -> _Mode:
         """Return a mode like this one, for one call of a decorated function."""
@@ -105,5 +125,4 @@ class inference_mode(_Mode):
     inference = True
 
     def __init__(self, mode: bool = True) -> None:
-        if not mode:
-            self.grad, self.inference = state.grad, None
+        self.grad, self.inference = not mode, mode  # inference_mode(False) records again, as in PyTorch

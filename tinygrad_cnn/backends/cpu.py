@@ -19,7 +19,13 @@ from .reference import ReferenceBackend, _outside
 
 _REALS = {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64"}
 _contiguous = np.ascontiguousarray
-_empty = np.empty
+POOLED = 1 << 15  # bytes from which arrays live in blocks that are reused
+
+
+def _empty(shape: Shape | int, dtype: Any) -> Array:
+    """Allocate; large arrays without touching fresh pages if possible."""
+    size = (prod(shape) if isinstance(shape, tuple) else shape) * np.dtype(dtype).itemsize
+    return np.empty(shape, dtype) if size < POOLED else np.ndarray(shape, dtype, _ext.runtime.Block(size))
 
 
 def _maybe(x: Array | None) -> Array | None:
@@ -57,6 +63,11 @@ class CpuBackend(ReferenceBackend):
         if found is None and dtype in _REALS:
             found = self._modules[family, dtype] = _ext.load(family, _REALS[dtype], self._level)
         return found
+
+    # ---- memory ----
+
+    def empty(self, shape: Shape, dtype: np.dtype) -> Array:
+        return _empty(shape, dtype)
 
     # ---- elementwise and reductions ----
 

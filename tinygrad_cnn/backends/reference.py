@@ -34,7 +34,7 @@ _UFUNCS: dict[str, Any] = {
     "bitwise_or": np.bitwise_or,
     "bitwise_xor": np.bitwise_xor,
     "where": np.where,
-    "relu_grad": lambda a, b: np.where(b > 0, a, 0),
+    "relu_grad": lambda a, b: np.where(b <= 0, 0, a),
     "leaky_relu": lambda a, b: np.where(a > 0, a, b * a),
     "leaky_relu_grad": lambda a, b, c: np.where(b > 0, a, c * a),
     "neg": np.negative,
@@ -63,9 +63,17 @@ _UFUNCS: dict[str, Any] = {
     "isinf": np.isinf,
     "isfinite": np.isfinite,
 }
+
+
+def _mean(x: np.ndarray, **kwargs: Any) -> np.ndarray:
+    """Return the mean like np.mean, but NaN without a warning where there are no elements."""
+    total = np.sum(x, **kwargs)
+    return total / (x.size // max(1, total.size)) if x.size else total * np.nan
+
+
 _REDUCTIONS: dict[str, Any] = {
     "sum": np.sum,
-    "mean": np.mean,
+    "mean": _mean,
     "prod": np.prod,
     "amax": np.max,
     "amin": np.min,

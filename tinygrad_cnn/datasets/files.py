@@ -66,5 +66,5 @@ def download(name: str, sha256: str, mirrors: Sequence[str], target: Path, place
                 Path(fetched).replace(target / name)
             return target / name
         except Exception as error:  # whatever a mirror fails with, the next one may work
-            failures.append(f"{mirror}: {error}")
+            failures.append(f"{mirror}: {type(error).__name__}: {str(error)[:120]}")
     raise missing(name, places, "no mirror could be used (" + "; ".join(failures) + ")")

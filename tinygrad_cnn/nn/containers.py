@@ -4,12 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby, islice
-from typing import Any
+from typing import Any, Self
 
 from .module import Module
 
 
-class Sequential(Module):
+class _Numbered(Module):
+    """What Sequential and ModuleList share: modules found by number."""
+
+    def _position(self, index: int) -> str:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"index {index} is out of range for {len(self)} modules")
+        return next(islice(self._modules, index % len(self), None))
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        setattr(self, self._position(index), module)
+
+    def __delitem__(self, index: int | slice) -> None:
+        modules = list(self)
+        del modules[index]
+        self._renumber(modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._modules.values())
+
+    def _renumber(self, modules: Iterable[Module]) -> None:
+        """Hold these modules, numbered from 0; none is changed if one of them is no module."""
+        numbered = ModuleList(modules)._modules
+        self._modules.clear()
+        self._modules.update(numbered)
+
+    def append(self, module: Module) -> Self:
+        """Add a module at the end."""
+        self.add_module(str(len(self)), module)
+        return self
+
+    def extend(self, modules: Iterable[Module]) -> Self:
+        """Add modules at the end."""
+        for module in modules:
+            self.append(module)
+        return self
+
+    def insert(self, index: int, module: Module) -> Self:
+        """Put a module before position `index`; the numbers of those behind it grow by one."""
+        modules = list(self)
+        modules.insert(index, module)
+        self._renumber(modules)
+        return self
+
+
+class Sequential(_Numbered):
     """Modules applied one after the other: ``Sequential(a, b)`` or ``Sequential(OrderedDict(...))``."""
 
     def __init__(self, *args: Any) -> None:
@@ -18,8 +65,7 @@ class Sequential(Module):
             for name, module in args[0].items():
                 self.add_module(name, module)
         else:
-            for i, module in enumerate(args):
-                self.add_module(str(i), module)
+            self.extend(args)
 
     def forward(self, input: Any) -> Any:
         """Apply all modules."""
@@ -27,71 +73,18 @@ class Sequential(Module):
             input = module(input)
         return input
 
-    def _position(self, index: int) -> str:
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"index {index} is out of range for {len(self)} modules")
-        return next(islice(self._modules, index % len(self), None))
-
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
             return type(self)(dict(list(self._modules.items())[index]))
         return self._modules[self._position(index)]
 
-    def __setitem__(self, index: int, module: Module) -> None:
-        setattr(self, self._position(index), module)
 
-    def __delitem__(self, index: int | slice) -> None:
-        names = list(self._modules)
-        kept = [m for name, m in self._modules.items() if name not in _as_list(names[index])]
-        self._modules.clear()
-        self.extend(kept)
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._modules.values())
-
-    def append(self, module: Module) -> Sequential:
-        """Add a module at the end."""
-        self.add_module(str(len(self)), module)
-        return self
-
-    def extend(self, modules: Iterable[Module]) -> Sequential:
-        """Add modules at the end."""
-        for module in modules:
-            self.append(module)
-        return self
-
-    def insert(self, index: int, module: Module) -> Sequential:
-        """Put a module before position `index`; the numbers of those behind it grow by one."""
-        modules = list(self)
-        modules.insert(index, module)
-        renumbered = ModuleList(modules)._modules
-        self._modules.clear()
-        self._modules.update(renumbered)
-        return self
-
-
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-class ModuleList(Module):
+class ModuleList(_Numbered):
     """A list of modules, which are found by number."""
 
     def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__()
         self.extend(modules or ())
-
-    __len__ = Sequential.__len__
-    __iter__ = Sequential.__iter__
-    __setitem__ = Sequential.__setitem__
-    __delitem__ = Sequential.__delitem__
-    _position = Sequential._position
-    append = Sequential.append
-    extend = Sequential.extend
-    insert = Sequential.insert
 
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
@@ -112,7 +105,7 @@ class ModuleList(Module):
 class ModuleDict(Module):
     """A dictionary of modules."""
 
-    def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
+    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None) -> None:
         super().__init__()
         self.update(modules or {})
 
@@ -154,7 +147,7 @@ class ModuleDict(Module):
         """Remove all modules."""
         self._modules.clear()
 
-    def update(self, modules: Mapping[str, Module]) -> None:
-        """Add modules, replacing those of the same names."""
-        for key, module in modules.items():
+    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
+        """Add modules, given by name or as (name, module) pairs, replacing those of the same names."""
+        for key, module in dict(modules).items():
             self[key] = module

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ..creation import empty
-from ..geometry import Padding, Pair
+from ..geometry import Padding, Pair, pair
 from ..ops.conv import conv2d, fold, unfold
 from ..ops.shape import pad
 from ..tensor import Tensor
@@ -17,9 +17,13 @@ from .parameter import Parameter
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
-def pair(value: Any) -> Any:
-    """Return (value, value) for an int; pairs stay as they are."""
-    return (value, value) if isinstance(value, int) else tuple(value)
+def _padding(value: Any) -> Any:
+    """Return padding by name as it is, by numbers as a pair, per side as a pair of pairs."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(v, (tuple, list)) for v in value):
+        return tuple(pair("Conv2d", "padding", side, 0) for side in value)
+    return pair("Conv2d", "padding", value, 0)
 
 
 class Conv2d(Module):
@@ -51,10 +55,10 @@ class Conv2d(Module):
             raise ValueError(f"Conv2d: padding_mode must be one of {PADDING_MODES}, got {padding_mode!r}")
         self.in_channels = in_channels
         self.out_channels = out_channels
-        self.kernel_size = pair(kernel_size)
-        self.stride = pair(stride)
-        self.padding = padding if isinstance(padding, str) else pair(padding)
-        self.dilation = pair(dilation)
+        self.kernel_size = pair("Conv2d", "kernel_size", kernel_size, 1)
+        self.stride = pair("Conv2d", "stride", stride, 1)
+        self.padding = _padding(padding)
+        self.dilation = pair("Conv2d", "dilation", dilation, 1)
         self.groups = groups
         self.padding_mode = padding_mode
         shape = (out_channels, in_channels // groups, *self.kernel_size)

@@ -301,6 +301,9 @@ class Module:
                 device = arg
             elif arg is not None and not isinstance(arg, bool):
                 dtype = arg
+        for name in kwargs:
+            if name not in ("non_blocking", "memory_format"):
+                raise TypeError(f"to: unexpected argument {name!r}")
         if dtype is not None and not as_dtype(dtype).is_floating_point:
             raise TypeError(f"to: modules can only be converted to floating dtypes, got {dtype}")
 

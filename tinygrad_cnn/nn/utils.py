@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,17 @@ from ..tensor import Tensor
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     listed = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     return [p.grad for p in listed if p.grad is not None]
+
+
+def _norm(x: Tensor, order: float) -> Tensor:
+    """Return the norm of all elements: (sum |x| ** order) ** (1 / order), and its limits at 0 and infinity."""
+    if order == math.inf:
+        return x.abs().max()
+    if order == -math.inf:
+        return x.abs().min()
+    if order == 0:
+        return (x != 0).to(x.dtype).sum()
+    return (x * x if order == 2 else x.abs().pow(order)).sum().pow(1 / order)
 
 
 @no_grad()
@@ -29,10 +41,7 @@ def clip_grad_norm_(
     if not grads:
         return tensor(0.0)
     order = float(norm_type)
-    if order == float("inf"):
-        total = stack([g.abs().max() for g in grads]).max()
-    else:
-        total = stack([(g * g if order == 2 else g.abs().pow(order)).sum() for g in grads]).sum().pow(1 / order)
+    total = _norm(stack([_norm(g, order) for g in grads]), order)
     if error_if_nonfinite and not total.isfinite():
         raise RuntimeError(f"clip_grad_norm_: the norm of order {norm_type} of the gradients is {total.item()}")
     scale = (max_norm / (total + 1e-6)).clamp(max=1.0)

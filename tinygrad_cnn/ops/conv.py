@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..autograd.graph import Op
-from ..geometry import Padding, Pair, Window, window
-from .elementwise import T
+from ..geometry import Padding, Pair, Window, pair, window
+from .elementwise import T, check_tensors
 from .reduce import sum as sum_
 from .shape import squeeze, unsqueeze
 
@@ -65,6 +65,7 @@ class Conv2dWeightGrad(Op):
 
 def image_input(op: str, input: Any) -> tuple[Any, bool]:
     """Return an image batch (N, C, H, W), and whether the input came without the batch axis."""
+    check_tensors(op, input)
     ndim = input._array.ndim
     if ndim not in (3, 4):
         raise RuntimeError(
@@ -91,6 +92,7 @@ def conv2d(
     ((top, bottom), (left, right)), 'valid', 'same' (any stride; an odd zero goes below and right) or 'same_lower'.
     """
     x, single = image_input("conv2d", input)
+    check_tensors("conv2d", weight, *([] if bias is None else [bias]))
     _, c, h, w = x._array.shape
     shape = weight._array.shape
     if len(shape) != 4:
@@ -147,7 +149,8 @@ def fold(
     input: T, output_size: Pair, kernel_size: Pair, dilation: Pair = 1, padding: Padding = 0, stride: Pair = 1
 ) -> T:
     """Return the sum of patches (col2im): (N, C * KH * KW, L) -> (N, C, H, W) with output_size (H, W)."""
-    size = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
+    size = pair("fold", "output_size", output_size, 1)
+    check_tensors("fold", input)
     if input._array.ndim not in (2, 3):
         raise RuntimeError(f"fold: expected input (N, C * KH * KW, L), got shape {tuple(input._array.shape)}")
     x = unsqueeze(input, 0) if input._array.ndim == 2 else input

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..autograd.graph import Op
 from ..random import default_generator
-from .elementwise import T, mul
+from .elementwise import T, check_tensors, mul
 from .inplace import write_
 from .shape import expand
 
@@ -23,7 +23,10 @@ class Dropout(Op):
         return Dropout.apply(dy, *self.args)
 
 
-def _check(op: str, p: float) -> None:
+def _check(op: str, input: Any, p: float, training: bool) -> None:
+    check_tensors(op, input)
+    if training and input._array.dtype.kind != "f":
+        raise RuntimeError(f"{op}: expected a floating input, got {input._array.dtype}; convert with .float()")
     if not 0 <= p <= 1:
         raise ValueError(f"{op}: p must be a probability between 0 and 1, got {p}")
 
@@ -38,7 +41,7 @@ def _dropped(input: Any, p: float) -> Any:
 
 def dropout(input: T, p: float = 0.5, training: bool = True, inplace: bool = False) -> T:
     """Set elements to 0 with probability p and scale the others by 1 / (1 - p), when training.  Srivastava et al., 2014."""
-    _check("dropout", p)
+    _check("dropout", input, p, training)
     if not training:
         return input
     y = _dropped(input, p)
@@ -47,7 +50,7 @@ def dropout(input: T, p: float = 0.5, training: bool = True, inplace: bool = Fal
 
 def dropout2d(input: T, p: float = 0.5, training: bool = True, inplace: bool = False) -> T:
     """Set whole feature maps (N, C, ...) to 0 with probability p and scale the others, when training."""
-    _check("dropout2d", p)
+    _check("dropout2d", input, p, training)
     if not training or p == 0:
         return input
     shape = input._array.shape

@@ -39,7 +39,8 @@ class Elementwise(Op):
             raise
         if True in self.needs_grad:
             kept = {i for need, uses in zip(self.needs_grad, self.uses) if need for i in uses}
-            self.save(*[a if i in kept else None for i, a in enumerate(operands)], y if -1 in kept else None)
+            if kept:  # saving nothing lets backward pass a second time
+                self.save(*[a if i in kept else None for i, a in enumerate(operands)], y if -1 in kept else None)
         return y
 
     def backward(self, dy: Any) -> Any:
@@ -55,6 +56,13 @@ def row(name: str, *derivatives: Derivative) -> Callable[..., Any]:
     uses = [[] if d is None else [POSITIONS[p] for p in list(inspect.signature(d).parameters)[1:]] for d in derivatives]
     fields = {"kernel": name, "derivatives": derivatives, "uses": tuple(map(tuple, uses)), "__module__": __name__}
     return type(name.title().replace("_", ""), (Elementwise,), fields).apply  # type: ignore[attr-defined]
+
+
+def check_tensors(op: str, *operands: Any) -> None:
+    """Raise unless all operands are tensors."""
+    for x in operands:
+        if not isinstance(x, TensorBase):
+            raise TypeError(f"{op}: expected a tensor, got {type(x).__name__} {x!r}")
 
 
 # ---- the dtype of the result ----
@@ -141,8 +149,7 @@ def unary(apply: Callable[..., Any], doc: str, floating: bool = False, bools: bo
     name = apply.__self__.kernel  # type: ignore[attr-defined]
 
     def function(input: T) -> T:
-        if not isinstance(input, TensorBase):
-            raise TypeError(f"{name}: expected a tensor, got {type(input).__name__} {input!r}")
+        check_tensors(name, input)
         if not bools and input._array.dtype.kind == "b":
             raise RuntimeError(f"{name}: not defined for bools; convert with .int()")
         return apply(_floating(input) if floating else input)
@@ -202,8 +209,9 @@ def leaky_relu(input: T, negative_slope: float = 0.01, inplace: bool = False) ->
 
 def bitwise_not(input: T) -> T:
     """Return the bits that are not set (integers), or the opposite (bool)."""
+    check_tensors("bitwise_not", input)
     if input._array.dtype.kind == "f":
-        raise RuntimeError("bitwise_not: expected integers or bool, got a floating dtype")
+        raise RuntimeError(f"bitwise_not: expected integers or bool, got {input._array.dtype}")
     return _bitwise_not(input)
 
 
@@ -217,7 +225,7 @@ def square(input: T) -> T:
 _add = row("add", lambda dy: dy, lambda dy: dy)
 _sub = row("sub", lambda dy: dy, lambda dy: -dy)
 _mul = row("mul", lambda dy, b: dy * b, lambda dy, a: dy * a)
-_div = row("div", lambda dy, b: dy / b, lambda dy, b, y: -dy * y / b)
+_div = row("div", lambda dy, b: dy / b, lambda dy, a, b: -dy * (a / b) / b)
 _floor_divide = row("floor_divide", _zero, _zero)
 _remainder = row("remainder", lambda dy: dy, lambda dy, a, b: -dy * floor_divide(a, b))
 _pow = row("pow", lambda dy, a, b: dy * _pow_base_slope(a, b), lambda dy, a, b, y: dy * _pow_exponent_slope(a, b, y))
@@ -342,21 +350,15 @@ def _integer_pow(a: Any, b: Any) -> Any:
     return where(logical_or(ge(b, 0), eq(abs(base), 1)), _pow(base, abs(b)), 0)
 
 
-def _check_tensors(op: str, *operands: Any) -> None:
-    for x in operands:
-        if not isinstance(x, TensorBase):
-            raise TypeError(f"{op}: expected a tensor, got {type(x).__name__} {x!r}")
-
-
 def maximum(input: T, other: T) -> T:
     """Return the larger of two elements, NaN if either is; equal elements share the gradient."""
-    _check_tensors("maximum", input, other)
+    check_tensors("maximum", input, other)
     return _maximum(*promoted("maximum", input, other))
 
 
 def minimum(input: T, other: T) -> T:
     """Return the smaller of two elements, NaN if either is; equal elements share the gradient."""
-    _check_tensors("minimum", input, other)
+    check_tensors("minimum", input, other)
     return _minimum(*promoted("minimum", input, other))
 
 

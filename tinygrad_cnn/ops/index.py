@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
 
 from ..autograd.graph import Op, TensorBase, state, wrap
 from ..geometry import wrap_dim
-from .elementwise import Number, T, cast, element_like, tensor_like, where
+from .elementwise import Number, T, cast, check_tensors, element_like, tensor_like, where
 from .inplace import check_writable, copy_, write_
 from .shape import Index, Pad, Slice, reshape, stack
 
@@ -70,15 +71,19 @@ def _advanced(x: TensorBase, item: Any) -> TensorBase:
         )
         array = x._backend.from_numpy(host.astype(np.int64) if host.size == 0 else host)
     if array.dtype.kind not in "iub":
+        if array.dtype.kind in "US":
+            raise TypeError(f"index: a text cannot be an index, got {item!r}")
         raise IndexError(f"index: tensors used as indices must be integers or bool, got {array.dtype}")
-    if array.dtype.kind != "b" and array.dtype != np.int64:
+    if array.dtype.kind == "u":
+        raise IndexError("index: uint8 is not used as an index: say .long() for positions or .bool() for a mask")
+    if array.dtype.kind == "i" and array.dtype != np.int64:
         array = x._backend.cast(array, np.dtype(np.int64))
     return wrap(x.result_class, array, x._backend)
 
 
 def _is_integer(item: Any) -> bool:
     if isinstance(item, TensorBase):
-        return item._array.ndim == 0 and item._array.dtype.kind in "iu"
+        return item._array.ndim == 0 and item._array.dtype.kind == "i"
     return hasattr(item, "__index__") and not isinstance(item, (bool, np.bool_)) and getattr(item, "ndim", 0) == 0
 
 
@@ -87,7 +92,7 @@ def _whole(s: Any) -> bool:
 
 
 def _normal_slice(item: slice, size: int) -> slice:
-    start, stop, step = [None if v is None else int(v) for v in (item.start, item.stop, item.step)]
+    start, stop, step = [None if v is None else operator.index(v) for v in (item.start, item.stop, item.step)]
     if step is not None and step <= 0:
         raise ValueError(f"index: slice step must be positive, got {step}; use flip() to reverse")
     if start is None and stop is None and step in (None, 1):
@@ -171,11 +176,14 @@ def setitem(input: Any, key: Any, value: Any) -> None:
         value = element_like("setitem", input, value)
     elif value._backend is not input._backend:
         raise RuntimeError(f"setitem: the value is on {value._backend.name}, the tensor on {input._backend.name}")
+    if key is False:  # picks nothing
+        return
     basic, advanced = parse(input, key)
+    value = _without_leading_ones(value)
     check_writable(input, "setitem")
     target = Slice.apply(input, basic) if basic or not advanced else input
     if not advanced:
-        copy_(target, _without_leading_ones(value, target._array.ndim), "setitem")
+        copy_(target, value, "setitem")
         return
     index_put_(target, advanced, value, False, "setitem")
 
@@ -196,10 +204,11 @@ def index_put_(input: Any, key: tuple[Any, ...], value: Any, accumulate: bool, n
     return input
 
 
-def _without_leading_ones(value: Any, ndim: int) -> Any:
+def _without_leading_ones(value: Any) -> Any:
+    """Return a value without its leading axes of size 1, which broadcasting would add again where they are needed."""
     shape = value._array.shape
-    extra = len(shape) - ndim
-    return reshape(value, shape[extra:]) if extra > 0 and all(size == 1 for size in shape[:extra]) else value
+    first = next((axis for axis, size in enumerate(shape) if size != 1), len(shape))
+    return reshape(value, shape[first:]) if first else value
 
 
 # ---- along one axis ----
@@ -207,6 +216,7 @@ def _without_leading_ones(value: Any, ndim: int) -> Any:
 
 def _index_array(op: str, input: Any, dim: int, index: Any) -> tuple[int, Any]:
     """Check a dim and an index tensor for gather and scatter; return the axis and an int64 array."""
+    check_tensors(op, input, index)
     at = wrap_dim(op, dim, input._array.ndim)
     if index._array.dtype.kind not in "iu" or index._array.dtype.itemsize < 4:
         raise RuntimeError(f"{op}: index must be int64 or int32, got {index._array.dtype}")
@@ -233,6 +243,7 @@ def gather(input: T, dim: int, index: Any) -> T:
 def scatter_add(input: T, dim: int, index: Any, src: T) -> T:
     """Return input with the elements of `src` added where `index` says along an axis."""
     at, places = _index_array("scatter_add", input, dim, index)
+    check_tensors("scatter_add", src)
     if any(small > big for small, big in zip(index._array.shape, src._array.shape)):
         raise RuntimeError(f"scatter_add: index of shape {tuple(index.shape)} exceeds src {tuple(src.shape)}")
     if src._array.dtype != input._array.dtype:
@@ -242,6 +253,7 @@ def scatter_add(input: T, dim: int, index: Any, src: T) -> T:
 
 def index_select(input: T, dim: int, index: Any) -> T:
     """Return a copy of the given positions along an axis; `index` is a vector of integers."""
+    check_tensors("index_select", input, index)
     at = wrap_dim("index_select", dim, input._array.ndim)
     if index._array.ndim > 1:
         raise IndexError(f"index_select: index must be a vector, got {index._array.ndim} dimensions")
@@ -250,19 +262,22 @@ def index_select(input: T, dim: int, index: Any) -> T:
 
 def masked_fill(input: T, mask: Any, value: Number | TensorBase) -> T:
     """Return input with `value` where `mask` (bool, broadcast) holds."""
+    check_tensors("masked_fill", input, mask)
     if mask._array.dtype.kind != "b":
         raise RuntimeError(f"masked_fill: mask must be bool, got {mask._array.dtype}")
     if isinstance(value, TensorBase) and value._array.ndim:
-        raise RuntimeError(f"masked_fill: value must be a number or have no dimensions, got shape {tuple(value.shape)}")
+        raise RuntimeError(
+            f"masked_fill: value must be a number or have no dimensions, got shape {tuple(value._array.shape)}"
+        )
     filler = value if isinstance(value, TensorBase) else element_like("masked_fill", input, value)
     return where(mask, cast(filler, input._array.dtype), input)
 
 
 def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
     """Return the positions of elements that are not 0: int64 (count, ndim), or a vector for each axis."""
-    places = [wrap(input.result_class, p, input._backend) for p in input._backend.nonzero(input._array)]
+    check_tensors("nonzero", input)
+    x = input if input._array.ndim else reshape(input, 1)
+    places = [wrap(x.result_class, p, x._backend) for p in x._backend.nonzero(x._array)]
     if as_tuple:
         return tuple(places)
-    if not places:
-        return tensor_like(input, 0, np.dtype(np.int64)).expand(int(bool(input)), 0)
-    return stack(places, 1)
+    return stack(places, 1) if x is input else reshape(places[0], places[0]._array.shape[0], 1)[:, :0]

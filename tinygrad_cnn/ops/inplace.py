@@ -46,7 +46,7 @@ class Replace(Op):
         return self.backend.copy(self.backend.expand(values, x.shape))
 
     def backward(self, dy: Any) -> Any:
-        return None, dy
+        return dy.new_zeros(dy._array.shape) if self.needs_grad[0] else None, dy
 
 
 def check_writable(x: TensorBase, name: str) -> None:
@@ -57,6 +57,10 @@ def check_writable(x: TensorBase, name: str) -> None:
         if owner._node is None and owner._requires_grad:
             what = "a leaf tensor" if owner is x else "a view of a leaf tensor"
             raise RuntimeError(f"{name}: {what} that requires a gradient cannot be changed in place; use no_grad()")
+    elif state.grad and x._view is not None and x._view.base._requires_grad:
+        raise RuntimeError(
+            f"{name}: a view that was made under no_grad() cannot be changed where operations are recorded"
+        )
     shape = x._array.shape
     if 0 not in shape and any(stride == 0 and size > 1 for stride, size in zip(x._array.strides, shape)):
         raise RuntimeError(
@@ -95,6 +99,9 @@ def write_(x: Any, y: Any, name: str = "in-place operation") -> Any:
 def _adopt(x: Any, y: Any) -> None:
     """Give x, or the tensor that x is a view of, the history of y."""
     if x._view is None:
+        if x._retains_grad:  # the gradient to retain is from now on that of the new value
+            reference = x._node.retaining.pop(x._output)
+            y._node.retaining = {**(y._node.retaining or {}), y._output: reference}
         x._node, x._output, x._requires_grad = y._node, y._output, y._requires_grad
     else:
         base, steps = x._view.base, x._view.steps
@@ -111,7 +118,8 @@ def copy_(x: Any, source: Any, name: str = "copy_") -> Any:
     geometry.broadcast_to(name, source._array.shape, x._array.shape)
     check_writable(x, name)
     if state.grad and (x._requires_grad or source._requires_grad):
-        return write_(x, Replace.apply(x, source.to(dtypes.of_numpy(x._array.dtype))), name)
+        old = x if x._view is None else x.detach()  # of a view, the rest of its base keeps the history
+        return write_(x, Replace.apply(old, source.to(dtypes.of_numpy(x._array.dtype))), name)
     x._backend.assign(x._array, source._array)
     x._version.value += 1
     return x

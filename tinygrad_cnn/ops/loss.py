@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..autograd.graph import Op, wrap
-from .elementwise import T, abs, cast, div, mul, ne, neg, sub, where
+from .elementwise import T, abs, cast, check_tensors, div, exp, mul, ne, neg, sub, where
 from .index import gather, index_select
-from .reduce import log_softmax, mean, softmax
+from .reduce import LogSoftmaxGrad, log_softmax, mean
 from .reduce import sum as sum_
 from .shape import movedim, reshape, squeeze, unsqueeze
 
@@ -19,37 +19,36 @@ from .shape import movedim, reshape, squeeze, unsqueeze
 class CrossEntropy(Op):
     """Logits x (N, C) and classes (N,) -> -log_softmax(x)[n, target[n]], log_softmax(x)."""
 
-    differentiable = 1
-
     def forward(self, x: Any, target: Any, ignore_index: int) -> Any:
         losses, y = self.backend.cross_entropy(x, target, ignore_index)
         self.args = (target, ignore_index)
-        self.save(x, y)
+        self.save(y)
         return losses, y
 
-    def backward(self, dy: Any, _: Any) -> Any:
-        x, y = self.saved_tensors
-        return CrossEntropyGrad.apply(dy, x, y._array, *self.args)
+    def backward(self, dlosses: Any, dy: Any) -> Any:
+        (y,) = self.saved_tensors
+        dx = None if dlosses is None else CrossEntropyGrad.apply(dlosses, y, *self.args)
+        if dy is None:
+            return dx
+        through_y = LogSoftmaxGrad.apply(dy, y, 1)  # of gradients of gradients
+        return through_y if dx is None else dx + through_y
 
 
 class CrossEntropyGrad(Op):
-    """dy (N,) -> dx (N, C) = dy * (softmax(x) - one_hot(target)), 0 where ignored."""
+    """dlosses (N,) and y = log_softmax(x) -> dx (N, C) = dlosses * (e ** y - one_hot(target)), 0 where ignored."""
 
-    def forward(self, dy: Any, x: Any, y: Any, target: Any, ignore_index: int) -> Any:
-        self.args = (y, target, ignore_index)
-        self.save(dy, x)
-        return self.backend.cross_entropy_grad(dy, y, target, ignore_index)
+    def forward(self, dlosses: Any, y: Any, target: Any, ignore_index: int) -> Any:
+        self.args = (target, ignore_index)
+        self.save(dlosses, y)
+        return self.backend.cross_entropy_grad(dlosses, y, target, ignore_index)
 
     def backward(self, d: Any) -> Any:
-        dy, x = self.saved_tensors
-        _, target, ignore_index = self.args
-        ones = dy.new_ones(dy._array.shape)
-        slope = CrossEntropyGrad.apply(ones, x, *self.args)  # softmax - one_hot, and 0 where ignored
-        ddy = sum_(mul(d, slope), 1)
-        p = softmax(x, 1)
-        counted = cast(ne(wrap(x.result_class, target, x._backend), ignore_index), x._array.dtype)
-        weighted = mul(d, unsqueeze(mul(dy, counted), 1))
-        return ddy, mul(p, sub(weighted, sum_(mul(weighted, p), 1, True)))
+        dlosses, y = self.saved_tensors
+        target, ignore_index = self.args
+        ones = dlosses.new_ones(dlosses._array.shape)
+        slope = CrossEntropyGrad.apply(ones, y, *self.args)  # softmax - one_hot, and 0 where ignored
+        counted = cast(ne(wrap(y.result_class, target, y._backend), ignore_index), y._array.dtype)
+        return sum_(mul(d, slope), 1), mul(mul(d, exp(y)), unsqueeze(mul(dlosses, counted), 1))
 
 
 def reduced(op: str, losses: Any, reduction: str) -> Any:
@@ -74,6 +73,7 @@ def named_reduction(size_average: bool | None, reduce: bool | None, reduction: s
 
 def _check_class_targets(op: str, input: Any, target: Any, weight: Any) -> None:
     """Check class numbers (N, ...) against scores (N, C, ...), or one number against (C,)."""
+    check_tensors(op, input, target, *([] if weight is None else [weight]))
     x, t = input._array.shape, target._array.shape
     if not x:
         raise RuntimeError(f"{op}: expected input (N, C, ...) or (C,), got a tensor without dimensions")
@@ -87,6 +87,10 @@ def _check_class_targets(op: str, input: Any, target: Any, weight: Any) -> None:
     if weight is not None and weight._array.shape != (classes,):
         raise RuntimeError(
             f"{op}: weight must have shape {(classes,)}, one per class, got {tuple(weight._array.shape)}"
+        )
+    if weight is not None and weight._array.dtype != input._array.dtype:
+        raise RuntimeError(
+            f"{op}: weight must have the dtype of the input, {input._array.dtype}, got {weight._array.dtype}"
         )
 
 
@@ -124,6 +128,7 @@ def nll_loss(
     if input._array.ndim == 1:
         loss = nll_loss(unsqueeze(input, 0), unsqueeze(target, 0), weight, None, ignore_index, None, reduction)
         return squeeze(loss)
+    target = cast(target, np.dtype(np.int64))
     counted = ne(target, ignore_index)
     picked = squeeze(gather(input, 1, unsqueeze(where(counted, target, 0), 1)), 1)
     weights = _class_weights(target, weight, ignore_index, input)
@@ -146,6 +151,7 @@ def cross_entropy(
     (C,) weighs classes; the mean then divides by the sum of weights.  label_smoothing mixes in the uniform distribution.
     """
     reduction = named_reduction(size_average, reduce, reduction)
+    check_tensors("cross_entropy", input, target)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"cross_entropy: label_smoothing must be between 0 and 1, got {label_smoothing}")
     if input._array.dtype.kind != "f":
@@ -183,11 +189,12 @@ def _soft_cross_entropy(input: Any, target: Any, weight: Any, reduction: str, la
         terms = mul(terms, reshape(weight, count, *[1] * (input._array.ndim - classes - 1)))
     losses = neg(sum_(terms, classes))
     if reduction == "mean":
-        return div(sum_(losses), max(1, prod(losses._array.shape)))
+        return mean(losses)
     return reduced("cross_entropy", losses, reduction)
 
 
 def _check_sizes(op: str, input: Any, target: Any) -> None:
+    check_tensors(op, input, target)
     if input._array.shape != target._array.shape:
         warnings.warn(
             f"{op}: target of shape {tuple(target._array.shape)} differs from input {tuple(input._array.shape)}; they are "

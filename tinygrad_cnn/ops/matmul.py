@@ -6,7 +6,8 @@ from math import prod
 from typing import Any
 
 from ..autograd.graph import Op
-from .elementwise import T
+from ..geometry import broadcast
+from .elementwise import T, check_tensors
 from .reduce import sum as sum_
 from .shape import reshape, squeeze, transpose, unsqueeze
 
@@ -48,6 +49,7 @@ class Linear(Op):
 
 
 def _check_operands(op: str, x: Any, y: Any) -> None:
+    check_tensors(op, x, y)
     if x._array.dtype != y._array.dtype:
         raise RuntimeError(f"{op}: both operands must have one dtype, got {x._array.dtype} and {y._array.dtype}")
 
@@ -64,6 +66,7 @@ def matmul(input: T, other: T) -> T:
             f"matmul: shapes {tuple(a)} and {tuple(b)} cannot be multiplied: the last size of the first, {a[-1]}, "
             f"must equal the {'last but one' if len(b) > 1 else 'only'} size of the second, {inner}"
         )
+    broadcast("matmul", a[:-2], b[:-2])
     if len(a) == 1:
         return squeeze(matmul(unsqueeze(input, 0), other), -2 if len(b) > 1 else 0)
     if len(b) == 1:
@@ -75,6 +78,7 @@ def matmul(input: T, other: T) -> T:
 
 def mm(input: T, mat2: T) -> T:
     """Return the product of two matrices."""
+    check_tensors("mm", input, mat2)
     if input._array.ndim != 2 or mat2._array.ndim != 2:
         raise RuntimeError(f"mm: expected matrices, got shapes {tuple(input.shape)} and {tuple(mat2.shape)}")
     return matmul(input, mat2)
@@ -82,6 +86,7 @@ def mm(input: T, mat2: T) -> T:
 
 def bmm(input: T, mat2: T) -> T:
     """Return the products of two batches of matrices: (B, M, K) @ (B, K, N)."""
+    check_tensors("bmm", input, mat2)
     a, b = input._array.shape, mat2._array.shape
     if len(a) != 3 or len(b) != 3 or a[0] != b[0]:
         raise RuntimeError(f"bmm: expected (B, M, K) and (B, K, N), got {tuple(a)} and {tuple(b)}")

@@ -7,7 +7,7 @@ from typing import Any
 from .. import autograd
 from ..autograd.graph import Op
 from ..autograd.modes import enable_grad, is_grad_enabled, no_grad
-from .elementwise import T, mul, rsqrt, sub
+from .elementwise import T, check_tensors, mul, rsqrt, sub
 from .reduce import mean, var
 from .reduce import sum as sum_
 from .shape import reshape
@@ -81,9 +81,13 @@ def batch_norm(
     In training by the batch's own mean and biased variance, which also move the running ones by `momentum` (the running
     variance is unbiased); otherwise by the running ones.  Ioffe and Szegedy, 2015.
     """
+    given = [t for t in (running_mean, running_var, weight, bias) if t is not None]
+    check_tensors("batch_norm", input, *given)
     shape = input._array.shape
     if len(shape) < 2:
         raise RuntimeError(f"batch_norm: expected input (N, C, ...), got shape {tuple(shape)}")
+    if input._array.dtype.kind != "f":
+        raise RuntimeError(f"batch_norm: expected a floating input, got {input._array.dtype}; convert with .float()")
     for name, t in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
         if t is not None and t._array.shape != (shape[1],):
             raise RuntimeError(

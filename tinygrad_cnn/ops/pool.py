@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..autograd.graph import Op, wrap
 from ..geometry import Padding, Pair, Window, check_pool_padding, window
 from .conv import image_input
 from .elementwise import T
-from .matmul import matmul
 from .reduce import mean
-from .shape import squeeze, transpose
+from .shape import cat, narrow, squeeze
 
 
 class MaxPool2d(Op):
@@ -137,13 +134,12 @@ def avg_pool2d(
     return squeeze(y, 0) if single else y
 
 
-def _averaging_matrix(size: int, outputs: int) -> np.ndarray:
-    """Return (outputs, size): row i averages the elements floor(i * size / outputs) to ceil((i + 1) * size / outputs)."""
-    matrix = np.zeros((outputs, size))
-    for i in range(outputs):
-        start, stop = i * size // outputs, -(-(i + 1) * size // outputs)
-        matrix[i, start:stop] = 1 / (stop - start)
-    return matrix
+def _averages_along(x: Any, dim: int, count: int) -> Any:
+    """Return the means of `count` parts of an axis: part i is floor(i * size / count) to ceil((i + 1) * size / count)."""
+    size = x._array.shape[dim]
+    cuts = [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+    parts = [mean(narrow(x, dim, start, stop - start), dim, True) for start, stop in cuts]
+    return cat(parts, dim) if parts else narrow(x, dim, 0, 0)
 
 
 def adaptive_avg_pool2d(input: T, output_size: Any) -> T:
@@ -158,6 +154,9 @@ def adaptive_avg_pool2d(input: T, output_size: Any) -> T:
             f"adaptive_avg_pool2d: expected an input with rows and columns, got {tuple(input._array.shape)}"
         )
     wanted = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
+    for n in wanted:
+        if n is not None and (isinstance(n, bool) or not hasattr(n, "__index__")):
+            raise TypeError(f"adaptive_avg_pool2d: output_size must be an int or a pair, got {output_size!r}")
     if len(wanted) != 2 or any(n is not None and n < 0 for n in wanted):
         raise RuntimeError(f"adaptive_avg_pool2d: output_size must be an int or a pair, got {output_size!r}")
     oh, ow = [given if target is None else int(target) for target, given in zip(wanted, size)]
@@ -165,11 +164,6 @@ def adaptive_avg_pool2d(input: T, output_size: Any) -> T:
         y = mean(x, (2, 3), True)
     elif oh and ow and size[0] % oh == 0 and size[1] % ow == 0:
         y = avg_pool2d(x, (size[0] // oh, size[1] // ow))
-    else:  # windows of unequal size: the average along each axis is a matrix product
-        rows, columns = [_constant(x, _averaging_matrix(n, m)) for n, m in zip(size, (oh, ow))]
-        y = matmul(matmul(rows, x), transpose(columns, 0, 1))
+    else:  # windows of unequal size: a mean of means, since a window is a rectangle
+        y = _averages_along(_averages_along(x, 2, oh), 3, ow)
     return squeeze(y, 0) if single else y
-
-
-def _constant(x: Any, array: np.ndarray) -> Any:
-    return wrap(x.result_class, x._backend.from_numpy(array.astype(x._array.dtype)), x._backend)

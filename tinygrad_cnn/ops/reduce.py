@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import wraps
 from math import prod as product
 from typing import Any, NamedTuple
 
@@ -13,27 +12,11 @@ import numpy as np
 from .. import dtypes, geometry
 from ..autograd.graph import Op, TensorBase, wrap
 from ..geometry import wrap_dim
-from .elementwise import T, _floating, cast, div, eq, exp, log, maximum, minimum, mul, sqrt, sub, where
+from .elementwise import T, _floating, cast, div, eq, exp, log, maximum, minimum, mul, ne, sqrt, sub, where
 from .index import gather
-from .shape import Expand, reshape, squeeze, unsqueeze
+from .shape import Expand, numpy_names, reshape, squeeze, unsqueeze
 
 Dim = int | tuple[int, ...] | list[int] | None
-
-
-def numpy_names(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Accept NumPy's spellings `axis` and `keepdims` for `dim` and `keepdim`."""
-
-    @wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if kwargs:
-            for ours, theirs in (("dim", "axis"), ("keepdim", "keepdims")):
-                if theirs in kwargs:
-                    if ours in kwargs:
-                        raise TypeError(f"{function.__name__}: got both {ours} and {theirs}")
-                    kwargs[ours] = kwargs.pop(theirs)
-        return function(*args, **kwargs)
-
-    return wrapper
 
 
 class Reduction(Op):
@@ -48,12 +31,14 @@ class Reduction(Op):
         self.count = product(x.shape[d] for d in dims)
         self.dims = dims
         y = self.backend.reduce(self.kernel, x, dims, keepdim)
-        self.save(x if self.uses_x else None, y if self.uses_y else None)
+        if self.uses_x or self.uses_y:
+            self.save(*([x] if self.uses_x else []), *([y] if self.uses_y else []))
         return y
 
     def backward(self, dy: Any) -> Any:
-        x, y = self.saved_tensors
-        needed = ([x] if self.uses_x else []) + ([reshape(y, self.kept)] if self.uses_y else [])
+        needed = [*self.saved_tensors]
+        if self.uses_y:
+            needed[-1] = reshape(needed[-1], self.kept)
         dx = type(self).derivative(self, reshape(dy, self.kept), *needed)
         return dx if dx._array.shape == self.shape else Expand.apply(dx, self.shape)
 
@@ -118,7 +103,8 @@ def mean(input: T, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None)
 @numpy_names
 def prod(input: T, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> T:
     """Return the product along an axis (default: of all elements)."""
-    return _prod(_typed(input, dtype, True), geometry.wrap_dims("prod", dim, input._array.ndim), keepdim)
+    dims = None if dim is None else wrap_dim("prod", dim, input._array.ndim)
+    return _prod(_typed(input, dtype, True), geometry.wrap_dims("prod", dims, input._array.ndim), keepdim)
 
 
 def _check_not_empty(op: str, input: Any, dims: tuple[int, ...]) -> None:
@@ -144,14 +130,21 @@ def amin(input: T, dim: Dim = (), keepdim: bool = False) -> T:
 
 @numpy_names
 def any(input: T, dim: Dim = None, keepdim: bool = False) -> T:
-    """Return whether any element along axes is not 0, as bool."""
-    return _any(input, geometry.wrap_dims("any", dim, input._array.ndim), keepdim)
+    """Return whether any element along axes is not 0, as bool (of uint8: as uint8)."""
+    return _truth("any", _any, input, dim, keepdim)
 
 
 @numpy_names
 def all(input: T, dim: Dim = None, keepdim: bool = False) -> T:
-    """Return whether all elements along axes are not 0, as bool."""
-    return _all(input, geometry.wrap_dims("all", dim, input._array.ndim), keepdim)
+    """Return whether all elements along axes are not 0, as bool (of uint8: as uint8)."""
+    return _truth("all", _all, input, dim, keepdim)
+
+
+def _truth(op: str, apply: Callable[..., Any], input: Any, dim: Dim, keepdim: bool) -> Any:
+    """Apply any or all, which unlike other reductions do not take () for all axes."""
+    dims = () if dim is not None and not isinstance(dim, int) and not dim else dim
+    y = apply(input, dims if dims == () else geometry.wrap_dims(op, dims, input._array.ndim), keepdim)
+    return cast(y, input._array.dtype) if input._array.dtype == np.uint8 else y
 
 
 def _arg(op: str, input: Any, dim: int | None, keepdim: bool) -> Any:
@@ -173,13 +166,20 @@ def _arg(op: str, input: Any, dim: int | None, keepdim: bool) -> Any:
 @numpy_names
 def argmax(input: T, dim: int | None = None, keepdim: bool = False) -> T:
     """Return the position of the (first) maximum along an axis, or in the flattened tensor, as int64."""
-    return _arg("argmax", input, dim, keepdim)
+    return _arg("argmax", _ordered("argmax", input), dim, keepdim)
 
 
 @numpy_names
 def argmin(input: T, dim: int | None = None, keepdim: bool = False) -> T:
     """Return the position of the (first) minimum along an axis, or in the flattened tensor, as int64."""
-    return _arg("argmin", input, dim, keepdim)
+    return _arg("argmin", _ordered("argmin", input), dim, keepdim)
+
+
+def _ordered(op: str, input: T) -> T:
+    """Return the tensor unless it is bool."""
+    if input._array.dtype.kind == "b":
+        raise RuntimeError(f"{op}: not defined for bools; convert with .int()")
+    return input
 
 
 class Extreme(NamedTuple):
@@ -225,6 +225,8 @@ def var(
     """Return the variance along axes (default: all): squared deviations / (count - correction), correction 1."""
     if isinstance(dim, bool):  # var(unbiased)
         dim, unbiased = None, dim
+    if unbiased is not None and correction is not None:
+        raise TypeError("var: got both unbiased and correction")
     if correction is None:
         correction = 1 if unbiased is None or unbiased else 0
     dims = geometry.wrap_dims("var", dim, input._array.ndim)
@@ -239,7 +241,9 @@ def std(
     input: T, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
 ) -> T:
     """Return the standard deviation along axes (default: all); see var."""
-    return sqrt(var(input, dim, unbiased, keepdim, correction=correction))
+    squares = var(input, dim, unbiased, keepdim, correction=correction)
+    positive = ne(squares, 0)  # elsewhere the derivative of sqrt is infinite, and that of std 0
+    return where(positive, sqrt(where(positive, squares, 1.0)), 0.0)
 
 
 # ---- softmax ----
@@ -318,21 +322,26 @@ def _along_vector(apply: Callable[..., Any], x: Any, dim: int) -> Any:
     return squeeze(apply(unsqueeze(x, 0), 0), 0) if x._array.ndim == 0 else apply(x, dim)
 
 
+@numpy_names
 def softmax(input: T, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> T:
     """Return e ** input / sum(e ** input) along an axis."""
     return _along_vector(Softmax.apply, *_softmax_input("softmax", input, dim, dtype))
 
 
+@numpy_names
 def log_softmax(input: T, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> T:
     """Return the logarithm of softmax, computed safely."""
     return _along_vector(LogSoftmax.apply, *_softmax_input("log_softmax", input, dim, dtype))
 
 
+@numpy_names
 def logsumexp(input: T, dim: Dim, keepdim: bool = False) -> T:
     """Return log(sum(e ** input)) along axes, computed safely."""
     x = _floating(input)
     dims = geometry.wrap_dims("logsumexp", dim, x._array.ndim)
-    top = amax(x.detach(), dims, True)
-    top = where(eq(top.abs(), float("inf")), 0.0, top)
+    top: Any = 0.0
+    if 0 not in x._array.shape:
+        top = amax(x.detach(), dims, True)
+        top = where(eq(top.abs(), float("inf")), 0.0, top)
     y = log(_sum(exp(sub(x, top)), dims, True)) + top
     return y if keepdim else squeeze(y, dims)

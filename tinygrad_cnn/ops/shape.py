@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
+from functools import wraps
 from math import prod
 from typing import Any
 
@@ -12,7 +14,26 @@ from .. import dtypes, geometry
 from ..autograd.graph import Op, TensorBase
 from ..backends.base import is_contiguous
 from ..geometry import wrap_dim
-from .elementwise import T, cast
+from .elementwise import T, cast, check_tensors
+
+
+def numpy_names(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Accept NumPy's spellings `axis` and `keepdims` for `dim` and `keepdim`; refuse an input that is no tensor."""
+    has_input = "input" in inspect.signature(function).parameters
+
+    @wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if has_input and args and not isinstance(args[0], TensorBase):
+            check_tensors(function.__name__, args[0])
+        if kwargs:
+            for ours, theirs in (("dim", "axis"), ("keepdim", "keepdims")):
+                if theirs in kwargs:
+                    if ours in kwargs:
+                        raise TypeError(f"{function.__name__}: got both {ours} and {theirs}")
+                    kwargs[ours] = kwargs.pop(theirs)
+        return function(*args, **kwargs)
+
+    return wrapper
 
 
 class Reshape(Op):
@@ -100,22 +121,53 @@ def sizes(op: str, shape: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple([int(size) for size in shape])
 
 
-def reshape(input: T, *shape: Any) -> T:
+def new_shape(op: str, shape: tuple[Any, ...]) -> tuple[int, ...]:
+    """Return the sizes of a tensor to be made, none of which may be negative."""
+    wanted = sizes(op, shape)
+    if any(n < 0 for n in wanted):
+        raise RuntimeError(f"{op}: sizes must not be negative, got {wanted}")
+    return wanted
+
+
+def axis_of(op: str, input: Any, dim: int) -> tuple[int, int]:
+    """Return an axis as a non-negative number, and its size; IndexError for a tensor without dimensions."""
+    shape = shape_of(op, input)
+    if not shape:
+        raise IndexError(f"{op}: a tensor without dimensions has no parts")
+    at = wrap_dim(op, dim, len(shape))
+    return at, shape[at]
+
+
+def shape_of(op: str, input: Any) -> tuple[int, ...]:
+    """Return the shape of a tensor; TypeError for anything else."""
+    if not isinstance(input, TensorBase):
+        check_tensors(op, input)
+    return input._array.shape
+
+
+def given(op: str, name: str, args: tuple[Any, ...], named: Any) -> tuple[int, ...]:
+    """Return ints given by position, f(2, 3) or f((2, 3)), or by name."""
+    if (named is None) == (not args):
+        raise TypeError(f"{op}: expected {op}(2, 3), {op}((2, 3)) or {op}({name}=(2, 3))")
+    return sizes(op, args or (named,))
+
+
+def reshape(input: T, *args: Any, shape: Any = None) -> T:
     """Return the elements in another shape, as a view where the memory allows it; one size may be -1."""
-    new = geometry.infer_shape("reshape", sizes("reshape", shape), prod(input._array.shape))
+    new = geometry.infer_shape("reshape", given("reshape", "shape", args, shape), prod(shape_of("reshape", input)))
     try:
         return Reshape.apply(input, new)
     except ValueError:  # not viewable
         return Reshape.apply(clone(input), new)
 
 
-def view(input: T, *shape: Any) -> T:
+def view(input: T, *args: Any, size: Any = None) -> T:
     """Return a view with another shape; RuntimeError where only a copy could have it.  A dtype converts the bits."""
-    if len(shape) == 1 and isinstance(shape[0], dtypes.dtype):
-        if shape[0] is not dtypes.of_numpy(input._array.dtype):
-            raise RuntimeError(f"view: reinterpreting the bits as {shape[0]} is not supported; .to() converts values")
+    if len(args) == 1 and isinstance(args[0], dtypes.dtype):
+        if args[0] is not dtypes.of_numpy(input._array.dtype):
+            raise RuntimeError(f"view: reinterpreting the bits as {args[0]} is not supported; .to() converts values")
         return input
-    new = geometry.infer_shape("view", sizes("view", shape), prod(input._array.shape))
+    new = geometry.infer_shape("view", given("view", "size", args, size), prod(shape_of("view", input)))
     try:
         return Reshape.apply(input, new)
     except ValueError:
@@ -127,7 +179,7 @@ def view(input: T, *shape: Any) -> T:
 
 def flatten(input: T, start_dim: int = 0, end_dim: int = -1) -> T:
     """Return the axes start_dim ... end_dim joined into one."""
-    shape = input._array.shape
+    shape = shape_of("flatten", input)
     start, end = wrap_dim("flatten", start_dim, len(shape)), wrap_dim("flatten", end_dim, len(shape))
     if start > end:
         raise RuntimeError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim}")
@@ -138,29 +190,29 @@ def flatten(input: T, start_dim: int = 0, end_dim: int = -1) -> T:
 
 def unflatten(input: T, dim: int, sizes: Sequence[int]) -> T:
     """Return axis `dim` split into several; one of the sizes may be -1."""
-    shape = input._array.shape
+    shape = shape_of("unflatten", input)
     at = wrap_dim("unflatten", dim, len(shape))
     return reshape(input, (*shape[:at], *geometry.infer_shape("unflatten", tuple(sizes), shape[at]), *shape[at + 1 :]))
 
 
 def squeeze(input: T, dim: int | tuple[int, ...] | None = None) -> T:
     """Return a view without the axes of size 1, or without those of them that `dim` names."""
-    shape = input._array.shape
+    shape = shape_of("squeeze", input)
     named = geometry.wrap_dims("squeeze", dim, len(shape)) if dim != () else ()
     return Reshape.apply(input, tuple(size for d, size in enumerate(shape) if size != 1 or d not in named))
 
 
 def unsqueeze(input: T, dim: int) -> T:
     """Return a view with a new axis of size 1 at `dim`."""
-    shape = input._array.shape
+    shape = shape_of("unsqueeze", input)
     at = wrap_dim("unsqueeze", dim, len(shape) + 1)
     return Reshape.apply(input, (*shape[:at], 1, *shape[at:]))
 
 
-def permute(input: T, *dims: Any) -> T:
-    """Return a view with the axes in the order `dims`."""
-    order = sizes("permute", dims)
-    ndim = input._array.ndim
+def permute(input: T, *args: Any, dims: Any = None) -> T:
+    """Return a view with the axes in another order, given as (1, 0), as 1, 0 or by name."""
+    order = given("permute", "dims", args, dims)
+    ndim = len(shape_of("permute", input))
     wrapped = tuple(wrap_dim("permute", d, ndim) for d in order)
     if sorted(wrapped) != list(range(ndim)):
         raise RuntimeError(f"permute: dims {order} must name each of the {ndim} axes once")
@@ -169,7 +221,7 @@ def permute(input: T, *dims: Any) -> T:
 
 def transpose(input: T, dim0: int, dim1: int) -> T:
     """Return a view with two axes exchanged."""
-    ndim = input._array.ndim
+    ndim = len(shape_of("transpose", input))
     a, b = wrap_dim("transpose", dim0, ndim), wrap_dim("transpose", dim1, ndim)
     order = list(range(ndim))
     if ndim:
@@ -179,14 +231,15 @@ def transpose(input: T, dim0: int, dim1: int) -> T:
 
 def t(input: T) -> T:
     """Return the transposed matrix; tensors of fewer axes are returned as they are."""
-    if input._array.ndim > 2:
-        raise RuntimeError(f"t: expected at most 2 dimensions, got {input._array.ndim}; use transpose() or mT")
-    return input if input._array.ndim < 2 else transpose(input, 0, 1)
+    ndim = len(shape_of("t", input))
+    if ndim > 2:
+        raise RuntimeError(f"t: expected at most 2 dimensions, got {ndim}; use transpose() or mT")
+    return input if ndim < 2 else transpose(input, 0, 1)
 
 
 def movedim(input: T, source: int | tuple[int, ...], destination: int | tuple[int, ...]) -> T:
     """Return a view with axes moved to new positions; the others keep their order."""
-    ndim = input._array.ndim
+    ndim = len(shape_of("movedim", input))
     here = [wrap_dim("movedim", d, ndim) for d in (source if isinstance(source, tuple) else (source,))]
     there = [wrap_dim("movedim", d, ndim) for d in (destination if isinstance(destination, tuple) else (destination,))]
     if len(set(here)) != len(here) or len(set(there)) != len(there) or len(here) != len(there):
@@ -197,10 +250,10 @@ def movedim(input: T, source: int | tuple[int, ...], destination: int | tuple[in
     return Permute.apply(input, tuple(order))
 
 
-def expand(input: T, *shape: Any) -> T:
+def expand(input: T, *args: Any, size: Any = None) -> T:
     """Return a view repeated along axes of size 1, and along new leading ones; -1 keeps a size."""
-    wanted = sizes("expand", shape)
-    old = input._array.shape
+    wanted = given("expand", "size", args, size)
+    old = shape_of("expand", input)
     missing = len(wanted) - len(old)
     if missing < 0 or any(size == -1 for size in wanted[:missing]):
         raise RuntimeError(f"expand: sizes {wanted} do not fit a tensor of shape {tuple(old)}")
@@ -229,10 +282,19 @@ def contiguous(input: T, memory_format: Any = None) -> T:
     return input if is_contiguous(input._array) else Clone.apply(input)
 
 
+def _check_list(op: str, tensors: Any) -> None:
+    """Raise unless `tensors` holds tensors."""
+    if not isinstance(tensors, Sequence):
+        raise TypeError(f"{op}: expected a list or tuple of tensors, got {type(tensors).__name__}")
+    if not tensors:
+        raise RuntimeError(f"{op}: expected at least one tensor")
+    check_tensors(op, *tensors)
+
+
+@numpy_names
 def cat(tensors: Sequence[T], dim: int = 0) -> T:
     """Return tensors joined along an axis; all other sizes must agree.  Empty 1-d tensors are skipped, as in PyTorch."""
-    if not tensors:
-        raise RuntimeError("cat: expected at least one tensor")
+    _check_list("cat", tensors)
     parts = [x for x in tensors if x._array.shape != (0,)] or list(tensors[:1])
     shape = parts[0]._array.shape
     if not shape:
@@ -249,10 +311,10 @@ def cat(tensors: Sequence[T], dim: int = 0) -> T:
     return Cat.apply(*[cast(x, kind) for x in parts], at)
 
 
+@numpy_names
 def stack(tensors: Sequence[T], dim: int = 0) -> T:
     """Return tensors of one shape joined along a new axis."""
-    if not tensors:
-        raise RuntimeError("stack: expected at least one tensor")
+    _check_list("stack", tensors)
     shape = tensors[0]._array.shape
     for i, x in enumerate(tensors):
         if x._array.shape != shape:
@@ -265,8 +327,7 @@ def stack(tensors: Sequence[T], dim: int = 0) -> T:
 
 def narrow(input: T, dim: int, start: int, length: int) -> T:
     """Return a view of `length` elements along an axis, from `start`."""
-    at = wrap_dim("narrow", dim, input._array.ndim)
-    size = input._array.shape[at]
+    at, size = axis_of("narrow", input, dim)
     begin = start + size if start < 0 else start
     if length < 0 or not 0 <= begin <= size - length:
         raise RuntimeError(f"narrow: start {start} and length {length} exceed dim {at} of size {size}")
@@ -275,8 +336,7 @@ def narrow(input: T, dim: int, start: int, length: int) -> T:
 
 def select(input: T, dim: int, index: int) -> T:
     """Return a view of one position along an axis, which disappears."""
-    at = wrap_dim("select", dim, input._array.ndim)
-    size = input._array.shape[at]
+    at, size = axis_of("select", input, dim)
     if not -size <= index < size:
         raise IndexError(f"select: index {index} is out of range for dim {at} of size {size}")
     return Slice.apply(input, (*[slice(None)] * at, index % size))
@@ -284,14 +344,13 @@ def select(input: T, dim: int, index: int) -> T:
 
 def unbind(input: T, dim: int = 0) -> tuple[T, ...]:
     """Return the views of all positions along an axis."""
-    at = wrap_dim("unbind", dim, input._array.ndim)
-    return tuple([select(input, at, i) for i in range(input._array.shape[at])])
+    at, size = axis_of("unbind", input, dim)
+    return tuple([select(input, at, i) for i in range(size)])
 
 
 def split(input: T, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[T, ...]:
     """Return views of pieces along an axis: of one size (the last may be smaller), or of the given sizes."""
-    at = wrap_dim("split", dim, input._array.ndim)
-    total = input._array.shape[at]
+    at, total = axis_of("split", input, dim)
     if isinstance(split_size_or_sections, int):
         step = split_size_or_sections
         if step < 0 or (step == 0 and total):
@@ -309,8 +368,8 @@ def chunk(input: T, chunks: int, dim: int = 0) -> tuple[T, ...]:
     """Return at most `chunks` views of equal size along an axis; the last may be smaller."""
     if chunks <= 0:
         raise RuntimeError(f"chunk: chunks must be positive, got {chunks}")
-    total = input._array.shape[wrap_dim("chunk", dim, input._array.ndim)]
-    return split(input, max(1, -(-total // chunks)), dim)
+    at, total = axis_of("chunk", input, dim)
+    return split(input, -(-total // chunks) if total else [0] * chunks, at)
 
 
 class Slice(Op):
@@ -344,7 +403,10 @@ def pad(input: T, pad: Sequence[int], mode: str = "constant", value: float | Non
 
     Modes: 'constant' (any axes), 'reflect', 'replicate', 'circular' (of inputs with batch and channel axes).
     """
-    shape = input._array.shape
+    shape = shape_of("pad", input)
+    if not isinstance(pad, (tuple, list)):
+        raise TypeError(f"pad: expected a list or tuple of ints, got {pad!r}")
+    pad = sizes("pad", (pad,))
     if len(pad) % 2 or len(pad) > 2 * len(shape):
         raise RuntimeError(f"pad: expected pairs for at most {len(shape)} axes, got {tuple(pad)}")
     pairs = [(0, 0)] * (len(shape) - len(pad) // 2)
@@ -358,23 +420,29 @@ def pad(input: T, pad: Sequence[int], mode: str = "constant", value: float | Non
         raise NotImplementedError(f"pad: mode must be 'constant', {', '.join(map(repr, PAD_MODES))}, got {mode!r}")
     if value:
         raise ValueError(f"pad: mode {mode!r} takes no value, got {value}")
-    for axis, ((before, after), size) in enumerate(zip(pairs, shape)):
-        if before or after:
-            input = _pad_by_index(input, axis, before, after, size, mode)
+    padded = [(axis, *pairs[axis]) for axis in range(len(shape)) if any(pairs[axis])]
+    for axis, before, after in padded:
+        most = {"reflect": shape[axis] - 1, "replicate": max(before, after), "circular": shape[axis]}[mode]
+        if max(before, after) > most or shape[axis] == 0:
+            raise RuntimeError(
+                f"pad: {mode} padding {(before, after)} must be at most {most} for axis {axis} of size {shape[axis]}"
+            )
+    if not len(pad) // 2 < len(shape) <= len(pad) // 2 + 2 or len(pad) > 6:
+        raise NotImplementedError(
+            f"pad: mode {mode!r} pads all axes behind the batch and channel axes of an input (N, C, ...) or (C, ...), at most "
+            f"3; got {len(pad)} numbers for shape {tuple(shape)}"
+        )
+    for axis, before, after in padded:
+        input = _pad_by_index(input, axis, before, after, mode)
     return input
 
 
 PAD_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}  # PyTorch's name: NumPy's
 
 
-def _pad_by_index(input: T, axis: int, before: int, after: int, size: int, mode: str) -> T:
+def _pad_by_index(input: T, axis: int, before: int, after: int, mode: str) -> T:
     """Pad one axis with elements of the input."""
-    most = {"reflect": size - 1, "replicate": max(before, after), "circular": size}[mode]
-    if max(before, after) > most or size == 0:
-        raise RuntimeError(
-            f"pad: {mode} padding {(before, after)} must be at most {most} for axis {axis} of size {size}"
-        )
-    places = np.pad(np.arange(size), (max(0, before), max(0, after)), mode=PAD_MODES[mode])  # type: ignore[call-overload]
+    places = np.pad(np.arange(input._array.shape[axis]), (max(0, before), max(0, after)), mode=PAD_MODES[mode])  # type: ignore[call-overload]
     places = places[max(0, -before) : len(places) - max(0, -after)]
     return Index.apply(input, (*[slice(None)] * axis, input._backend.from_numpy(places)))
 

@@ -142,8 +142,8 @@ class OneCycleLR(LRScheduler):
         pct_start: float = 0.3,
         anneal_strategy: str = "cos",
         cycle_momentum: bool = True,
-        base_momentum: float = 0.85,
-        max_momentum: float = 0.95,
+        base_momentum: float | list[float] = 0.85,
+        max_momentum: float | list[float] = 0.95,
         div_factor: float = 25.0,
         final_div_factor: float = 1e4,
         three_phase: bool = False,
@@ -176,19 +176,21 @@ class OneCycleLR(LRScheduler):
                 (total_steps - 1, "max_lr", "min_lr", "base_momentum", "max_momentum"),
             ]
         groups = optimizer.param_groups
-        peaks = list(max_lr) if isinstance(max_lr, (list, tuple)) else [max_lr] * len(groups)
-        if len(peaks) != len(groups):
-            raise ValueError(f"OneCycleLR: expected {len(groups)} values of max_lr, got {len(peaks)}")
+        limits = {"max_lr": max_lr, "base_momentum": base_momentum, "max_momentum": max_momentum}
+        for name, value in limits.items():
+            if isinstance(value, (list, tuple)) and len(value) != len(groups):
+                raise ValueError(f"OneCycleLR: expected {len(groups)} values of {name}, got {len(value)}")
         if cycle_momentum and not ("momentum" in optimizer.defaults or "betas" in optimizer.defaults):
             raise ValueError("OneCycleLR: cycle_momentum needs an optimizer with momentum or betas")
         if last_epoch == -1:
-            for group, peak in zip(groups, peaks):
-                group["initial_lr"] = peak / div_factor
-                group["max_lr"] = peak
+            for i, group in enumerate(groups):
+                own = {name: value[i] if isinstance(value, (list, tuple)) else value for name, value in limits.items()}
+                group["initial_lr"] = own["max_lr"] / div_factor
+                group["max_lr"] = own["max_lr"]
                 group["min_lr"] = group["initial_lr"] / final_div_factor
                 if cycle_momentum:
-                    group["max_momentum"], group["base_momentum"] = max_momentum, base_momentum
-                    self._set_momentum(group, max_momentum)
+                    group["max_momentum"], group["base_momentum"] = own["max_momentum"], own["base_momentum"]
+                    self._set_momentum(group, group["max_momentum"])
         super().__init__(optimizer, last_epoch)
 
     def _set_momentum(self, group: dict[str, Any], value: float) -> None:

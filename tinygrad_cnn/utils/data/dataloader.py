@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,18 @@ from ...ops.shape import stack
 from ...tensor import Tensor
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
 
-PERFORMANCE_ONLY = ("pin_memory", "timeout", "prefetch_factor", "persistent_workers", "pin_memory_device", "in_order")
+PERFORMANCE_ONLY = ("prefetch_factor", "persistent_workers", "pin_memory_device", "in_order")
 
 
-def default_collate(batch: list[Any]) -> Any:
+def _mapping_like(example: Any, items: dict[Any, Any]) -> Any:
+    """Return items as the same kind of mapping, if that can be made of a dictionary."""
+    try:
+        return type(example)(items)
+    except TypeError:
+        return items
+
+
+def default_collate(batch: Sequence[Any]) -> Any:
     """Join samples into a batch: tensors and arrays are stacked, numbers become tensors, containers are joined inside."""
     first = batch[0]
     if isinstance(first, Tensor):
@@ -29,13 +37,13 @@ def default_collate(batch: list[Any]) -> Any:
     if isinstance(first, (str, bytes)):
         return batch
     if isinstance(first, Mapping):
-        return {key: default_collate([sample[key] for sample in batch]) for key in first}
+        return _mapping_like(first, {key: default_collate([sample[key] for sample in batch]) for key in first})
     if isinstance(first, tuple) and hasattr(first, "_fields"):
-        return type(first)(*map(default_collate, map(list, zip(*batch, strict=True))))
+        return type(first)(*map(default_collate, zip(*batch, strict=True)))
     if isinstance(first, (list, tuple)):
         if any(len(sample) != len(first) for sample in batch):
             raise RuntimeError("default_collate: the samples of a batch must have the same number of parts")
-        return [default_collate(list(part)) for part in zip(*batch)]
+        return [default_collate(part) for part in zip(*batch)]
     raise TypeError(
         f"default_collate: cannot join samples of {type(first).__name__}; expected tensors, arrays, numbers, strings, "
         "dictionaries or lists, or pass collate_fn"
@@ -47,7 +55,7 @@ def _as_tensors(sample: Any) -> Any:
     if isinstance(sample, (np.ndarray, np.generic)):
         return as_tensor(sample)
     if isinstance(sample, Mapping):
-        return {key: _as_tensors(value) for key, value in sample.items()}
+        return _mapping_like(sample, {key: _as_tensors(value) for key, value in sample.items()})
     if isinstance(sample, tuple) and hasattr(sample, "_fields"):
         return type(sample)(*map(_as_tensors, sample))
     return [*map(_as_tensors, sample)] if isinstance(sample, (list, tuple)) else sample
@@ -69,11 +77,12 @@ class DataLoader:
         batch_sampler: Iterable[list[int]] | None = None,
         num_workers: int = 0,
         collate_fn: Callable[[list[Any]], Any] | None = None,
+        pin_memory: bool = False,
         drop_last: bool = False,
-        *,
-        generator: Any = None,
+        timeout: float = 0,
         worker_init_fn: Callable[[int], None] | None = None,
         multiprocessing_context: Any = None,
+        generator: Any = None,
         **options: Any,
     ) -> None:
         for name in options:
@@ -113,14 +122,14 @@ class DataLoader:
             return
         whole = getattr(self.dataset, "batch", None) if self.collate_fn is default_collate else None
         for indices in self._index_batches():
-            batch = None if whole is None else whole(np.asarray(indices, np.int64))
+            batch = whole(np.asarray(indices, np.int64)) if callable(whole) else None
             if batch is None:
                 batch = self.collate_fn([self.dataset[int(i)] for i in indices])
             yield batch
 
     def _index_batches(self) -> Iterator[Any]:
         """Yield the positions of each batch; cut from one array where the order is our own."""
-        sampler = getattr(self.batch_sampler, "sampler", None)
+        sampler: Any = getattr(self.batch_sampler, "sampler", None)
         if type(self.batch_sampler) is not BatchSampler or type(sampler) not in (RandomSampler, SequentialSampler):
             yield from self.batch_sampler
             return

@@ -71,7 +71,7 @@ class Subset(Dataset[Any]):
     def batch(self, indices: np.ndarray) -> Any:
         """Hand on to the data set, if it has batches."""
         whole = getattr(self.dataset, "batch", None)
-        return None if whole is None else whole(np.array([self.indices[i] for i in indices.tolist()], np.int64))
+        return whole(np.array([self.indices[i] for i in indices.tolist()], np.int64)) if callable(whole) else None
 
 
 def random_split(dataset: Any, lengths: Sequence[float], generator: Any = None) -> list[Subset]:

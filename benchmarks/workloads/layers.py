@@ -1,0 +1,49 @@
+"""Layers without a matrix product: forward with all gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..frameworks import Framework
+from .workload import Workload, backward, floats, forward_backward, normal
+
+IMAGES = [(8, 64, 56, 56), (8, 512, 7, 7), (128, 16, 32, 32), (128, 64, 8, 8)]
+ACTIVATIONS = [(64, 6, 28, 28), (8, 64, 56, 56), (128, 16, 32, 32)]
+LOGITS = [(64, 10), (128, 1000), (4096, 10)]
+
+
+def _batch_norm(F: Any, x: Any, weight: Any, bias: Any) -> Any:
+    return F.batch_norm(x, None, None, weight, bias, training=True)
+
+
+def _label(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]}@{shape[2]} N{shape[0]}" if len(shape) == 4 else f"{shape[0]}x{shape[1]}"
+
+
+def _cross_entropy(rows: int, classes: int) -> Workload:
+    def build(fw: Framework, random: np.random.Generator) -> Callable[[], Any]:
+        x = fw.tensor(normal(random, rows, classes), requires_grad=True)
+        target = fw.tensor(random.integers(0, classes, rows))
+        return lambda: backward(fw.F.cross_entropy(x, target), [x])
+
+    name = f"cross_entropy fwd+bwd {rows}x{classes}"
+    return Workload(name, "layers fwd+bwd", build, bytes=2 * floats((rows, classes)))
+
+
+WORKLOADS = [
+    *(
+        forward_backward(
+            f"batch_norm fwd+bwd {_label(s)}", "layers fwd+bwd", _batch_norm, s, s[1:2], s[1:2], formats=True
+        )
+        for s in IMAGES
+    ),
+    *(forward_backward(f"relu fwd+bwd {_label(s)}", "layers fwd+bwd", lambda F, x: F.relu(x), s) for s in ACTIVATIONS),
+    *(_cross_entropy(*s) for s in LOGITS),
+    *(
+        forward_backward(f"log_softmax fwd+bwd {_label(s)}", "layers fwd+bwd", lambda F, x: F.log_softmax(x, 1), s)
+        for s in LOGITS
+    ),
+]

@@ -1,0 +1,98 @@
+"""Batch normalisation: training and evaluation, running statistics, shapes, errors."""
+
+import numpy as np
+import pytest
+
+from .compare import Const, agree, both_reject, error_of, normal, rows, same_in_both
+
+SHAPES = [(4, 3, 5, 6), (4, 3), (2, 3, 7), (1, 3, 2, 2), (2, 1, 3, 3), (2, 3, 2, 3, 2), (64, 3, 1, 1)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize(
+    "code",
+    rows("""
+    F.batch_norm(x, None, None, training=True)
+    F.batch_norm(x, None, None, w, b, True)
+    F.batch_norm(x, None, None, w, None, training=True)
+    F.batch_norm(x, None, None, None, b, training=True)
+    F.batch_norm(x, None, None, w, b, training=True, eps=0.1)
+    F.batch_norm(x, m, v, w, b)
+    F.batch_norm(x, m, v)
+    F.batch_norm(x, m, v, w, None)
+    F.batch_norm(x, m, v, None, b)
+    F.batch_norm(x, m, v, w, b, False, 0.1, 1e-3)
+    F.batch_norm(input=x, running_mean=m, running_var=v, weight=w, bias=b, training=False, momentum=0.1, eps=1e-5)
+    F.batch_norm(x, None, None, w.detach(), b, True)
+    F.batch_norm(x.detach(), None, None, w, b, True)
+    F.batch_norm(x * 10 + 10, None, None, w, b, True)
+"""),
+)
+def test_values(code, shape, dtype):
+    c = shape[1]
+    agree(
+        code, scaled=True, x=normal(*shape, dtype=dtype), w=normal(c, seed=1, dtype=dtype), b=normal(c, seed=2, dtype=dtype),
+        m=Const(normal(c, seed=3, dtype=dtype)), v=Const(np.abs(normal(c, seed=4, dtype=dtype)) + 0.1),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "layout", ["x.transpose(0, 1)", "x.transpose(2, 3)", "x[:, :, ::2]", "x[:1].expand(4, 4, 5, 6)", "x[:, 1:]", "x[0]"]
+)
+def test_layouts(layout):
+    agree(f"F.batch_norm({layout}, None, None, training=True)", x=normal(4, 4, 5, 6))
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.1, 0.5, 1.0])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@same_in_both
+def test_running_statistics(t, shape, momentum):
+    x = t.from_numpy(normal(*shape)).requires_grad_()
+    mean, var = t.zeros(shape[1], dtype=t.float64), t.ones(shape[1], dtype=t.float64)
+    first = t.nn.functional.batch_norm(x, mean, var, training=True, momentum=momentum)
+    second = t.nn.functional.batch_norm(x * 2 + 1, mean, var, training=True, momentum=momentum)
+    last = t.nn.functional.batch_norm(x, mean, var, training=False)
+    return first, second, last, mean, var, t.autograd.grad((first * second * last).sum(), x)
+
+
+@same_in_both
+def test_only_one_running_statistic(t):
+    x, mean, var = t.from_numpy(normal(4, 3)), t.zeros(3, dtype=t.float64), t.ones(3, dtype=t.float64)
+    f = t.nn.functional.batch_norm
+    return error_of(f, x, mean, None), error_of(f, x, None, var), error_of(f, x, None, None)
+
+
+@same_in_both
+def test_empty_batches(t):
+    f, mean, var = t.nn.functional.batch_norm, t.zeros(3), t.ones(3)
+    return f(t.zeros(0, 3, 2, 2), mean, var), f(t.zeros(0, 3), mean, var), mean, var
+
+
+@pytest.mark.parametrize(
+    "code",
+    rows("""
+    F.batch_norm(x[0, :, 0, 0], m, v)
+    F.batch_norm(x, m[:2], v)
+    F.batch_norm(x, m, v[:2])
+    F.batch_norm(x, m, v, w[:2], b)
+    F.batch_norm(x, m, v, w, b[:2])
+    F.batch_norm(x[:1, :, :1, :1], None, None, training=True)
+    F.batch_norm(x[:1, :, 0, 0], m, v, training=True)
+    F.batch_norm(x.long(), m.long(), v.long())
+    F.batch_norm(x)
+    F.batch_norm(None, m, v)
+    F.batch_norm(x, 1, 2)
+    F.batch_norm([1.0], m, v)
+"""),
+)
+def test_errors(code):
+    both_reject(code, x=normal(4, 3, 2, 2), w=normal(3), b=normal(3), m=Const(normal(3)), v=Const(np.ones(3)))
+
+
+def test_constant_channels_and_nan():
+    x = normal(4, 3, 2, 2)
+    x[:, 0] = 2.0
+    agree("F.batch_norm(x, None, None, training=True)", x=x)
+    x[0, 1, 0, 0] = np.nan
+    agree("F.batch_norm(x, None, None, training=True)", x=Const(x))

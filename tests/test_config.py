@@ -1,0 +1,75 @@
+"""show_config, and the number of threads."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import tinygrad_cnn as tg
+from tinygrad_cnn import _ext
+
+
+def config(capsys) -> dict[str, str]:
+    tg.show_config()
+    lines = capsys.readouterr().out.splitlines()
+    return dict(line.split("  ", 1) for line in lines)
+
+
+def test_show_config(capsys):
+    shown = {name.strip(): value.strip() for name, value in config(capsys).items()}
+    assert shown["tinygrad_cnn"] == tg.__version__
+    assert shown["NumPy"] == np.__version__
+    assert shown["Python"].startswith(".".join(map(str, sys.version_info[:3])))
+    assert shown["kernel level"].split()[0] == _ext.LEVEL
+    assert _ext.LEVEL in shown["levels built"].split(", ")
+    assert shown["levels of the processor"]
+    assert shown["threads"].startswith(f"{tg.get_num_threads()} (")
+    assert "OpenMP" in shown["threads"]
+    assert shown["devices"].startswith("cpu")
+    assert shown["CUDA"].startswith("not available: ")
+
+
+def test_show_config_lines_up(capsys):
+    tg.show_config()
+    lines = capsys.readouterr().out.splitlines()
+    starts = {len(line) - len(line[line.index("  ") :].lstrip()) for line in lines}
+    assert len(starts) == 1
+
+
+def test_set_num_threads(capsys):
+    before = tg.get_num_threads()
+    tg.set_num_threads(3)
+    assert tg.get_num_threads() == 3
+    tg.show_config()
+    assert "\nthreads                  3 (" in capsys.readouterr().out
+    tg.set_num_threads(before)
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.0, "2", None, True], ids=repr)
+def test_set_num_threads_errors(value):
+    before = tg.get_num_threads()
+    with pytest.raises(RuntimeError, match=f"expected a positive int, got {value!r}"):
+        tg.set_num_threads(value)
+    assert tg.get_num_threads() == before
+
+
+@pytest.mark.parametrize(("value", "threads"), [("1", 1), ("5", 5), ("3,2", 3)])
+def test_omp_num_threads_is_honoured(value, threads):
+    environment = {**os.environ, "OMP_NUM_THREADS": value}
+    code = "import tinygrad_cnn as tg; print(tg.get_num_threads())"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert int(done.stdout) == threads
+
+
+@pytest.mark.parametrize("value", ["0", "many", "", "-2"])
+def test_omp_num_threads_that_makes_no_sense_is_ignored(value, monkeypatch):
+    from tinygrad_cnn.config import available_threads
+
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    without = available_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    assert available_threads() == without >= 1
