@@ -1,4 +1,4 @@
-"""Check the gradient of an operation of one's own: python examples/gradient_check.py
+"""Check the gradient of an operation of one's own: `python examples/gradient_check.py`.
 
 Softplus is written twice, once with a mistake in its backward; gradcheck compares both with finite differences.
 """

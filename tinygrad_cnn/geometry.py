@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 Pair = int | tuple[int, ...] | list[int]
 Padding = str | int | tuple | list
@@ -105,7 +105,7 @@ def outputs(
 
 @lru_cache(maxsize=4096)
 def _window(
-    op: str, size: tuple[int, int], kernel: Pair, stride: Pair, padding: Padding, dilation: Pair, ceil_mode: bool
+    op: str, size: tuple[int, int], kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
 ) -> Window:
     kernel = pair(op, "kernel_size", kernel, 1)
     stride = pair(op, "stride", stride, 1)
@@ -113,10 +113,10 @@ def _window(
     rows, columns = paddings(op, padding, size, kernel, stride, dilation)
     oh = outputs(op, "rows", size[0], kernel[0], stride[0], rows, dilation[0], ceil_mode)
     ow = outputs(op, "columns", size[1], kernel[1], stride[1], columns, dilation[1], ceil_mode)
-    return Window(*kernel, *stride, *rows, *columns, *dilation, oh, ow)
+    return Window._make((*kernel, *stride, *rows, *columns, *dilation, oh, ow))
 
 
-def _hashable(value: object) -> object:
+def _hashable(value: Any) -> Any:
     return tuple(_hashable(item) for item in value) if isinstance(value, list) else value
 
 
@@ -130,11 +130,11 @@ def window(
     ceil_mode: bool = False,
 ) -> Window:
     """Return the window of `op` over an image of `size` (H, W), or raise an error that names the bad argument."""
+    args: tuple[Any, ...] = (kernel, stride, padding, dilation)
     try:
-        return _window(op, size, kernel, stride, padding, dilation, ceil_mode)
+        return _window(op, size, *args, ceil_mode)
     except TypeError:  # a list is as good as a tuple, but cannot be a cache key
-        args = (_hashable(kernel), _hashable(stride), _hashable(padding), _hashable(dilation))
-        return _window(op, size, *args, ceil_mode)  # type: ignore[arg-type]
+        return _window(op, size, *[_hashable(value) for value in args], ceil_mode)
 
 
 def check_pool_padding(op: str, window: Window) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import autograd, dtypes
-from .autograd.graph import TensorBase, refresh, wrap
+from .autograd.graph import TensorBase, fill, refresh, wrap
 from .backends import device as Device
 from .backends import get_backend
 from .backends.base import is_contiguous
@@ -141,10 +141,7 @@ class Tensor(TensorBase):
             made = backend.from_numpy(np.array(array, kind, order="C"))
         else:
             made = backend.empty(views.new_shape("Tensor", data), kind)
-        plain = wrap(TensorBase, made, backend)
-        for name in ("_array", "_backend", "_grad", "_hooks", "_node", "_output", "_requires_grad", "_retains_grad"):
-            setattr(self, name, getattr(plain, name))
-        self._version, self._view = plain._version, plain._view
+        fill(self, made, backend)
 
     # ---- what it is ----
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 try:
-    from . import runtime
+    from . import runtime  # type: ignore[attr-defined]  # compiled
 except ImportError as error:
     raise ImportError(
         "the compiled kernels of tinygrad_cnn are missing: install the package ('pip install .'), or build them in place "

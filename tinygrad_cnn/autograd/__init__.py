@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .engine import propagate
 from .function import Function
-from .graph import Node, TensorBase, overwrite, propagate, wrap
+from .graph import Node, TensorBase, overwrite, wrap
 from .modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 
 __all__ = [

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
-from .graph import Node, TensorBase, Version, _sequence, gradient_edge, refresh, wrap
+from .graph import Node, TensorBase, Version, gradient_edge, next_sequence, refresh, wrap
 from .modes import is_grad_enabled, no_grad
 
 
@@ -38,6 +38,7 @@ class Function(Node):
         raise NotImplementedError("a Function needs a static method backward(ctx, *grad_outputs)")
 
     def __init__(self) -> None:
+        super().__init__()
         self._to_save: tuple[Any, ...] = ()
         self._saved: list[tuple[Any, int, Version, int]] | None = None
         self._dirty: tuple[Any, ...] = ()
@@ -128,7 +129,7 @@ class Function(Node):
         return out
 
     def _record(self, edges: tuple[Any, ...], outputs: tuple[Any, ...]) -> None:
-        self.sequence = _sequence()
+        self.sequence = next_sequence()
         self.edges = edges
         self.outputs = []
         numbers = {}
@@ -204,7 +205,7 @@ def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
         for grad in many:
             if isinstance(grad, TensorBase):
                 node = _Once()
-                node.sequence = _sequence()
+                node.sequence = next_sequence()
                 node.edges = tuple(gradient_edge(dy) for dy in sources)
                 node.outputs = [(grad._array.shape, grad._array.dtype)]
                 grad._node, grad._output, grad._requires_grad = node, 0, True

@@ -83,8 +83,8 @@ class CpuBackend(ReferenceBackend):
 
     def reduce(self, op: str, x: Array, dims: Dims, keepdim: bool) -> Array:
         kernels = self._kernels("reduce", x.dtype) if op in ("sum", "mean") else None
-        layout = _sum_layout(x.shape, dims) if kernels is not None and x.size else None
-        if layout is None:
+        layout = _sum_layout(x.shape, dims) if x.size else None
+        if kernels is None or layout is None:
             return super().reduce(op, x, dims, keepdim)
         shape = tuple(1 if d in dims else n for d, n in enumerate(x.shape) if keepdim or d not in dims)
         y = _empty(shape, x.dtype)

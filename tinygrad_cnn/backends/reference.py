@@ -326,7 +326,7 @@ class ReferenceBackend(Backend):
     def avg_pool2d(self, x: Array, window: Window, count_include_pad: bool, divisor: int) -> Array:
         h, w = x.shape[2:]
         image = padded(x, window)
-        total = sum(image[:, :, rows, columns] for _, _, rows, columns in taps(window))
+        total: Any = sum(image[:, :, rows, columns] for _, _, rows, columns in taps(window))
         return (total / self._counts(window, (h, w), count_include_pad, divisor)).astype(x.dtype)
 
     def avg_pool2d_grad(
@@ -345,7 +345,8 @@ class ReferenceBackend(Backend):
         counted = padded(np.ones((1, 1, *size), np.int64), window)
         if count_include_pad:
             counted[:, :, : window.pt + size[0] + window.pb, : window.pl + size[1] + window.pr] = 1
-        return sum(counted[0, 0, rows, columns] for _, _, rows, columns in taps(window))
+        counts: Any = sum(counted[0, 0, rows, columns] for _, _, rows, columns in taps(window))
+        return counts
 
     # ---- normalisation and softmax ----
 
@@ -441,7 +442,7 @@ class ReferenceBackend(Backend):
 
 def _along(dim: int, index: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return the advanced index that picks `index` along one axis and each position of its own along the others."""
-    key = list(np.indices(index.shape, sparse=True))
+    key: list[np.ndarray] = list(np.indices(index.shape, sparse=True))
     key[dim] = index
     return tuple(key)
 

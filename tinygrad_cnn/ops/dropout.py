@@ -7,7 +7,7 @@ from typing import Any
 
 from ..autograd.graph import Op
 from ..random import default_generator
-from .elementwise import T, check_tensors, mul
+from .elementwise import T, check_tensors, mul, tensor_like
 from .inplace import write_
 from .shape import expand
 
@@ -54,6 +54,6 @@ def dropout2d(input: T, p: float = 0.5, training: bool = True, inplace: bool = F
     if not training or p == 0:
         return input
     shape = input._array.shape
-    ones = input.new_ones((*shape[:2], *[1] * (len(shape) - 2)))
+    ones = expand(tensor_like(input, 1), (*shape[:2], *[1] * (len(shape) - 2)))
     y = mul(input, expand(_dropped(ones, p), shape))
     return write_(input, y, "dropout2d_") if inplace else y

@@ -164,7 +164,7 @@ def _zero(dy: Any) -> Any:
 
 
 neg = unary(row("neg", lambda dy: -dy), "Return -input.", bools=False)
-abs = unary(row("abs", lambda dy, a: dy * sign(a)), "Return |input|; the derivative at 0 is 0.", bools=False)
+abs = unary(row("abs", lambda dy, a: dy * a.sign()), "Return |input|; the derivative at 0 is 0.", bools=False)
 sign = unary(row("sign", _zero), "Return -1, 0 or 1 for each element.")
 exp = unary(row("exp", lambda dy, y: dy * y), "Return e ** input.", floating=True)
 expm1 = unary(
@@ -176,8 +176,8 @@ log2 = unary(row("log2", lambda dy, a: dy / (a * 0.6931471805599453)), "Return t
 sqrt = unary(row("sqrt", lambda dy, y: dy / (y * 2)), "Return the square root.", floating=True)
 rsqrt = unary(row("rsqrt", lambda dy, y: dy * y * y * y * -0.5), "Return 1 / sqrt(input).", floating=True)
 reciprocal = unary(row("reciprocal", lambda dy, y: -dy * y * y), "Return 1 / input.", floating=True)
-sin = unary(row("sin", lambda dy, a: dy * cos(a)), "Return the sine.", floating=True)
-cos = unary(row("cos", lambda dy, a: -dy * sin(a)), "Return the cosine.", floating=True)
+sin = unary(row("sin", lambda dy, a: dy * a.cos()), "Return the sine.", floating=True)
+cos = unary(row("cos", lambda dy, a: -dy * a.sin()), "Return the cosine.", floating=True)
 tanh = unary(row("tanh", lambda dy, y: dy * (1 - y * y)), "Return the hyperbolic tangent.", floating=True)
 sigmoid = unary(row("sigmoid", lambda dy, y: dy * y * (1 - y)), "Return 1 / (1 + e ** -input).", floating=True)
 floor = unary(row("floor", _zero), "Return the largest integer not above each element.", bools=False)
@@ -190,9 +190,9 @@ isnan = unary(row("isnan"), "Return whether each element is NaN, as bool.")
 isinf = unary(row("isinf"), "Return whether each element is infinite, as bool.")
 isfinite = unary(row("isfinite"), "Return whether each element is neither infinite nor NaN, as bool.")
 _relu = unary(row("relu", lambda dy, y: _relu_grad(dy, y)), "", bools=False)
-_relu_grad = row("relu_grad", lambda dy, b: _relu_grad(dy, b), None)
+_relu_grad: Callable[..., Any] = row("relu_grad", lambda dy, b: _relu_grad(dy, b), None)
 _leaky_relu = row("leaky_relu", lambda dy, a, b: _leaky_relu_grad(dy, a, b))
-_leaky_relu_grad = row("leaky_relu_grad", lambda dy, b, c: _leaky_relu_grad(dy, b, c), None)
+_leaky_relu_grad: Callable[..., Any] = row("leaky_relu_grad", lambda dy, b, c: _leaky_relu_grad(dy, b, c), None)
 
 
 def relu(input: T, inplace: bool = False) -> T:
@@ -229,11 +229,11 @@ _div = row("div", lambda dy, b: dy / b, lambda dy, a, b: -dy * (a / b) / b)
 _floor_divide = row("floor_divide", _zero, _zero)
 _remainder = row("remainder", lambda dy: dy, lambda dy, a, b: -dy * floor_divide(a, b))
 _pow = row("pow", lambda dy, a, b: dy * _pow_base_slope(a, b), lambda dy, a, b, y: dy * _pow_exponent_slope(a, b, y))
-_maximum = row("maximum", lambda dy, a, b: dy * _wins(gt(a, b), a, b), lambda dy, a, b: dy * _wins(gt(b, a), a, b))
-_minimum = row("minimum", lambda dy, a, b: dy * _wins(lt(a, b), a, b), lambda dy, a, b: dy * _wins(lt(b, a), a, b))
+_maximum = row("maximum", lambda dy, a, b: dy * _wins(a > b, a, b), lambda dy, a, b: dy * _wins(b > a, a, b))
+_minimum = row("minimum", lambda dy, a, b: dy * _wins(a < b, a, b), lambda dy, a, b: dy * _wins(b < a, a, b))
 _where = row("where", None, lambda dy, a: where(a, dy, 0), lambda dy, a: where(a, 0, dy))
-_clamp_min = row("maximum", lambda dy, a, b: where(ge(a, b), dy, 0), lambda dy, a, b: where(lt(a, b), dy, 0))
-_clamp_max = row("minimum", lambda dy, a, b: where(le(a, b), dy, 0), lambda dy, a, b: where(gt(a, b), dy, 0))
+_clamp_min = row("maximum", lambda dy, a, b: where(a >= b, dy, 0), lambda dy, a, b: where(a < b, dy, 0))
+_clamp_max = row("minimum", lambda dy, a, b: where(a <= b, dy, 0), lambda dy, a, b: where(a > b, dy, 0))
 
 
 def _wins(strictly: Any, a: Any, b: Any) -> Any:
@@ -244,7 +244,7 @@ def _wins(strictly: Any, a: Any, b: Any) -> Any:
 def _pow_base_slope(a: Any, b: Any) -> Any:
     """Return the slope of a ** b in a: 0 where b is 0, whatever a is."""
     if isinstance(b, TensorBase):
-        return where(eq(b, 0), 0.0, b * pow(a, b - 1))
+        return where(eq(b, 0), 0.0, mul(b, pow(a, sub(b, 1))))
     if b == 0:
         return tensor_like(a, 0)
     return a * 2 if b == 2 else pow(a, b - 1) * b

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.graph import Op, TensorBase, state, wrap
+from ..autograd.graph import Op, TensorBase, wrap
+from ..autograd.modes import state
 from ..geometry import wrap_dim
 from .elementwise import Number, T, cast, check_tensors, element_like, tensor_like, where
 from .inplace import check_writable, copy_, write_
@@ -59,6 +60,10 @@ class ScatterAdd(Op):
 # ---- x[key] ----
 
 
+def _plain(item: Any) -> Any:
+    return item.item() if isinstance(item, TensorBase) else item  # type: ignore[attr-defined]
+
+
 def _advanced(x: TensorBase, item: Any) -> TensorBase:
     """Return an index given as a tensor, an array or a list as a tensor of int64 or bool."""
     if isinstance(item, TensorBase):
@@ -66,9 +71,7 @@ def _advanced(x: TensorBase, item: Any) -> TensorBase:
         if item._backend is not x._backend:
             raise RuntimeError(f"index: the index is on {item._backend.name}, the tensor on {x._backend.name}")
     else:
-        host = np.asarray(
-            [i.item() if isinstance(i, TensorBase) else i for i in item] if isinstance(item, (list, tuple)) else item
-        )
+        host = np.asarray([_plain(i) for i in item] if isinstance(item, (list, tuple)) else item)
         array = x._backend.from_numpy(host.astype(np.int64) if host.size == 0 else host)
     if array.dtype.kind not in "iub":
         if array.dtype.kind in "US":
@@ -245,7 +248,7 @@ def scatter_add(input: T, dim: int, index: Any, src: T) -> T:
     at, places = _index_array("scatter_add", input, dim, index)
     check_tensors("scatter_add", src)
     if any(small > big for small, big in zip(index._array.shape, src._array.shape)):
-        raise RuntimeError(f"scatter_add: index of shape {tuple(index.shape)} exceeds src {tuple(src.shape)}")
+        raise RuntimeError(f"scatter_add: index of shape {tuple(index.shape)} exceeds src {tuple(src._array.shape)}")
     if src._array.dtype != input._array.dtype:
         raise RuntimeError(f"scatter_add: input is {input._array.dtype}, src {src._array.dtype}")
     return ScatterAdd.apply(input, src, at, places)

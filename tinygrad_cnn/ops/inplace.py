@@ -11,7 +11,8 @@ from functools import wraps
 from typing import Any
 
 from .. import dtypes, geometry
-from ..autograd.graph import Op, TensorBase, overwrite, refresh, state, wrap
+from ..autograd.graph import Op, TensorBase, overwrite, refresh, wrap
+from ..autograd.modes import state
 
 
 def follow(t: Any, steps: tuple[tuple[type[Op], tuple[Any, ...]], ...]) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..autograd.graph import Op
 from ..geometry import broadcast
-from .elementwise import T, check_tensors
+from .elementwise import T, add, check_tensors
 from .reduce import sum as sum_
 from .shape import reshape, squeeze, transpose, unsqueeze
 
@@ -80,7 +80,9 @@ def mm(input: T, mat2: T) -> T:
     """Return the product of two matrices."""
     check_tensors("mm", input, mat2)
     if input._array.ndim != 2 or mat2._array.ndim != 2:
-        raise RuntimeError(f"mm: expected matrices, got shapes {tuple(input.shape)} and {tuple(mat2.shape)}")
+        raise RuntimeError(
+            f"mm: expected matrices, got shapes {tuple(input._array.shape)} and {tuple(mat2._array.shape)}"
+        )
     return matmul(input, mat2)
 
 
@@ -99,7 +101,7 @@ def linear(input: T, weight: T, bias: T | None = None) -> T:
     x, w = input._array.shape, weight._array.shape
     if len(w) == 1:
         y = matmul(input, weight)
-        return y if bias is None else y + bias
+        return y if bias is None else add(y, bias)
     if len(w) != 2 or not x or x[-1] != w[1]:
         raise RuntimeError(
             f"linear: input of shape {tuple(x)} does not fit weight {tuple(w)}: the last size of the input must be "

@@ -7,7 +7,8 @@ from typing import Any
 from .. import autograd
 from ..autograd.graph import Op
 from ..autograd.modes import enable_grad, is_grad_enabled, no_grad
-from .elementwise import T, check_tensors, mul, rsqrt, sub
+from .elementwise import T, add, check_tensors, mul, rsqrt, sub
+from .inplace import write_
 from .reduce import mean, var
 from .reduce import sum as sum_
 from .shape import reshape
@@ -38,10 +39,10 @@ class BatchNormGrad(Op):
         return self.backend.batch_norm_grad(dy, x, w, mean, var, eps)
 
     def backward(self, *ds: Any) -> Any:
-        saved = self.saved_tensors
+        dy, x, w = self.saved_tensors
         with enable_grad():
-            grads = batch_norm_grad_formula(*saved, self.eps)
-        inputs = [t for t, need in zip(saved, self.needs_grad) if need]
+            grads = batch_norm_grad_formula(dy, x, w, self.eps)
+        inputs = [t for t, need in zip((dy, x, w), self.needs_grad) if need]
         pairs = [(g, d) for g, d in zip(grads, ds) if d is not None and g.requires_grad]
         if not pairs:
             return None
@@ -91,7 +92,7 @@ def batch_norm(
     for name, t in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
         if t is not None and t._array.shape != (shape[1],):
             raise RuntimeError(
-                f"batch_norm: {name} must have shape {(shape[1],)}, one per channel, got {tuple(t.shape)}"
+                f"batch_norm: {name} must have shape {(shape[1],)}, one per channel, got {tuple(t._array.shape)}"
             )
     if training:
         count = 1
@@ -104,15 +105,19 @@ def batch_norm(
             )
         y, batch_mean, batch_var = BatchNorm.apply(input, weight, bias, eps)
         with no_grad():
-            if running_mean is not None:
-                running_mean.mul_(1 - momentum).add_(batch_mean, alpha=momentum)
-            if running_var is not None and count:
-                running_var.mul_(1 - momentum).add_(batch_var, alpha=momentum * count / (count - 1))
+            _move(running_mean, batch_mean, momentum, 1)
+            _move(running_var, batch_var, momentum, count / max(1, count - 1))
         return y
     if running_mean is None or running_var is None:
         raise RuntimeError("batch_norm: running_mean and running_var are needed when training is False")
     as_channels = channel_shape(input)
-    scale = rsqrt(running_var + eps)
+    scale: Any = rsqrt(add(running_var, eps))
     scale = scale if weight is None else mul(scale, weight)
-    shift = mul(running_mean, -scale) if bias is None else sub(bias, mul(running_mean, scale))
-    return mul(input, reshape(scale, as_channels)) + reshape(shift, as_channels)
+    shift: Any = mul(running_mean, -scale) if bias is None else sub(bias, mul(running_mean, scale))
+    return add(mul(input, reshape(scale, as_channels)), reshape(shift, as_channels))
+
+
+def _move(running: Any, statistic: Any, momentum: float, correction: float) -> None:
+    """Move a running average towards a statistic of the batch."""
+    if running is not None:
+        write_(running, add(mul(running, 1 - momentum), mul(statistic, momentum * correction)), "batch_norm")

@@ -337,7 +337,7 @@ def log_softmax(input: T, dim: int | None = None, _stacklevel: int = 3, dtype: A
 @numpy_names
 def logsumexp(input: T, dim: Dim, keepdim: bool = False) -> T:
     """Return log(sum(e ** input)) along axes, computed safely."""
-    x = _floating(input)
+    x: Any = _floating(input)
     dims = geometry.wrap_dims("logsumexp", dim, x._array.ndim)
     top: Any = 0.0
     if 0 not in x._array.shape:

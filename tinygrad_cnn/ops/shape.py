@@ -319,7 +319,7 @@ def stack(tensors: Sequence[T], dim: int = 0) -> T:
     for i, x in enumerate(tensors):
         if x._array.shape != shape:
             raise RuntimeError(
-                f"stack: all shapes must be equal, but tensor 0 is {tuple(shape)} and {i} {tuple(x.shape)}"
+                f"stack: all shapes must be equal, but tensor 0 is {tuple(shape)} and {i} {tuple(x._array.shape)}"
             )
     at = wrap_dim("stack", dim, len(shape) + 1)
     return cat([unsqueeze(x, at) for x in tensors], at)

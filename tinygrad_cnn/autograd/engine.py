@@ -1,0 +1,217 @@
+"""The backward pass: iterative, each node once, gradients in a local table, what was used is freed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
+from typing import Any
+
+from .graph import Hook, Node, TensorBase, gradient_edge, refresh
+from .modes import set_grad_enabled
+
+_by_sequence = attrgetter("sequence")
+
+
+class LeafGradient:
+    """The gradient of a leaf so far, and whether nobody else can hold the same tensor."""
+
+    __slots__ = ("fresh", "grad", "leaf")
+
+    def __init__(self, leaf: Any) -> None:
+        self.leaf = leaf
+        self.grad: Any = None
+        self.fresh = False
+
+
+class _Table:
+    """Gradients on their way: those of nodes that have yet to run, and those of leaves."""
+
+    __slots__ = ("leaves", "nodes")
+
+    def __init__(self) -> None:
+        self.nodes: dict[Any, list[Any]] = {}
+        self.leaves: dict[int, LeafGradient] = {}
+
+    def add(self, target: Any, k: int, grad: Any, fresh: bool) -> None:
+        """Add a gradient of output k of a node, or of a leaf."""
+        if isinstance(target, Node):
+            slots = self.nodes.get(target)
+            if slots is None:
+                slots = self.nodes[target] = [None] * len(target.outputs)
+            slots[k] = grad if slots[k] is None else slots[k] + grad
+            return
+        total = self.leaves.get(id(target))
+        if total is None:
+            total = self.leaves[id(target)] = LeafGradient(target)
+        total.fresh = fresh or total.grad is not None
+        total.grad = grad if total.grad is None else total.grad + grad
+
+
+def propagate(
+    roots: Iterable[tuple[Any, Any]], targets: Sequence[Any] | None, retain_graph: bool, create_graph: bool
+) -> tuple[list[Any], list[LeafGradient]]:
+    """Send gradients from `roots` (tensor, its gradient) back through the graph.
+
+    Returns the gradients of `targets` (None where there is none), and those of all leaves that were reached.  With targets
+    only the nodes that lead to one of them run.
+    """
+    table = _Table()
+    starts = []
+    with set_grad_enabled(create_graph):
+        for tensor, grad in roots:
+            refresh(tensor)
+            target, k = gradient_edge(tensor)
+            table.add(target, k, grad, False)
+            if isinstance(target, Node):
+                starts.append(target)
+        order = _topological(starts)
+        wanted = None if targets is None else _Wanted(targets, order)
+        for node in order:
+            dys = table.nodes.pop(node, None)
+            if dys is not None:
+                _run(node, dys, table, wanted)
+                if not retain_graph:
+                    node.release()
+        for total in table.leaves.values():
+            if total.leaf._hooks:
+                total.fresh = False
+                total.grad = _call_hooks(total.leaf._hooks, total.grad)
+    leaves = list(table.leaves.values())
+    return ([] if wanted is None else wanted.gradients(table.leaves)), leaves
+
+
+def _run(node: Node, dys: list[Any], table: _Table, wanted: _Wanted | None) -> None:
+    """Run one node and hand on what it returns."""
+    if node.hooks is not None or node.retaining is not None:
+        _run_hooks(node, dys)
+    if wanted is None:
+        grads = node.run(dys)
+    else:
+        wanted.take(node, dys)
+        if node not in wanted.nodes:
+            return
+        grads = wanted.run(node, dys)
+    edges = node.edges
+    for i in range(min(len(edges), len(grads))):
+        edge, grad = edges[i], grads[i]
+        if edge is None or grad is None or (wanted is not None and not wanted.leads(edge)):
+            continue
+        target, k = edge
+        fitted = _fit(node, i, target, k, grad)
+        fresh = False  # matters only where the gradient may become the .grad of a leaf
+        if not isinstance(target, Node):
+            fresh = fitted is not grad or (
+                node.makes_fresh_gradients
+                and grad._view is None
+                and not _holds(dys, grad)
+                and not _holds(grads[:i], grad)
+            )
+        table.add(target, k, fitted, fresh)
+
+
+def _holds(tensors: Iterable[Any], one: Any) -> bool:
+    return any(t is one for t in tensors)
+
+
+def _topological(starts: list[Node]) -> list[Node]:
+    """Return all nodes that can be reached, later ones first."""
+    seen = set(starts)
+    stack = list(seen)
+    while stack:
+        for edge in stack.pop().edges:
+            if edge is not None:
+                target = edge[0]
+                if isinstance(target, Node) and target not in seen:
+                    seen.add(target)
+                    stack.append(target)
+    return sorted(seen, key=_by_sequence, reverse=True)
+
+
+def _fit(node: Node, i: int, target: Any, k: int, grad: Any) -> Any:
+    """Undo the broadcasting and the type promotion that forward applied to an input."""
+    if isinstance(target, Node):
+        expected: Any = target.outputs[k]
+        shape, dtype = expected
+    else:
+        array = target._array
+        shape, dtype = array.shape, array.dtype
+    given = grad._array
+    if given.shape != shape:
+        try:
+            grad = grad.sum_to_size(shape)
+        except RuntimeError as error:
+            raise RuntimeError(
+                f"{node.name()}: returned a gradient of shape {tuple(given.shape)} for input {i} of shape {tuple(shape)}"
+            ) from error
+    return grad if given.dtype is dtype or given.dtype == dtype else grad.to(dtype)
+
+
+def _call_hooks(hooks: dict[int, Hook], grad: Any) -> Any:
+    for hook in list(hooks.values()):
+        replaced = hook(grad)
+        if not (replaced is None or isinstance(replaced, TensorBase)):
+            raise TypeError(f"a gradient hook must return a tensor or None, got {type(replaced).__name__}")
+        grad = grad if replaced is None else replaced
+    return grad
+
+
+def _run_hooks(node: Node, dys: list[Any]) -> None:
+    """Let hooks see and replace the gradients of a node's outputs, and keep those that are to be retained."""
+    for k, hooks in (node.hooks or {}).items():
+        if dys[k] is not None:
+            dys[k] = _call_hooks(hooks, dys[k])
+    for k, reference in (node.retaining or {}).items():
+        tensor = reference()
+        if tensor is not None and dys[k] is not None:
+            tensor._grad = dys[k] if tensor._grad is None else tensor._grad + dys[k]
+
+
+class _Wanted:
+    """The part of the graph that leads to given tensors, and their gradients as they come by."""
+
+    def __init__(self, targets: Sequence[Any], order: list[Node]) -> None:
+        for target in targets:
+            refresh(target)
+        self.edges = [gradient_edge(target) for target in targets]
+        self.found: dict[int, Any] = {}
+        self._places: dict[Any, list[int]] = {}
+        for i, (target, k) in enumerate(self.edges):
+            self._places.setdefault((id(target), k), []).append(i)
+        self._producers = {target for target, _ in self.edges if isinstance(target, Node)}
+        self.nodes: set[Node] = set()
+        for node in reversed(order):
+            for edge in node.edges:
+                if edge is not None and self.leads(edge):
+                    self.nodes.add(node)
+                    break
+
+    def leads(self, edge: tuple[Any, int]) -> bool:
+        """Return whether a gradient sent along this edge reaches a target."""
+        target, k = edge
+        return (id(target), k) in self._places or (isinstance(target, Node) and target in self.nodes)
+
+    def take(self, node: Node, dys: list[Any]) -> None:
+        """Keep the gradients of those outputs of `node` that are targets."""
+        if node in self._producers:
+            for k, dy in enumerate(dys):
+                for i in self._places.get((id(node), k), ()):
+                    self.found[i] = dy
+
+    def run(self, node: Node, dys: list[Any]) -> Sequence[Any]:
+        """Run a node for the inputs that matter only."""
+        needs = node.needs_grad
+        node.needs_grad = tuple([edge is not None and self.leads(edge) for edge in node.edges])
+        try:
+            return node.run(dys)
+        finally:
+            node.needs_grad = needs
+
+    def gradients(self, leaves: dict[int, LeafGradient]) -> list[Any]:
+        """Return the gradient of each target in order."""
+        result = []
+        for i, (target, _) in enumerate(self.edges):
+            if isinstance(target, Node):
+                result.append(self.found.get(i))
+            else:
+                result.append(leaves[id(target)].grad if id(target) in leaves else None)
+        return result
