@@ -6,6 +6,7 @@ import gc
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
@@ -13,7 +14,8 @@ Run = Callable[[], object]
 Clock = Callable[[], float]
 
 SAMPLE = 1e-3  # seconds that a sample takes at least
-SHORT = 10e-3  # a sample below this is preceded by an untimed one
+SHORT = 10e-3  # a sample below this is preceded by untimed calls
+LEAD = 20e-3  # seconds of untimed calls after a pause
 ROUNDS = 5  # at least
 
 
@@ -66,7 +68,8 @@ def alternate(
     """Time all sides for about `seconds` together, and at least ROUNDS rounds of one sample each.
 
     A sample waits `settle` seconds first: OpenMP threads keep spinning for about 8 ms after their last work, on the core
-    that the next side needs.  Short samples are preceded by untimed calls, which bring the caches back.
+    that the next side needs.  Short samples are preceded by untimed calls, which bring the caches back, and after a pause
+    also get a process's threads spread over the cores again, which takes some systems 15 ms.
     """
     plan = {name: calibrate(run, clock) for name, run in sides.items()}
     samples: dict[str, list[float]] = {name: [] for name in sides}
@@ -82,7 +85,9 @@ def alternate(
                 calls, expected = plan[name]
                 if settle:
                     time.sleep(settle)
-                if expected < SHORT:
+                if settle:
+                    elapsed(run, max(calls, ceil(LEAD / expected * calls)), clock)
+                elif expected < SHORT:
                     elapsed(run, calls, clock)
                 cpu_start = cpu_clock()
                 samples[name].append(elapsed(run, calls, clock) / calls)

@@ -4,9 +4,10 @@
  * has not scheduled holds everybody up, and waiting threads spin.  Here the caller takes chunks too, and at the
  * end waits only for workers that hold a chunk: with a busy neighbour the caller simply does all the work itself.
  *
- * Rules: one job at a time (a nested or concurrent call runs serially); an idle worker spins for a few
- * microseconds and then sleeps; a forked child starts with no workers.  Tasks write disjoint outputs, so results do
- * not depend on which thread runs which task.
+ * Rules: one job at a time (a nested or concurrent call runs serially); an idle worker spins for a millisecond or two,
+ * longer than the Python between two kernels takes, and then sleeps (one that slept sooner was often woken on its caller's
+ * core); a forked child starts with no workers.  Tasks write disjoint outputs, so results do not depend on which thread
+ * runs which task.
  */
 #ifndef TINYGRAD_CNN_WORKERS_H
 #define TINYGRAD_CNN_WORKERS_H
@@ -83,9 +84,10 @@ static void run_serially(task_function task, void *args, ptrdiff_t tasks) {
 #if defined(__GNUC__) && !defined(_WIN32)
 #define POOL_THREADS "pthreads"
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
-enum { MAX_WORKERS = 255, SPINS = 1000 };
+enum { MAX_WORKERS = 255, SPINS = 40000 /* 1 to 2 ms */, SPINS_TO_YIELD = 256 };
 
 static struct {
     pthread_mutex_t busy;           /* held by the caller whose job runs */
@@ -103,6 +105,11 @@ static struct {
 } pool = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER};
 
 static THREAD_LOCAL int inside_pool;
+
+static void spin(int turn) { /* now and then let others have the core */
+    if (turn % SPINS_TO_YIELD) PAUSE();
+    else sched_yield();
+}
 
 static void pool_after_fork(void) { /* the child has no workers, and locks may have been held */
     pthread_mutex_init(&pool.busy, NULL);
@@ -131,7 +138,7 @@ static void *worker_main(void *unused) {
     for (;;) {
         while (seen == atomic_load(&pool.posted)) {
             pthread_mutex_unlock(&pool.lock);
-            for (int spin = 0; spin < SPINS && seen == atomic_load(&pool.posted); spin++) PAUSE();
+            for (int i = 1; i < SPINS && seen == atomic_load(&pool.posted); i++) spin(i);
             pthread_mutex_lock(&pool.lock);
             if (seen == atomic_load(&pool.posted)) {
                 pool.sleeping++;
@@ -189,7 +196,7 @@ static void run_parallel(task_function task, void *args, ptrdiff_t tasks, ptrdif
     pthread_mutex_lock(&pool.lock);
     pool.seats = 0; /* a worker that wakes now finds the job closed */
     pthread_mutex_unlock(&pool.lock);
-    for (int spin = 0; spin < SPINS && atomic_load(&pool.joined) > 0; spin++) PAUSE();
+    for (int i = 1; i < SPINS && atomic_load(&pool.joined) > 0; i++) spin(i);
     pthread_mutex_lock(&pool.lock);
     while (atomic_load(&pool.joined) > 0) pthread_cond_wait(&pool.job_left, &pool.lock);
     pthread_mutex_unlock(&pool.lock);

@@ -61,7 +61,9 @@ def test_set_num_threads_errors(value):
 def test_omp_num_threads_is_honoured(value, threads):
     environment = {**os.environ, "OMP_NUM_THREADS": value}
     code = "import tinygrad_cnn as tg; print(tg.get_num_threads())"
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
     assert int(done.stdout) == threads
 
 

@@ -69,6 +69,11 @@ class CpuBackend(ReferenceBackend):
     def empty(self, shape: Shape, dtype: np.dtype) -> Array:
         return _empty(shape, dtype)
 
+    def full(self, shape: Shape, value: float, dtype: np.dtype) -> Array:
+        y = _empty(shape, dtype)
+        y.fill(value)
+        return y
+
     # ---- elementwise and reductions ----
 
     def elementwise(self, op: str, *operands: Any) -> Array:

