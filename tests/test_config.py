@@ -67,6 +67,16 @@ def test_omp_num_threads_is_honoured(value, threads):
     assert int(done.stdout) == threads
 
 
+def test_scripts_may_ask_for_a_gpu():
+    device = tg.device("cuda" if tg.cuda.is_available() else "cpu")
+    assert device.type == "cpu"
+    assert tg.cuda.device_count() == 0
+    tg.cuda.manual_seed_all(3)
+    assert tg.initial_seed() == 3
+    with pytest.raises(RuntimeError, match="no backend"):
+        tg.zeros(2, device="cuda")
+
+
 @pytest.mark.parametrize("value", ["0", "many", "", "-2"])
 def test_omp_num_threads_that_makes_no_sense_is_ignored(value, monkeypatch):
     from tinygrad_cnn.config import available_threads

@@ -5,7 +5,7 @@ from tinygrad_cnn import nn, optim, datasets, models
 """
 
 # fmt: off
-from . import autograd, backends, datasets, dtypes, models, nn, optim, testing, transforms, utils
+from . import autograd, backends, cuda, datasets, dtypes, models, nn, optim, testing, transforms, utils
 from .autograd import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from .backends import device
 from .config import empty_cache, get_num_threads, memory_stats, set_num_threads, show_config, VERSION as __version__
@@ -45,7 +45,7 @@ __all__ = [
     "Generator", "Size", "Tensor", "__version__", "abs", "add", "all", "amax", "amin", "any", "arange", "argmax",
     "argmin", "as_tensor", "autograd", "backends", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "bmm",
     "bool", "broadcast_to", "can_cast", "cat", "ceil", "chunk", "clamp", "clip", "clone", "concat", "concatenate",
-    "conv2d", "cos", "datasets", "default_generator", "device", "div", "divide", "double", "dropout", "dtype",
+    "conv2d", "cos", "cuda", "datasets", "default_generator", "device", "div", "divide", "double", "dropout", "dtype",
     "dtypes", "empty", "empty_cache", "empty_like", "enable_grad", "eq", "exp", "expm1", "eye", "finfo", "flatten",
     "float", "float32", "float64", "floor", "floor_divide", "from_numpy", "full", "full_like", "gather", "ge",
     "get_default_dtype", "get_num_threads", "get_rng_state", "gt", "iinfo", "index_select", "inference_mode",
