@@ -13,8 +13,8 @@ try:
     from . import runtime  # type: ignore[attr-defined]  # compiled
 except ImportError as error:
     raise ImportError(
-        "the compiled kernels of tinygrad_cnn are missing: install the package ('pip install .'), or build them in place "
-        "('python setup.py build_ext --inplace')"
+        f"the compiled kernels are missing from {Path(__file__).parent}. If the package is installed and this is its source "
+        "folder, run Python from another folder; else install it ('pip install .', or 'pip install -e .' to work here)."
     ) from error
 
 LEVEL_VARIABLE = "TINYGRAD_CNN_CPU_LEVEL"
