@@ -1,4 +1,4 @@
-"""Build the compiled kernels: every family in ext/, once per instruction-set level and element type.
+"""Build what is compiled: the core of autograd, and the kernels in ext/ per instruction-set level and element type.
 
 ``ext/conv.pyx`` becomes ``tinygrad_cnn/_ext/v4/float32/conv``, ``.../v4/float64/conv``, ``.../v3/float32/conv`` and
 so on; ``tinygrad_cnn/_ext/__init__.py`` picks the level at import.  Everything else is in pyproject.toml.
@@ -15,7 +15,20 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-FAMILIES = ["conv", "elementwise", "images", "matmul", "norm", "optim", "pool", "random", "reduce", "softmax"]
+CORE = "tinygrad_cnn.autograd."  # what is compiled there is Python, with types in .pxd files
+FAMILIES = [
+    "arithmetic",
+    "conv",
+    "elementwise",
+    "images",
+    "matmul",
+    "norm",
+    "optim",
+    "pool",
+    "random",
+    "reduce",
+    "softmax",
+]
 LEVELS = ["v2", "v3", "v4"] if platform.machine().lower() in {"x86_64", "amd64"} else ["base"]
 REALS = {"float32": "float", "float64": "double"}
 SHARED = sorted(str(path) for path in Path("ext").iterdir() if path.suffix in {".pxd", ".h"})
@@ -29,6 +42,7 @@ DIRECTIVES = {
     "initializedcheck": False,
     "wraparound": False,
 }
+CORE_DIRECTIVES = {"language_level": 3, "annotation_typing": False, "freethreading_compatible": True}
 SANITIZE = os.environ.get("TINYGRAD_CNN_SANITIZE", "0") == "1"
 
 
@@ -49,32 +63,39 @@ def compile_flags(compiler: str, level: str) -> list[str]:
     return flags + (["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover"] if SANITIZE else ["-g0"])
 
 
+def translate(extensions: list[Extension], directives: dict[str, object]) -> list[Extension]:
+    """Let Cython write the C files of modules."""
+    from Cython.Build import cythonize
+
+    return cythonize(
+        extensions,
+        build_dir="build/cython",
+        include_path=["ext"],
+        compiler_directives=directives,
+        show_all_warnings=True,
+    )
+
+
 class BuildKernels(build_ext):
-    """Translate each .pyx once, then compile it for every level and element type, two at a time."""
+    """Translate each source once, then compile kernels for every level and element type, two at a time."""
 
     def initialize_options(self) -> None:
         super().initialize_options()
         self.parallel = min(os.cpu_count() or 1, 4)
 
     def build_extensions(self) -> None:
-        from Cython.Build import cythonize
-
-        families = {source for extension in self.extensions for source in extension.sources}
-        translated = cythonize(
-            [Extension(Path(source).stem, [source], depends=SHARED) for source in sorted(families)],
-            build_dir="build/cython",
-            include_path=["ext"],
-            compiler_directives=DIRECTIVES,
-            show_all_warnings=True,
-        )
-        c_files = {module.name: module.sources[0] for module in translated}
+        families = sorted({source for extension in self.extensions for source in extension.sources if "ext/" in source})
+        core = [extension for extension in self.extensions if extension.name.startswith(CORE)]
+        modules = translate([Extension(Path(source).stem, [source], depends=SHARED) for source in families], DIRECTIVES)
+        modules += translate([Extension(e.name, e.sources, depends=e.depends) for e in core], CORE_DIRECTIVES)
+        c_files = {module.name: module.sources[0] for module in modules}
         for extension in self.extensions:
             *package, level, real, family = extension.name.split(".")
             Path(*package, level, real).mkdir(parents=True, exist_ok=True)  # where an in-place build copies to
             # A C file of its own for each variant keeps the object files of parallel compilations apart.
-            c_file = Path("build/cython", level, real, family + ".c")
+            c_file = Path("build/variants", *package, level, real, family + ".c")
             c_file.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(c_files[family], c_file)
+            shutil.copy2(c_files[extension.name if extension in core else family], c_file)
             extension.sources = [str(c_file)]
             extension.extra_compile_args = compile_flags(self.compiler.compiler_type, level)
             if sys.platform == "linux":
@@ -91,9 +112,15 @@ def kernel(name: str, source: str, **options: object) -> Extension:
     )
 
 
+def core(name: str) -> Extension:
+    """Declare one module of autograd."""
+    folder = "tinygrad_cnn/autograd"
+    return Extension(CORE + name, [f"{folder}/{name}.py"], depends=sorted(map(str, Path(folder).glob("*.pxd"))))
+
+
 setup(
     cmdclass={"build_ext": BuildKernels},
-    ext_modules=[kernel("runtime", "runtime")]
+    ext_modules=[core("graph"), core("engine"), kernel("runtime", "runtime")]
     + [
         kernel(f"{level}.{real}.{family}", family, define_macros=[("REAL", ctype)])
         for family in FAMILIES

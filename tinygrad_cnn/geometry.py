@@ -172,6 +172,8 @@ def wrap_dims(op: str, dims: int | tuple[int, ...] | list[int] | None, ndim: int
 
 def infer_shape(op: str, shape: tuple[int, ...], numel: int) -> tuple[int, ...]:
     """Return `shape` with a -1 replaced by what makes it hold `numel` elements."""
+    if prod(shape) == numel and all(size >= 0 for size in shape):
+        return shape
     unknown = [axis for axis, size in enumerate(shape) if size == -1]
     known = prod(size for size in shape if size != -1)
     if len(unknown) > 1 or any(size < -1 for size in shape):

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
-from .graph import Hook, Node, TensorBase, gradient_edge, refresh
-from .modes import set_grad_enabled
+from .graph import Hook, Node, TensorBase, gradient_edge, refresh, wrap
+from .modes import set_grad_enabled, state
 
 _by_sequence = attrgetter("sequence")
 
@@ -38,13 +38,20 @@ class _Table:
             slots = self.nodes.get(target)
             if slots is None:
                 slots = self.nodes[target] = [None] * len(target.outputs)
-            slots[k] = grad if slots[k] is None else slots[k] + grad
+            slots[k] = grad if slots[k] is None else _sum(slots[k], grad)
             return
         total = self.leaves.get(id(target))
         if total is None:
             total = self.leaves[id(target)] = LeafGradient(target)
         total.fresh = fresh or total.grad is not None
-        total.grad = grad if total.grad is None else total.grad + grad
+        total.grad = grad if total.grad is None else _sum(total.grad, grad)
+
+
+def _sum(a: TensorBase, b: TensorBase) -> Any:
+    """Add two gradients of one shape and dtype."""
+    if state.grad:  # create_graph
+        return a + b  # type: ignore[operator]
+    return wrap(a.result_class, a._backend.elementwise("add", a._array, b._array), a._backend)
 
 
 def propagate(

@@ -38,7 +38,6 @@ class Function(Node):
         raise NotImplementedError("a Function needs a static method backward(ctx, *grad_outputs)")
 
     def __init__(self) -> None:
-        super().__init__()
         self._to_save: tuple[Any, ...] = ()
         self._saved: list[tuple[Any, int, Version, int]] | None = None
         self._dirty: tuple[Any, ...] = ()

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any
+
+import numpy as np
 
 from ..backends.base import Array, Backend
 from .modes import enable_grad, state
 
 Hook = Callable[[Any], Any]
 next_sequence = itertools.count(1).__next__
+_FLOAT32 = np.dtype(np.float32)
 
 
 class Version:
@@ -47,7 +50,7 @@ class TensorBase:
         "__dict__", "__weakref__", "_array", "_backend", "_grad", "_hooks", "_node", "_output", "_requires_grad",
         "_retains_grad", "_version", "_view",
     )  # fmt: skip
-    result_class: ClassVar[Any]  # what operations on this class return
+    result_class = None  # type: Any  # what operations on this class return
 
     _array: Array
     _backend: Backend
@@ -130,14 +133,6 @@ class Node:
     hooks: dict[int, dict[int, Hook]] | None  # by output number
     retaining: dict[int, Any] | None  # weak references to outputs that keep their gradient
 
-    def __init__(self) -> None:
-        self.edges = ()
-        self.outputs = []
-        self.needs_grad = ()
-        self.sequence = 0
-        self.hooks = None
-        self.retaining = None
-
     def run(self, dys: list[Any]) -> Sequence[Any]:
         """Return a gradient or None for each input."""
         raise NotImplementedError
@@ -185,10 +180,6 @@ class Op(Node):
     like: Any  # the class of the outputs
     saved: Any
 
-    def __init__(self) -> None:
-        Node.__init__(self)
-        self.saved = ()
-
     def forward(self, *args: Any) -> Any:
         """Compute the output array, or a tuple of them."""
         raise NotImplementedError
@@ -205,23 +196,6 @@ class Op(Node):
     def apply(cls, *args: Any) -> Any:
         """Run forward, and record the operation if an input requires a gradient."""
         return apply_op(cls(), args)
-
-    def record(self, args: tuple[Any, ...], outputs: tuple[Any, ...]) -> None:
-        """Make this node the history of `outputs`."""
-        self.sequence = next_sequence()
-        self.edges = tuple([gradient_edge(arg) if need else None for arg, need in zip(args, self.needs_grad)])
-        described: list[Any] = []
-        limit: int = self.differentiable
-        for k, out in enumerate(outputs):
-            array = out._array
-            if array.dtype.kind == "f" and k < limit:
-                described.append((array.shape, array.dtype))
-                own(out, self, k)
-            else:
-                described.append(None)
-        self.outputs = described
-        if self.saved:
-            self.saved = tuple([_remember(value, args, outputs) for value in self.saved])
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
@@ -247,6 +221,28 @@ def own(t: TensorBase, node: Node, output: int) -> None:
     t._node = node
     t._output = output
     t._requires_grad = True
+
+
+def record(node: Op, args: tuple[Any, ...], needs: Sequence[bool], outputs: tuple[Any, ...]) -> None:
+    """Make a node the history of `outputs`."""
+    node.sequence = next_sequence()
+    edges: list[Any] = []
+    for i, need in enumerate(needs):
+        edges.append(gradient_edge(args[i]) if need else None)
+    node.edges = tuple(edges)
+    described: list[Any] = []
+    limit: int = node.differentiable
+    for k, out in enumerate(outputs):
+        array = out._array
+        dtype = array.dtype
+        if k < limit and (dtype is _FLOAT32 or dtype.kind == "f"):
+            described.append((array.shape, dtype))
+            own(out, node, k)
+        else:
+            described.append(None)
+    node.outputs = described
+    if node.saved:
+        node.saved = tuple([_remember(value, args, outputs) for value in node.saved])
 
 
 def apply_op(node: Op, args: tuple[Any, ...]) -> Any:
@@ -275,6 +271,7 @@ def apply_op(node: Op, args: tuple[Any, ...]) -> Any:
         needs.append(need)
     assert backend is not None, f"{type(node).__name__}.apply needs a tensor"
     node.backend = backend
+    node.saved = ()
     recording = wanted and state.grad
     node.needs_grad = tuple(needs) if recording else (False,) * len(needs)
     result = node.forward(*arrays)
@@ -283,7 +280,7 @@ def apply_op(node: Op, args: tuple[Any, ...]) -> Any:
         tuple([wrap(node.like, array, backend) for array in result]) if several else (wrap(node.like, result, backend),)
     )
     if recording:
-        node.record(args, outputs)
+        record(node, args, needs, outputs)
     if node.is_view:
         _link_view(type(node), args, outputs[0])
     return outputs if several else outputs[0]

@@ -7,6 +7,7 @@ result, and hands other dtypes on to the reference.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -18,13 +19,14 @@ from .base import Array, Dims, Shape
 from .reference import ReferenceBackend, _outside
 
 _REALS = {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64"}
+_ARITHMETIC = {"add": 0, "sub": 1, "mul": 2, "div": 3}
 _contiguous = np.ascontiguousarray
 POOLED = 1 << 15  # bytes from which arrays live in blocks that are reused
 
 
 def _empty(shape: Shape | int, dtype: Any) -> Array:
     """Allocate; large arrays without touching fresh pages if possible."""
-    size = (prod(shape) if isinstance(shape, tuple) else shape) * np.dtype(dtype).itemsize
+    size = (prod(shape) if isinstance(shape, tuple) else shape) * dtype.itemsize
     return np.empty(shape, dtype) if size < POOLED else np.ndarray(shape, dtype, _ext.runtime.Block(size))
 
 
@@ -77,6 +79,10 @@ class CpuBackend(ReferenceBackend):
     # ---- elementwise and reductions ----
 
     def elementwise(self, op: str, *operands: Any) -> Array:
+        if op in _ARITHMETIC:
+            y = self._arithmetic(_ARITHMETIC[op], *operands)
+            if y is not None:
+                return y
         if op == "relu" or op == "relu_grad":
             a = operands[0]
             kernels = self._kernels("elementwise", a.dtype)
@@ -86,9 +92,14 @@ class CpuBackend(ReferenceBackend):
                 return y
         return super().elementwise(op, *operands)
 
+    def _arithmetic(self, op: int, a: Any, b: Any) -> Array | None:
+        """Return the result for operands of one shape, or an array and a number; else None."""
+        kernels = self._kernels("arithmetic", (a if isinstance(a, np.ndarray) else b).dtype)
+        return None if kernels is None else kernels.arithmetic(op, a, b, _empty)
+
     def reduce(self, op: str, x: Array, dims: Dims, keepdim: bool) -> Array:
         kernels = self._kernels("reduce", x.dtype) if op in ("sum", "mean") else None
-        layout = _sum_layout(x.shape, dims) if x.size else None
+        layout = _sum_layout(x.shape, dims) if kernels is not None and x.size else None
         if kernels is None or layout is None:
             return super().reduce(op, x, dims, keepdim)
         shape = tuple(1 if d in dims else n for d, n in enumerate(x.shape) if keepdim or d not in dims)
@@ -99,7 +110,7 @@ class CpuBackend(ReferenceBackend):
     # ---- random numbers ----
 
     def random_bits(self, count: int, seed: int, counter: int) -> Array:
-        words = _empty(count, np.uint32)
+        words = _empty(count, np.dtype(np.uint32))
         self._kernels("random", np.dtype(np.float32)).random_bits(words, seed, counter)
         return words
 
@@ -115,6 +126,10 @@ class CpuBackend(ReferenceBackend):
         kernels = self._kernels("matmul", x.dtype)
         if kernels is None:
             return super().matmul(x, y)
+        if x.ndim == y.ndim == 2:
+            z = _empty((x.shape[0], y.shape[1]), x.dtype)
+            kernels.matmul(x[None], y[None], None, z[None])
+            return z
         batch = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
         z = _empty((*batch, x.shape[-2], y.shape[-1]), x.dtype)
         kernels.matmul(_as_batch(x, batch), _as_batch(y, batch), None, z.reshape(prod(batch), *z.shape[-2:]))
@@ -163,7 +178,7 @@ class CpuBackend(ReferenceBackend):
     def max_pool2d(self, x: Array, window: Window) -> tuple[Array, Array]:
         shape = (*x.shape[:2], window.oh, window.ow)
         y = _empty(shape, x.dtype)
-        offsets = _empty(shape, np.uint8 if window.kh * window.kw <= 256 else np.int32)
+        offsets = _empty(shape, np.dtype(np.uint8 if window.kh * window.kw <= 256 else np.int32))
         self._kernels("pool", x.dtype).max_pool2d(_contiguous(x), y, offsets, window)
         return y, offsets
 
@@ -273,6 +288,7 @@ class CpuBackend(ReferenceBackend):
         return out
 
 
+@lru_cache(maxsize=4096)
 def _sum_layout(shape: Shape, dims: Dims) -> tuple[int, int, int, int] | None:
     """Return shape as (P, A, K, B), A and B being what `dims` add up, or None if it has no such form."""
     runs: list[list[int]] = []  # neighbouring axes of one kind joined: [added up or not, size]

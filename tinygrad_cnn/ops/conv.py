@@ -10,7 +10,7 @@ from typing import Any
 from ..autograd.graph import Op
 from ..geometry import Padding, Pair, Window, pair, window
 from .elementwise import T, check_tensors
-from .reduce import sum as sum_
+from .reduce import _sum as sum_
 from .shape import squeeze, unsqueeze
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -38,7 +38,7 @@ class Elementwise(Op):
             geometry.broadcast(self.kernel, *[getattr(a, "shape", ()) for a in operands])
             raise
         if True in self.needs_grad:
-            kept = {i for need, uses in zip(self.needs_grad, self.uses) if need for i in uses}
+            kept = _kept(self.uses, self.needs_grad)
             if kept:  # saving nothing lets backward pass a second time
                 self.save(*[a if i in kept else None for i, a in enumerate(operands)], y if -1 in kept else None)
         return y
@@ -49,6 +49,12 @@ class Elementwise(Op):
             d(dy, *[saved[i] for i in uses]) if need and d is not None else None
             for need, d, uses in zip(self.needs_grad, self.derivatives, self.uses)
         ])  # fmt: skip
+
+
+@cache
+def _kept(uses: tuple[tuple[int, ...], ...], needs_grad: tuple[bool, ...]) -> frozenset[int]:
+    """Return the positions in (*operands, y) of what the wanted derivatives need."""
+    return frozenset(i for need, positions in zip(needs_grad, uses) if need for i in positions)
 
 
 def row(name: str, *derivatives: Derivative) -> Callable[..., Any]:
@@ -149,7 +155,8 @@ def unary(apply: Callable[..., Any], doc: str, floating: bool = False, bools: bo
     name = apply.__self__.kernel  # type: ignore[attr-defined]
 
     def function(input: T) -> T:
-        check_tensors(name, input)
+        if not isinstance(input, TensorBase):
+            check_tensors(name, input)
         if not bools and input._array.dtype.kind == "b":
             raise RuntimeError(f"{name}: not defined for bools; convert with .int()")
         return apply(_floating(input) if floating else input)

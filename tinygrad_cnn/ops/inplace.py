@@ -11,7 +11,7 @@ from functools import wraps
 from typing import Any
 
 from .. import dtypes, geometry
-from ..autograd.graph import Op, TensorBase, overwrite, refresh, wrap
+from ..autograd.graph import Op, TensorBase, overwrite, record, refresh, wrap
 from ..autograd.modes import state
 
 
@@ -107,10 +107,10 @@ def _adopt(x: Any, y: Any) -> None:
     else:
         base, steps = x._view.base, x._view.steps
         node = ViewScatter()
-        node.backend, node.like = x._backend, x.result_class
+        node.backend, node.like, node.saved = x._backend, x.result_class, ()
         node.steps, node.shape = steps, x._array.shape
         node.needs_grad = (base._requires_grad, y._requires_grad, False)
-        node.record((base, y, steps), (base,))
+        record(node, (base, y, steps), node.needs_grad, (base,))
     x._version.generation += 1
 
 

@@ -8,23 +8,30 @@ from typing import Any
 from ..autograd.graph import Op
 from ..geometry import broadcast
 from .elementwise import T, add, check_tensors
-from .reduce import sum as sum_
-from .shape import reshape, squeeze, transpose, unsqueeze
+from .reduce import _sum as sum_
+from .shape import reshape, squeeze, unsqueeze
 
 
 class Matmul(Op):
-    """x (..., M, K) @ y (..., K, N), batch axes broadcast."""
+    """x (..., M, K) @ y (..., K, N), batch axes broadcast; the last two axes of an operand may come exchanged (xt, yt)."""
 
-    def forward(self, x: Any, y: Any) -> Any:
+    def forward(self, x: Any, y: Any, xt: bool = False, yt: bool = False) -> Any:
+        self.xt, self.yt = xt, yt
         self.save(x if self.needs_grad[1] else None, y if self.needs_grad[0] else None)
-        return self.backend.matmul(x, y)
+        return self.backend.matmul(self._exchanged(x) if xt else x, self._exchanged(y) if yt else y)
 
-    def backward(self, dy: Any) -> Any:
+    def _exchanged(self, x: Any) -> Any:
+        axes = range(x.ndim)
+        return self.backend.permute(x, (*axes[:-2], axes[-1], axes[-2]))
+
+    def backward(self, dz: Any) -> Any:
         x, y = self.saved_tensors
-        return (
-            Matmul.apply(dy, transpose(y, -1, -2)) if self.needs_grad[0] else None,
-            Matmul.apply(transpose(x, -1, -2), dy) if self.needs_grad[1] else None,
-        )
+        dx = dy = None
+        if self.needs_grad[0]:
+            dx = Matmul.apply(y, dz, self.yt, True) if self.xt else Matmul.apply(dz, y, False, not self.yt)
+        if self.needs_grad[1]:
+            dy = Matmul.apply(dz, x, True, self.xt) if self.yt else Matmul.apply(x, dz, not self.xt, False)
+        return dx, dy
 
 
 class Linear(Op):
@@ -38,14 +45,21 @@ class Linear(Op):
         x, w = self.saved_tensors
         dx = dw = db = None
         shape = dy._array.shape
-        rows = reshape(dy, prod(shape[:-1]), shape[-1])
+        rows = _as_matrix(dy)
         if self.needs_grad[0]:
-            dx = reshape(Matmul.apply(rows, w), *shape[:-1], w._array.shape[1])
+            dx = Matmul.apply(rows, w)
+            dx = dx if rows is dy else reshape(dx, *shape[:-1], w._array.shape[1])
         if self.needs_grad[1]:
-            dw = Matmul.apply(transpose(rows, 0, 1), reshape(x, rows._array.shape[0], x._array.shape[-1]))
+            dw = Matmul.apply(rows, _as_matrix(x), True)
         if self.needs_grad[2]:
-            db = sum_(rows, 0)
+            db = sum_(rows, (0,))
         return dx, dw, db
+
+
+def _as_matrix(x: Any) -> Any:
+    """Return x (..., K) as (M, K)."""
+    shape = x._array.shape
+    return x if len(shape) == 2 else reshape(x, prod(shape[:-1]), shape[-1])
 
 
 def _check_operands(op: str, x: Any, y: Any) -> None:

@@ -26,7 +26,7 @@ class Reduction(Op):
     derivative: Callable[..., Any]
     uses_x = uses_y = False
 
-    def forward(self, x: Any, dims: tuple[int, ...], keepdim: bool) -> Any:
+    def forward(self, x: Any, dims: tuple[int, ...], keepdim: bool = False) -> Any:
         self.shape, self.kept = x.shape, tuple(1 if d in dims else size for d, size in enumerate(x.shape))
         self.count = product(x.shape[d] for d in dims)
         self.dims = dims
