@@ -4,6 +4,9 @@
 # Both are packed block by block into the order in which the tile loop of gemm.h reads them.
 from real cimport LANES, real
 
+cdef extern from "transpose.h":
+    void pack_transposed(const real* source, Py_ssize_t stride, int lines, Py_ssize_t depth, real* to, int width) noexcept nogil
+
 cdef extern from "gemm.h":
     const int TILE_ROWS, TILE_COLUMNS, DOT_ROWS, DOT_TAPS
     void shifted_tile(int rows, Py_ssize_t depth, const real* a, const real* b, const Py_ssize_t* offsets, real* c,
@@ -41,6 +44,8 @@ cdef inline void pack_rows(const real* a, Py_ssize_t row, Py_ssize_t column, int
         for k in range(depth):
             for r in range(rows):
                 packed[k * rows + r] = a[k * column + r]
+    elif column == 1:
+        pack_transposed(a, row, rows, depth, packed, rows)
     else:
         for r in range(rows):
             for k in range(depth):
@@ -61,9 +66,12 @@ cdef inline void pack_columns(const real* b, Py_ssize_t row, Py_ssize_t column, 
                 for j in range(TILE_COLUMNS):
                     to[k * TILE_COLUMNS + j] = b[k * row + first + j]
         else:
-            for j in range(width):
-                for k in range(depth):
-                    to[k * TILE_COLUMNS + j] = b[k * row + (first + j) * column]
+            if row == 1:
+                pack_transposed(b + first * column, column, <int> width, depth, to, TILE_COLUMNS)
+            else:
+                for j in range(width):
+                    for k in range(depth):
+                        to[k * TILE_COLUMNS + j] = b[k * row + (first + j) * column]
             for j in range(width, TILE_COLUMNS):
                 for k in range(depth):
                     to[k * TILE_COLUMNS + j] = 0
