@@ -8,6 +8,7 @@ import pytest
 
 import tinygrad_cnn as tg
 from tinygrad_cnn import nn
+from tinygrad_cnn.nn import functional as F
 
 A, B, C, D = nn.ReLU(), nn.Sigmoid(), nn.Tanh(), nn.Identity()
 LISTS = pytest.mark.parametrize(
@@ -140,3 +141,55 @@ def test_module_dict():
         net["a"]
     with pytest.raises(TypeError):
         net["a"] = 3
+
+
+# ---- ReLU and max pooling change places ----
+
+
+def relu_then_pool(relu: nn.Module, pool: nn.Module, before: nn.Module) -> tuple[nn.Sequential, list[str]]:
+    """Return a network of the three, and the list of what it runs, in order."""
+    order: list[str] = []
+    for module in (relu, pool):
+        forward = module.forward
+        module.forward = lambda x, name=type(module).__name__, f=forward: (order.append(name), f(x))[1]  # type: ignore[method-assign]
+    return nn.Sequential(before, relu, pool), order
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_max_pooling_comes_before_relu(inplace):
+    x = tg.randn(2, 3, 9, 9, requires_grad=True)
+    net, order = relu_then_pool(nn.ReLU(inplace), nn.MaxPool2d(3, 2, 1, ceil_mode=True), nn.Conv2d(3, 4, 3))
+    y = net(x)
+    y.square().sum().backward()
+    assert order == ["MaxPool2d", "ReLU"]
+    dx, x.grad = x.grad, None
+    expected = F.max_pool2d(F.relu(net[0](x)), 3, 2, 1, ceil_mode=True)
+    expected.square().sum().backward()
+    assert (y == expected).all()
+    assert (dx == x.grad).all()
+
+
+@pytest.mark.parametrize(
+    ("relu", "pool", "before"),
+    [
+        (nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Identity()),
+        (nn.ReLU(), nn.MaxPool2d(2, dilation=2), nn.Identity()),
+        (nn.ReLU(), nn.MaxPool2d(2, return_indices=True), nn.Identity()),
+        (nn.ReLU(), nn.AvgPool2d(2), nn.Identity()),
+        (nn.Sigmoid(), nn.MaxPool2d(2), nn.Identity()),
+    ],
+    ids=str,
+)
+def test_the_order_stays_where_somebody_could_tell(relu, pool, before):
+    net, order = relu_then_pool(relu, pool, before)
+    net(tg.randn(1, 2, 8, 8))
+    assert order == [type(relu).__name__, type(pool).__name__]
+
+
+def test_the_order_stays_for_hooks():
+    net, order = relu_then_pool(nn.ReLU(), nn.MaxPool2d(2), nn.Identity())
+    shapes = []
+    net[1].register_forward_hook(lambda m, args, y: shapes.append(tuple(y.shape)))
+    net(tg.randn(1, 2, 8, 8))
+    assert order == ["ReLU", "MaxPool2d"]
+    assert shapes == [(1, 2, 8, 8)]

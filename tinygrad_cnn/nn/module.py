@@ -47,6 +47,11 @@ class _Hook(NamedTuple):
         return result if replaced is None else replaced
 
 
+def has_hooks(module: Module) -> bool:
+    """Return whether somebody looks at what goes into a module or comes out of it."""
+    return bool(module._forward_hooks or module._forward_pre_hooks)
+
+
 class Module:
     """The base of layers and networks: define `forward`, call the module.
 
@@ -70,7 +75,7 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run forward, with the hooks; an error is noted with the path of the module where it happened."""
         try:
-            if not (self._forward_hooks or self._forward_pre_hooks):
+            if not has_hooks(self):
                 return self.forward(*args, **kwargs)
             return self._call_with_hooks(args, kwargs)
         except Exception as error:
