@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -29,7 +29,8 @@ class Elementwise(Op):
 
     kernel: str
     derivatives: tuple[Derivative, ...]
-    uses: tuple[tuple[int, ...], ...]  # for each derivative, the positions of what it needs in (*operands, y)
+    uses: list[list[int]]  # for each derivative, the positions of what it needs in (*operands, y)
+    plans: dict[tuple[bool, ...], tuple[Any, Any]]  # what to keep and to compute, by which operands need a gradient
 
     def forward(self, *operands: Any) -> Any:
         try:
@@ -38,29 +39,32 @@ class Elementwise(Op):
             geometry.broadcast(self.kernel, *[getattr(a, "shape", ()) for a in operands])
             raise
         if True in self.needs_grad:
-            kept = _kept(self.uses, self.needs_grad)
+            kept, self.steps = self.plans.get(self.needs_grad) or self._plan()
             if kept:  # saving nothing lets backward pass a second time
-                self.save(*[a if i in kept else None for i, a in enumerate(operands)], y if -1 in kept else None)
+                values = (*operands, y)
+                self.saved = tuple([values[i] for i in kept])
         return y
+
+    def _plan(self) -> tuple[Any, Any]:
+        """Return the positions of what to keep, and for each wanted derivative the function and where it finds what it needs."""
+        wanted = [u for need, u, d in zip(self.needs_grad, self.uses, self.derivatives) if need and d is not None]
+        kept = sorted({i for positions in wanted for i in positions})
+        steps = [(d, [kept.index(i) for i in u if i in kept]) for d, u in zip(self.derivatives, self.uses)]
+        self.plans[self.needs_grad] = kept, steps
+        return kept, steps
 
     def backward(self, dy: Any) -> Any:
         saved = self.saved_tensors
         return tuple([
-            d(dy, *[saved[i] for i in uses]) if need and d is not None else None
-            for need, d, uses in zip(self.needs_grad, self.derivatives, self.uses)
+            d(dy, *[saved[i] for i in places]) if need and d is not None else None
+            for need, (d, places) in zip(self.needs_grad, self.steps)
         ])  # fmt: skip
-
-
-@cache
-def _kept(uses: tuple[tuple[int, ...], ...], needs_grad: tuple[bool, ...]) -> frozenset[int]:
-    """Return the positions in (*operands, y) of what the wanted derivatives need."""
-    return frozenset(i for need, positions in zip(needs_grad, uses) if need for i in positions)
 
 
 def row(name: str, *derivatives: Derivative) -> Callable[..., Any]:
     """Define the op of a kernel in backends.base.ELEMENTWISE and return its apply; a derivative None is zero."""
     uses = [[] if d is None else [POSITIONS[p] for p in list(inspect.signature(d).parameters)[1:]] for d in derivatives]
-    fields = {"kernel": name, "derivatives": derivatives, "uses": tuple(map(tuple, uses)), "__module__": __name__}
+    fields = {"kernel": name, "derivatives": derivatives, "uses": uses, "plans": {}, "__module__": __name__}
     return type(name.title().replace("_", ""), (Elementwise,), fields).apply  # type: ignore[attr-defined]
 
 
