@@ -1,7 +1,7 @@
 """python -m benchmarks.neighbour: training steps while another process keeps one core busy.
 
-For each side: the time with one thread, then with two, alone and beside the busy process, relative to one thread alone.  A pool of
-threads that wait for each other may become many times slower than one thread; it should not.
+For each side: the time with one thread, then with two, alone and beside the busy process, relative to one thread alone.
+Threads that wait for each other may together become many times slower than one; they should not.
 """
 
 from __future__ import annotations

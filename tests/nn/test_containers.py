@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
 import pytest
 
@@ -149,9 +150,12 @@ def test_module_dict():
 def relu_then_pool(relu: nn.Module, pool: nn.Module, before: nn.Module) -> tuple[nn.Sequential, list[str]]:
     """Return a network of the three, and the list of what it runs, in order."""
     order: list[str] = []
+
+    def noting(name: str, forward: Any) -> Any:
+        return lambda x: (order.append(name), forward(x))[1]
+
     for module in (relu, pool):
-        forward = module.forward
-        module.forward = lambda x, name=type(module).__name__, f=forward: (order.append(name), f(x))[1]  # type: ignore[method-assign]
+        module.forward = noting(type(module).__name__, module.forward)  # type: ignore[method-assign]
     return nn.Sequential(before, relu, pool), order
 
 

@@ -46,7 +46,7 @@ class Elementwise(Op):
         return y
 
     def _plan(self) -> tuple[Any, Any]:
-        """Return the positions of what to keep, and for each wanted derivative the function and where it finds what it needs."""
+        """Return the positions of what to keep, and of each operand the derivative and where it finds what it needs."""
         wanted = [u for need, u, d in zip(self.needs_grad, self.uses, self.derivatives) if need and d is not None]
         kept = sorted({i for positions in wanted for i in positions})
         steps = [(d, [kept.index(i) for i in u if i in kept]) for d, u in zip(self.derivatives, self.uses)]
@@ -278,8 +278,6 @@ def _dtype(a: Any, b: Any) -> np.dtype:
 def _scaled(op: str, a: Any, b: Any, alpha: Number) -> tuple[Any, Any]:
     """Return promoted operands, the second times alpha."""
     a, b = promoted(op, a, b)
-    if alpha == 1:
-        return a, b
     kind = _dtype(a, b)
     if kind.kind != "f" and isinstance(alpha, float):
         raise RuntimeError(f"{op}: alpha must be an integer for {kind} operands, got {alpha}")
@@ -288,15 +286,15 @@ def _scaled(op: str, a: Any, b: Any, alpha: Number) -> tuple[Any, Any]:
 
 def add(input: T, other: T | Number, *, alpha: Number = 1) -> T:
     """Return input + alpha * other."""
-    return _add(*_scaled("add", input, other, alpha))
+    return _add(*(promoted("add", input, other) if alpha == 1 else _scaled("add", input, other, alpha)))
 
 
 def sub(input: T, other: T | Number, *, alpha: Number = 1) -> T:
     """Return input - alpha * other; not for bool."""
     for x in (input, other):
-        if isinstance(x, bool) or (isinstance(x, TensorBase) and x._array.dtype.kind == "b"):
+        if type(x) is not float and (x._array.dtype.kind == "b" if isinstance(x, TensorBase) else isinstance(x, bool)):
             raise RuntimeError("sub: bools cannot be subtracted; use logical_xor or logical_not")
-    return _sub(*_scaled("sub", input, other, alpha))
+    return _sub(*(promoted("sub", input, other) if alpha == 1 else _scaled("sub", input, other, alpha)))
 
 
 def mul(input: T, other: T | Number) -> T:
