@@ -4,6 +4,7 @@ The kernel modules are compiled many times; this one once.  They reach it throug
 """
 from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.pycapsule cimport PyCapsule_New
+from numpy import empty as numpy_empty, ndarray
 
 cdef extern from *:
     """
@@ -42,6 +43,8 @@ cdef extern from "parallel.h":
         void (*run)(task_function task, void* args, Py_ssize_t tasks, double work) noexcept nogil
         void* (*scratch)(int slot, size_t size) noexcept nogil
 
+# Bytes from which arrays live in blocks.
+cdef Py_ssize_t POOLED = 1 << 15
 # Below this much work, in nanoseconds on one thread, waking a second one costs more than it saves (measured).
 cdef double SERIAL_BELOW = 20_000.0
 # Threads take tasks in grains of at least so many nanoseconds: each costs an atomic operation and moves cache lines.
@@ -103,6 +106,14 @@ cdef class Block:
 
     def __releasebuffer__(self, Py_buffer* view):
         pass
+
+
+def empty(shape, dtype) -> object:
+    """Return an uninitialised array of a shape, or of so many elements; a large one in memory that is used again."""
+    cdef Py_ssize_t size = dtype.itemsize
+    for n in shape if isinstance(shape, tuple) else (shape,):
+        size *= n
+    return numpy_empty(shape, dtype) if size < POOLED else ndarray(shape, dtype, Block(size))
 
 
 def set_block_limit(size_t size) -> None:

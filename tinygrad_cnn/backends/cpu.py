@@ -21,13 +21,7 @@ from .reference import ReferenceBackend, _outside
 _REALS = {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64"}
 _ARITHMETIC = {"add": 0, "sub": 1, "mul": 2, "div": 3}
 _contiguous = np.ascontiguousarray
-POOLED = 1 << 15  # bytes from which arrays live in blocks that are reused
-
-
-def _empty(shape: Shape | int, dtype: Any) -> Array:
-    """Allocate; large arrays without touching fresh pages if possible."""
-    size = (prod(shape) if isinstance(shape, tuple) else shape) * dtype.itemsize
-    return np.empty(shape, dtype) if size < POOLED else np.ndarray(shape, dtype, _ext.runtime.Block(size))
+_empty = _ext.runtime.empty
 
 
 def _maybe(x: Array | None) -> Array | None:
@@ -110,7 +104,7 @@ class CpuBackend(ReferenceBackend):
     # ---- random numbers ----
 
     def random_bits(self, count: int, seed: int, counter: int) -> Array:
-        words = _empty(count, np.dtype(np.uint32))
+        words = _empty((count,), np.dtype(np.uint32))
         self._kernels("random", np.dtype(np.float32)).random_bits(words, seed, counter)
         return words
 
