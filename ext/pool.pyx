@@ -5,29 +5,67 @@ from libc.string cimport memcpy, memset
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE
 
 from parallel cimport import_runtime, parallel_for, scratch_memory
-from phases cimport Phases, load_phases, phases_of, phases_size, shift
-from real cimport address, int_alone, read, real, real_alone, write
-from sums cimport row_sum
-from window cimport Span, Window, inside, read_window
+from real cimport LANES, address, read, real, vec, vec_set, vec_store, write
+from sums cimport RUN, row_sum
+from window cimport Span, Window, gather_row, inside, read_window
 
 import_runtime()
 
+cdef extern from "pool.h":
+    ctypedef struct pool_lines:
+        const real** rows
+        const Py_ssize_t* taps
+        int kh, kw, paired, dense
+        Py_ssize_t lines, count, advance
+        const real* scales
+        real* y
+        uint8_t* small
+        int32_t* large
+    ctypedef struct spread_lines:
+        const real* dy
+        const uint8_t* offsets
+        const real* scales
+        int kh, kw
+        Py_ssize_t lines, count, advance, distance
+        real* dx
+    void max_lines(const pool_lines* lines) noexcept nogil
+    void avg_lines(const pool_lines* lines) noexcept nogil
+    void spread(const spread_lines* lines) noexcept nogil
+    vec image_sums(const real* x, Py_ssize_t size) noexcept nogil
+    void copy_over(const real* source, real* to, Py_ssize_t n) noexcept nogil
+    void fill_over(real* to, real value, Py_ssize_t n) noexcept nogil
+    void fill_exactly(real* to, real value, Py_ssize_t n) noexcept nogil
+    void add_over(const real* a, const real* b, real* to, Py_ssize_t n) noexcept nogil
+    void scale_exactly(const real* x, const real* scales, real* to, Py_ssize_t n) noexcept nogil
+    void zip_exactly(const real* a, const real* b, real* to, Py_ssize_t n) noexcept nogil
+
 cdef enum:
-    FLAT_TAPS = 16              # averages over more elements, where windows do not overlap, go window by window
+    TASK = 8192                 # elements of x that a task takes at least, if there are so many
+    SHEET = 4096                # elements of several planes that are staged together
+    LARGE = 16                  # elements of windows that, if apart, are averaged one after the other
 
 cdef struct Pool:
     Window window
-    Phases phases               # of one plane
     Py_ssize_t planes, h, w
-    Py_ssize_t length           # output positions of a plane, unused ones included
+    Py_ssize_t per_task         # planes
     const real* x               # what is read: x, or dy
     real* y                     # what is written: y, or dx
     uint8_t* small              # offsets (u * kw + v) of the maxima, for windows of up to 256 elements
     int32_t* large              # the same for larger windows
-    int* firsts                 # the first element inside the image of each window, at the pitch of the phases
-    real* scales                # 1 / divisor of each average, likewise
+    real* scales                # 1 / divisor of each average
     Py_ssize_t divisor          # of the average; 0: the number of elements averaged
     bint count_include_pad
+    # Staged rows: image rows with their padding, in the order in which windows read them.
+    bint maxima                 # what is pooled: maxima or averages
+    bint paired                 # windows 2 columns apart, whose elements are taken from pairs
+    bint flat                   # the rows of a plane form one line of windows, for no row fills a vector
+    Py_ssize_t span             # rows from a window's first to its last
+    Py_ssize_t pieces           # of a row; each serves some columns of the windows
+    Py_ssize_t shift            # from one piece's first column to the next one's
+    Py_ssize_t stride, count    # columns of a piece
+    Py_ssize_t distance         # from one piece to the next
+    Py_ssize_t high, deep       # flat: row phases (places modulo the stride), and rows of each
+    Py_ssize_t batch, sheet     # flat: planes staged together, and the distance of phases
 
 
 cdef Pool describe(object image_shape, object window):
@@ -37,15 +75,16 @@ cdef Pool describe(object image_shape, object window):
     pool.planes = image_shape[0] * image_shape[1]
     pool.h = image_shape[2]
     pool.w = image_shape[3]
-    pool.phases = phases_of(&pool.window, 1, pool.h, pool.w, pool.window.oh)
-    pool.length = pool.window.oh * pool.phases.pitch
+    pool.small = NULL
+    pool.large = NULL
+    pool.scales = NULL
+    pool.batch = 1
+    pool.per_task = max(<Py_ssize_t> 1, TASK // max(<Py_ssize_t> 1, pool.h * pool.w))
     return pool
 
 
 cdef int take_offsets(Pool* pool, object offsets, int flags) except -1:
     """Point to the offsets, whose type follows from the window's size."""
-    pool.small = NULL
-    pool.large = NULL
     if pool.window.kh * pool.window.kw <= 256:
         pool.small = <uint8_t*> address(offsets, 1, flags)
     else:
@@ -53,7 +92,79 @@ cdef int take_offsets(Pool* pool, object offsets, int flags) except -1:
     return 0
 
 
-# ---- maxima ----
+cdef inline Py_ssize_t pieces_of(Py_ssize_t count, Py_ssize_t size) noexcept nogil:
+    return (count + size - 1) // size
+
+
+cdef void run_tasks(void (*task)(void*, Py_ssize_t) noexcept nogil, Pool* pool, double work) noexcept nogil:
+    """Run a task for every `per_task` planes."""
+    pool.per_task = pieces_of(pool.per_task, pool.batch) * pool.batch
+    parallel_for(task, pool, pieces_of(pool.planes, pool.per_task), work)
+
+
+cdef inline Span planes_of(const Pool* pool, Py_ssize_t task) noexcept nogil:
+    """Return the planes of a task."""
+    cdef Span span
+    span.begin = task * pool.per_task
+    span.end = min(pool.planes, span.begin + pool.per_task)
+    return span
+
+
+# ---- forward: staged rows ----
+
+cdef inline Py_ssize_t with_room(Py_ssize_t size) noexcept nogil:
+    """Return a size with room for vectors that reach beyond it, as a multiple of 16."""
+    return (size + 2 * LANES + 15) // 16 * 16
+
+
+cdef void plan(Pool* pool) noexcept nogil:
+    """Decide how rows are staged."""
+    cdef const Window* w = &pool.window
+    cdef Py_ssize_t reach = (w.kw - 1) * w.dw, size
+    pool.span = (w.kh - 1) * w.dh + 1
+    pool.paired = w.sw == 2
+    pool.flat = w.ow < LANES
+    pool.stride = 1
+    if w.sw > 2 or pool.flat and not pool.paired:       # a piece for each element of the windows
+        pool.pieces, pool.shift, pool.stride, pool.count = w.kw, w.dw, w.sw, w.ow
+    elif pool.flat:                                     # a piece for each pair
+        pool.pieces, pool.shift, pool.count = reach // 2 + 1, 2, 2 * w.ow
+    else:
+        pool.pieces, pool.shift, pool.count = 1, 0, (2 * (w.ow + reach // 2) if pool.paired else w.ow + reach)
+    pool.distance = with_room(pool.count)
+    if pool.flat:
+        pool.high = min(w.sh, pool.span)
+        pool.deep = w.oh + (pool.span - 1) // w.sh
+        if pool.deep == w.oh:                           # else each plane ends with rows that only its last windows read
+            size = max(<Py_ssize_t> 1, pool.pieces * pool.high * pool.deep * pool.count)
+            pool.batch = max(<Py_ssize_t> 1, min(pool.planes, SHEET // size))
+        pool.sheet = with_room(pool.batch * pool.deep * pool.count)
+        pool.distance = pool.high * pool.sheet
+
+
+cdef inline void stage_row(const Pool* pool, const real* plane, Py_ssize_t h, real* to) noexcept nogil:
+    """Copy row h of a plane, with padding, piece by piece; writes beyond the end of each."""
+    cdef const real* end = pool.x + pool.planes * pool.h * pool.w
+    cdef const real* row = plane + h * pool.w
+    cdef real padding = <real> -INFINITY if pool.maxima else 0
+    cdef Py_ssize_t piece, first = -pool.window.pl, begin, stop
+    for piece in range(pool.pieces):
+        if h < 0 or h >= pool.h:
+            fill_over(to, padding, pool.count)
+        elif pool.stride > 1:
+            gather_row(row, pool.w, first, pool.stride, pool.count, padding, to)
+        else:
+            begin = min(max(<Py_ssize_t> 0, -first), pool.count)
+            stop = max(min(pool.count, pool.w - first), begin)
+            fill_over(to, padding, begin)
+            if end - row >= first + stop + LANES - 1:
+                copy_over(row + first + begin, to + begin, stop - begin)
+            else:
+                memcpy(to + begin, row + first + begin, sizeof(real) * (stop - begin))
+            fill_over(to + stop, padding, pool.count - stop)
+        first += pool.shift
+        to += pool.distance
+
 
 cdef inline Py_ssize_t first_inside(Py_ssize_t first, Py_ssize_t step, Py_ssize_t count, Py_ssize_t size) noexcept nogil:
     """Return the first of `count` positions, `step` apart, that lies in [0, size); -1 if none does."""
@@ -61,109 +172,204 @@ cdef inline Py_ssize_t first_inside(Py_ssize_t first, Py_ssize_t step, Py_ssize_
     return span.begin if span.begin < span.end else -1
 
 
-cdef void find_firsts(Pool* pool) noexcept nogil:
-    """Tabulate the first element of each window that lies inside the image, 0 where none does."""
+cdef void mend_offsets(const Pool* pool, Py_ssize_t at, Py_ssize_t count) noexcept nogil:
+    """Let windows of nothing but -inf and padding point to their first element inside the image, or to 0."""
     cdef const Window* w = &pool.window
-    cdef Py_ssize_t i, j, u, v
-    pool.firsts = <int*> scratch_memory(3, sizeof(int) * pool.length)
-    memset(pool.firsts, 0, sizeof(int) * pool.length)
-    for i in range(w.oh):
-        u = first_inside(i * w.sh - w.pt, w.dh, w.kh, pool.h)
-        for j in range(w.ow):
-            v = first_inside(j * w.sw - w.pl, w.dw, w.kw, pool.w)
-            if u >= 0 and v >= 0:
-                pool.firsts[i * pool.phases.pitch + j] = <int> (u * w.kw + v)
+    cdef Py_ssize_t u, v, offset, q
+    cdef bint found = False
+    for q in range(at, at + count):
+        found |= pool.y[q] == <real> -INFINITY
+    if not found:
+        return
+    for q in range(at, at + count):
+        if pool.y[q] == <real> -INFINITY:
+            u = first_inside(q // w.ow % w.oh * w.sh - w.pt, w.dh, w.kh, pool.h)
+            v = first_inside(q % w.ow * w.sw - w.pl, w.dw, w.kw, pool.w)
+            offset = u * w.kw + v if u >= 0 and v >= 0 else 0
+            if pool.small != NULL:
+                pool.small[q] = <uint8_t> offset
+            else:
+                pool.large[q] = <int32_t> offset
 
 
-cdef inline void take_larger(const real* x, Py_ssize_t count, int offset, real_alone y, int_alone best) noexcept nogil:
-    """Let all windows take the value of one element, where it is larger (or the first NaN)."""
-    cdef Py_ssize_t q
-    cdef real value, old
-    cdef bint larger
-    for q in range(count):
-        value = x[q]
-        old = y[q]
-        larger = (value > old) | ((value != value) & (old == old))
-        y[q] = value if larger else old
-        best[q] = offset if larger else best[q]
+cdef void describe_lines(const Pool* pool, const real** rows, Py_ssize_t* taps, pool_lines* lines) noexcept nogil:
+    """Describe the windows of all lines, and write where their columns lie."""
+    cdef const Window* w = &pool.window
+    cdef Py_ssize_t v, column
+    for v in range(w.kw):
+        column = v * w.dw
+        if w.sw > 2 or pool.flat and not pool.paired:
+            taps[v] = v * pool.distance
+        elif pool.flat:
+            taps[v] = column // 2 * pool.distance + column % 2
+        else:
+            taps[v] = column
+    lines.rows = rows
+    lines.taps = taps
+    lines.kh, lines.kw, lines.paired, lines.dense = <int> w.kh, <int> w.kw, pool.paired, w.dw == 1
 
 
-cdef void max_forward_task(void* args, Py_ssize_t plane) noexcept nogil:
-    """Pool one plane: all its windows advance together through their elements."""
+cdef inline void pool_run(const Pool* pool, pool_lines* lines, Py_ssize_t at, Py_ssize_t scale, Py_ssize_t count,
+                          Py_ssize_t repeats, Py_ssize_t advance) noexcept nogil:
+    """Pool lines of windows into the outputs from `at` on."""
+    lines.y = pool.y + at
+    lines.lines, lines.count, lines.advance = repeats, count, advance
+    if pool.maxima:
+        lines.small = pool.small + at if pool.small != NULL else NULL
+        lines.large = pool.large + at
+        max_lines(lines)
+        if pool.window.pt > 0 or pool.window.pl > 0:
+            mend_offsets(pool, at, repeats * count)
+    else:
+        lines.scales = pool.scales + scale
+        avg_lines(lines)
+
+
+cdef void flat_task(void* args, Py_ssize_t task) noexcept nogil:
+    """Pool planes of narrow rows: all windows of a plane, or of several, form one line."""
     cdef Pool* pool = <Pool*> args
     cdef const Window* w = &pool.window
-    cdef Py_ssize_t size = phases_size(&pool.phases)
-    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * (size + 2 * pool.length))
-    cdef real* y = phases + size + pool.length
-    cdef int* best = <int*> scratch_memory(1, sizeof(int) * pool.length)
-    cdef Py_ssize_t q, u, v, i, j, at
-    load_phases(&pool.phases, pool.x + plane * pool.h * pool.w, 0, -INFINITY, phases)
-    for q in range(pool.length):
-        phases[size + q] = -INFINITY        # what unused positions read
-        y[q] = -INFINITY
-    memcpy(best, pool.firsts, sizeof(int) * pool.length)
+    cdef real* staged = <real*> scratch_memory(0, sizeof(real) * pool.pieces * pool.distance)
+    cdef const real** rows = <const real**> scratch_memory(1, (sizeof(real*) + sizeof(Py_ssize_t)) * (w.kh + w.kw))
+    cdef pool_lines lines
+    cdef Span planes = planes_of(pool, task)
+    cdef Py_ssize_t plane = planes.begin, count, b, i, a, u, needed = (w.oh - 1) * w.sh + pool.span
+    describe_lines(pool, rows, <Py_ssize_t*> (rows + w.kh), &lines)
     for u in range(w.kh):
-        for v in range(w.kw):
-            take_larger(phases + shift(&pool.phases, 0, u, v), pool.length, <int> (u * w.kw + v), y, best)
-    for i in range(w.oh):
-        at = (plane * w.oh + i) * w.ow
-        q = i * pool.phases.pitch
-        memcpy(pool.y + at, y + q, sizeof(real) * w.ow)
-        if pool.small != NULL:
-            for j in range(w.ow):
-                pool.small[at + j] = <uint8_t> best[q + j]
-        else:
-            for j in range(w.ow):
-                pool.large[at + j] = best[q + j]
+        rows[u] = staged + u * w.dh % w.sh * pool.sheet + u * w.dh // w.sh * pool.count
+    while plane < planes.end:
+        count = min(pool.batch, planes.end - plane)
+        for b in range(count):
+            for i in range(pool.deep):
+                for a in range(min(pool.high, needed - i * w.sh)):
+                    stage_row(pool, pool.x + (plane + b) * pool.h * pool.w, i * w.sh + a - w.pt,
+                              staged + a * pool.sheet + (b * pool.deep + i) * pool.count)
+        pool_run(pool, &lines, plane * w.oh * w.ow, 0, count * w.oh * w.ow, 1, 0)
+        plane += count
 
+
+cdef Span unstaged_lines(const Pool* pool) noexcept nogil:
+    """Return which lines of windows can read a plane itself, without padding and without reaching beyond its end."""
+    cdef const Window* w = &pool.window
+    cdef Span span
+    cdef Py_ssize_t last
+    span.begin = span.end = 0
+    if w.sw <= 2 and w.pl == 0 and (w.ow - 1) * w.sw + (w.kw - 1) * w.dw < pool.w:
+        span.begin = min(w.oh, (w.pt + w.sh - 1) // w.sh)
+        span.end = span.begin
+        if pool.h * pool.w >= pool.count:
+            last = (pool.h * pool.w - pool.count) // pool.w - pool.span + 1 + w.pt      # row where a window may begin
+            if last >= 0:
+                span.end = max(span.begin, min(w.oh, last // w.sh + 1))
+    return span
+
+
+cdef void wide_task(void* args, Py_ssize_t task) noexcept nogil:
+    """Pool planes line by line."""
+    cdef Pool* pool = <Pool*> args
+    cdef const Window* w = &pool.window
+    cdef Py_ssize_t size = pool.pieces * pool.distance
+    cdef real* staged = <real*> scratch_memory(0, sizeof(real) * pool.span * size)
+    cdef const real** rows = <const real**> scratch_memory(1, (sizeof(real*) + sizeof(Py_ssize_t)) * (w.kh + w.kw))
+    cdef pool_lines lines
+    cdef Span planes = planes_of(pool, task), unstaged = unstaged_lines(pool)
+    cdef Py_ssize_t plane, i, u, h
+    cdef const real* x
+    describe_lines(pool, rows, <Py_ssize_t*> (rows + w.kh), &lines)
+    for plane in range(planes.begin, planes.end):
+        x = pool.x + plane * pool.h * pool.w
+        if unstaged.begin < unstaged.end:
+            for u in range(w.kh):
+                rows[u] = x + (unstaged.begin * w.sh - w.pt + u * w.dh) * pool.w
+            pool_run(pool, &lines, (plane * w.oh + unstaged.begin) * w.ow, unstaged.begin * w.ow, w.ow,
+                     unstaged.end - unstaged.begin, w.sh * pool.w)
+        h = 0                                   # rows of the padded image before h are staged
+        for i in range(w.oh):
+            if unstaged.begin <= i < unstaged.end:
+                continue
+            h = max(h, i * w.sh)
+            while h < i * w.sh + pool.span:
+                stage_row(pool, x, h - w.pt, staged + h % pool.span * size)
+                h += 1
+            for u in range(w.kh):
+                rows[u] = staged + (i * w.sh + u * w.dh) % pool.span * size
+            pool_run(pool, &lines, (plane * w.oh + i) * w.ow, i * w.ow, w.ow, 1, 0)
+
+
+# ---- maxima ----
 
 def max_pool2d(object x, object y, object offsets, object window):
     """Write the maxima y (N, C, OH, OW) of x and the offset u * KW + v of each inside its window."""
     cdef Pool pool = describe(x.shape, window)
+    cdef const Window* w = &pool.window
     pool.x = read(x)
     pool.y = write(y)
+    pool.maxima = True
     take_offsets(&pool, offsets, PyBUF_WRITABLE)
     with nogil:
-        find_firsts(&pool)
-        parallel_for(max_forward_task, &pool, pool.planes,
-                     0.2 * pool.planes * pool.length * pool.window.kh * pool.window.kw)
+        plan(&pool)
+        run_tasks(flat_task if pool.flat else wide_task, &pool, 0.1 * pool.planes * w.oh * w.ow * w.kh * w.kw)
 
 
-cdef inline Py_ssize_t position(const Pool* pool, Py_ssize_t plane, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
-    """Return where in its plane the maximum of window (i, j) lies, h * W + w; -1 for a window outside the image."""
+cdef struct Place:
+    int row, column             # of a window's element, from its first
+
+
+cdef Place* find_places(const Pool* pool) noexcept nogil:
+    """Tabulate where the elements of a window lie."""
     cdef const Window* w = &pool.window
-    cdef Py_ssize_t at = (plane * w.oh + i) * w.ow + j
-    cdef Py_ssize_t offset = pool.small[at] if pool.small != NULL else pool.large[at]
-    cdef Py_ssize_t row = i * w.sh - w.pt + offset // w.kw * w.dh
-    cdef Py_ssize_t column = j * w.sw - w.pl + offset % w.kw * w.dw
-    return row * pool.w + column if 0 <= row < pool.h and 0 <= column < pool.w else -1
+    cdef Place* places = <Place*> scratch_memory(2, sizeof(Place) * w.kh * w.kw)
+    cdef Py_ssize_t u, v
+    for u in range(w.kh):
+        for v in range(w.kw):
+            places[u * w.kw + v].row = <int> (u * w.dh)
+            places[u * w.kw + v].column = <int> (v * w.dw)
+    return places
 
 
-cdef void max_scatter_task(void* args, Py_ssize_t plane) noexcept nogil:
+cdef inline Py_ssize_t position(const Pool* pool, const Place* places, Py_ssize_t at, Py_ssize_t h,
+                                Py_ssize_t w) noexcept nogil:
+    """Return where in its plane the maximum of window `at`, which begins at (h, w), lies; -1 if it has no elements."""
+    cdef Place place = places[pool.small[at] if pool.small != NULL else pool.large[at]]
+    h += place.row
+    w += place.column
+    return h * pool.w + w if 0 <= h < pool.h and 0 <= w < pool.w else -1
+
+
+cdef void scatter_task(void* args, Py_ssize_t task) noexcept nogil:
     """Add each element of dy to the place of its maximum."""
     cdef Pool* pool = <Pool*> args
     cdef const Window* w = &pool.window
-    cdef const real* dy = pool.x + plane * w.oh * w.ow
-    cdef real* dx = pool.y + plane * pool.h * pool.w
-    cdef Py_ssize_t i, j, at
-    memset(dx, 0, sizeof(real) * pool.h * pool.w)
-    for i in range(w.oh):
-        for j in range(w.ow):
-            at = position(pool, plane, i, j)
-            if at >= 0:
-                dx[at] += dy[i * w.ow + j]
+    cdef const Place* places = find_places(pool)
+    cdef Span planes = planes_of(pool, task)
+    cdef Py_ssize_t plane, i, j, at, place
+    cdef real* dx
+    for plane in range(planes.begin, planes.end):
+        dx = pool.y + plane * pool.h * pool.w
+        memset(dx, 0, sizeof(real) * pool.h * pool.w)
+        for i in range(w.oh):
+            at = (plane * w.oh + i) * w.ow
+            for j in range(w.ow):
+                place = position(pool, places, at + j, i * w.sh - w.pt, j * w.sw - w.pl)
+                if place >= 0:
+                    dx[place] += pool.x[at + j]
 
 
-cdef void max_gather_task(void* args, Py_ssize_t plane) noexcept nogil:
+cdef void gather_task(void* args, Py_ssize_t task) noexcept nogil:
     """Read the place of each maximum: the adjoint of the scatter."""
     cdef Pool* pool = <Pool*> args
     cdef const Window* w = &pool.window
-    cdef const real* x = pool.x + plane * pool.h * pool.w
-    cdef Py_ssize_t i, j, at
-    for i in range(w.oh):
-        for j in range(w.ow):
-            at = position(pool, plane, i, j)
-            pool.y[(plane * w.oh + i) * w.ow + j] = x[at] if at >= 0 else 0
+    cdef const Place* places = find_places(pool)
+    cdef Span planes = planes_of(pool, task)
+    cdef Py_ssize_t plane, i, j, at, place
+    cdef const real* x
+    for plane in range(planes.begin, planes.end):
+        x = pool.x + plane * pool.h * pool.w
+        for i in range(w.oh):
+            at = (plane * w.oh + i) * w.ow
+            for j in range(w.ow):
+                place = position(pool, places, at + j, i * w.sh - w.pt, j * w.sw - w.pl)
+                pool.y[at + j] = x[place] if place >= 0 else 0
 
 
 def max_pool2d_grad(object dy, object offsets, object dx, object window):
@@ -173,8 +379,10 @@ def max_pool2d_grad(object dy, object offsets, object dx, object window):
     pool.y = write(dx)
     take_offsets(&pool, offsets, PyBUF_SIMPLE)
     with nogil:
-        parallel_for(max_scatter_task, &pool, pool.planes,
-                     0.5 * pool.planes * (pool.h * pool.w + pool.window.oh * pool.window.ow))
+        if spreads(&pool):
+            run_spread(&pool)
+        else:
+            run_tasks(scatter_task, &pool, pool.planes * (0.1 * pool.h * pool.w + pool.window.oh * pool.window.ow))
 
 
 def max_pool2d_gather(object x, object offsets, object y, object window):
@@ -184,7 +392,7 @@ def max_pool2d_gather(object x, object offsets, object y, object window):
     pool.y = write(y)
     take_offsets(&pool, offsets, PyBUF_SIMPLE)
     with nogil:
-        parallel_for(max_gather_task, &pool, pool.planes, 1.0 * pool.planes * pool.window.oh * pool.window.ow)
+        run_tasks(gather_task, &pool, 1.0 * pool.planes * pool.window.oh * pool.window.ow)
 
 
 # ---- averages ----
@@ -201,115 +409,306 @@ cdef inline Py_ssize_t extent(Py_ssize_t first, Py_ssize_t step, Py_ssize_t coun
 
 
 cdef void find_scales(Pool* pool) noexcept nogil:
-    """Tabulate 1 / divisor of each window."""
+    """Tabulate 1 / divisor of each window of `batch` planes."""
     cdef const Window* w = &pool.window
-    cdef Py_ssize_t i, j, rows, columns
-    pool.scales = <real*> scratch_memory(3, sizeof(real) * pool.length)
+    cdef Py_ssize_t i, j, rows, columns, before = -1, size = w.oh * w.ow
+    cdef real* scales = <real*> scratch_memory(3, sizeof(real) * (pool.batch * size + LANES))
+    pool.scales = scales
     for i in range(w.oh):
         rows = extent(i * w.sh - w.pt, w.dh, w.kh, w.pt, pool.h, w.pb, pool.count_include_pad)
-        for j in range(pool.phases.pitch):
-            columns = extent(j * w.sw - w.pl, w.dw, w.kw, w.pl, pool.w, w.pr, pool.count_include_pad)
-            pool.scales[i * pool.phases.pitch + j] = \
-                <real> 1 / (pool.divisor if pool.divisor != 0 else max(<Py_ssize_t> 1, rows * columns))
+        if rows == before:
+            memcpy(scales, scales - w.ow, sizeof(real) * w.ow)
+        else:
+            for j in range(w.ow):
+                columns = extent(j * w.sw - w.pl, w.dw, w.kw, w.pl, pool.w, w.pr, pool.count_include_pad)
+                scales[j] = <real> 1 / (pool.divisor if pool.divisor != 0 else max(<Py_ssize_t> 1, rows * columns))
+        before = rows
+        scales += w.ow
+    for i in range(1, pool.batch):
+        memcpy(pool.scales + i * size, pool.scales, sizeof(real) * size)
 
 
-cdef void avg_flat_task(void* args, Py_ssize_t plane) noexcept nogil:
-    """Average over the windows of one plane, all together, element by element."""
+cdef bint covers(const Pool* pool) noexcept nogil:
+    """Tell whether the only window takes a whole plane, whose elements fill a vector and need no sums in double."""
+    cdef const Window* w = &pool.window
+    return w.oh == 1 and w.ow == 1 and w.dh == 1 and w.dw == 1 and w.kh - w.pt >= pool.h and w.kw - w.pl >= pool.w \
+        and LANES <= pool.h * pool.w <= RUN
+
+
+cdef void image_sums_task(void* args, Py_ssize_t task) noexcept nogil:
+    """Average whole planes, LANES of them at a time."""
+    cdef Pool* pool = <Pool*> args
+    cdef Span planes = planes_of(pool, task)
+    cdef Py_ssize_t plane = planes.begin, size = pool.h * pool.w
+    cdef real scale = pool.scales[0]
+    while planes.end - plane >= LANES:
+        vec_store(pool.y + plane, image_sums(pool.x + plane * size, size) * vec_set(scale))
+        plane += LANES
+    while plane < planes.end:
+        pool.y[plane] = <real> row_sum(pool.x + plane * size, size) * scale
+        plane += 1
+
+
+cdef void image_fill_task(void* args, Py_ssize_t task) noexcept nogil:
+    """Spread each element of dy over its plane."""
+    cdef Pool* pool = <Pool*> args
+    cdef Span planes = planes_of(pool, task)
+    cdef Py_ssize_t plane, size = pool.h * pool.w
+    for plane in range(planes.begin, planes.end):
+        fill_exactly(pool.y + plane * size, pool.x[plane] * pool.scales[0], size)
+
+
+cdef void windows_task(void* args, Py_ssize_t task) noexcept nogil:
+    """Average over windows one after the other: few large ones."""
     cdef Pool* pool = <Pool*> args
     cdef const Window* w = &pool.window
-    cdef Py_ssize_t size = phases_size(&pool.phases)
-    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * (size + 2 * pool.length))
-    cdef real* y = phases + size + pool.length
-    cdef const real* x
-    cdef Py_ssize_t q, u, v, i
-    load_phases(&pool.phases, pool.x + plane * pool.h * pool.w, 0, 0, phases)
-    memset(phases + size, 0, sizeof(real) * 2 * pool.length)
-    for u in range(w.kh):
-        for v in range(w.kw):
-            x = phases + shift(&pool.phases, 0, u, v)
-            for q in range(pool.length):
-                y[q] += x[q]
-    for q in range(pool.length):
-        y[q] *= pool.scales[q]
-    for i in range(w.oh):
-        memcpy(pool.y + (plane * w.oh + i) * w.ow, y + i * pool.phases.pitch, sizeof(real) * w.ow)
-
-
-cdef void avg_windows_task(void* args, Py_ssize_t plane) noexcept nogil:
-    """Average over the windows of one plane, one after the other: few large ones."""
-    cdef Pool* pool = <Pool*> args
-    cdef const Window* w = &pool.window
-    cdef Py_ssize_t i, j, h
+    cdef Span planes = planes_of(pool, task)
+    cdef Py_ssize_t plane, i, j, h
     cdef Span rows, columns
     cdef double total
-    for i in range(w.oh):
-        rows = inside(i * w.sh - w.pt, 1, w.kh, pool.h)
-        for j in range(w.ow):
-            columns = inside(j * w.sw - w.pl, 1, w.kw, pool.w)
-            total = 0
-            for h in range(i * w.sh - w.pt + rows.begin, i * w.sh - w.pt + rows.end):
-                total += row_sum(pool.x + (plane * pool.h + h) * pool.w + j * w.sw - w.pl + columns.begin,
-                                 columns.end - columns.begin)
-            pool.y[(plane * w.oh + i) * w.ow + j] = <real> (total * pool.scales[i * pool.phases.pitch + j])
-
-
-cdef void avg_backward_task(void* args, Py_ssize_t plane) noexcept nogil:
-    """Spread each element of dy over its window: the adjoint of the average."""
-    cdef Pool* pool = <Pool*> args
-    cdef const Window* w = &pool.window
-    cdef const real* dy = pool.x + plane * w.oh * w.ow
-    cdef real* dx = pool.y + plane * pool.h * pool.w
-    cdef const real* scales
-    cdef real* row
-    cdef Py_ssize_t i, j, u, v, h, first
-    cdef Span span
-    cdef real share
-    memset(dx, 0, sizeof(real) * pool.h * pool.w)
-    for i in range(w.oh):
-        scales = pool.scales + i * pool.phases.pitch
-        for u in range(w.kh):
-            h = i * w.sh - w.pt + u * w.dh
-            if not 0 <= h < pool.h:
-                continue
-            row = dx + h * pool.w
-            if w.dw == 1:                       # a run of neighbours for each window
-                for j in range(w.ow):
-                    first = j * w.sw - w.pl
-                    share = dy[i * w.ow + j] * scales[j]
-                    span = inside(first, 1, w.kw, pool.w)
-                    for v in range(span.begin, span.end):
-                        row[first + v] += share
-            else:
-                for v in range(w.kw):
-                    first = v * w.dw - w.pl
-                    span = inside(first, w.sw, w.ow, pool.w)
-                    for j in range(span.begin, span.end):
-                        row[first + j * w.sw] += dy[i * w.ow + j] * scales[j]
+    for plane in range(planes.begin, planes.end):
+        for i in range(w.oh):
+            rows = inside(i * w.sh - w.pt, 1, w.kh, pool.h)
+            for j in range(w.ow):
+                columns = inside(j * w.sw - w.pl, 1, w.kw, pool.w)
+                total = 0
+                for h in range(i * w.sh - w.pt + rows.begin, i * w.sh - w.pt + rows.end):
+                    total += row_sum(pool.x + (plane * pool.h + h) * pool.w + j * w.sw - w.pl + columns.begin,
+                                     columns.end - columns.begin)
+                pool.y[(plane * w.oh + i) * w.ow + j] = <real> (total * pool.scales[i * w.ow + j])
 
 
 def avg_pool2d(object x, object y, object window, bint count_include_pad, Py_ssize_t divisor):
     """Write the averages y (N, C, OH, OW) of x; divisor 0 means the number of elements averaged."""
     cdef Pool pool = describe(x.shape, window)
     cdef const Window* w = &pool.window
-    cdef bint apart = w.kh * w.kw > FLAT_TAPS and w.kw <= w.sw and w.dh == 1 and w.dw == 1
+    cdef bint apart = w.kh * w.kw > LARGE and w.kw <= w.sw and w.dh == 1 and w.dw == 1
+    cdef double work = 0.05 * pool.planes * w.oh * w.ow * w.kh * w.kw
     pool.x = read(x)
     pool.y = write(y)
+    pool.maxima = False
     pool.count_include_pad = count_include_pad
     pool.divisor = divisor
     with nogil:
+        if not apart:
+            plan(&pool)
         find_scales(&pool)
-        parallel_for(avg_windows_task if apart else avg_flat_task, &pool, pool.planes,
-                     0.2 * pool.planes * pool.length * w.kh * w.kw)
+        if covers(&pool):
+            run_tasks(image_sums_task, &pool, work)
+        elif apart:
+            run_tasks(windows_task, &pool, 4 * work)
+        else:
+            run_tasks(flat_task if pool.flat else wide_task, &pool, work)
+
+
+# ---- backward of averages: each row of dx from the rows of dy whose windows cover it ----
+
+cdef struct Spreading:
+    const Pool* pool
+    Py_ssize_t left, pitch      # zeros before a row of dy, and distance of such rows
+    Py_ssize_t wide             # elements of a row of dx with the same place modulo the stride
+    real* dy                    # scaled rows of a plane, with zeros on both sides
+    real* sum                   # of several such rows
+    real* phases                # elements of a row of dx, sorted by phase
+    Py_ssize_t* phase           # of each column of a window
+    Py_ssize_t* shift           # element m of a phase finds the element of dy with that window column at m + shift
+
+
+cdef Spreading spreading_of(const Pool* pool) noexcept nogil:
+    """Tabulate which elements of dy reach a row of dx, and make room for them."""
+    cdef const Window* w = &pool.window
+    cdef Spreading s
+    cdef Py_ssize_t v, column, size, right = 0
+    s.pool = pool
+    s.phase = <Py_ssize_t*> scratch_memory(1, 2 * sizeof(Py_ssize_t) * w.kw)
+    s.shift = s.phase + w.kw
+    s.left = 0
+    s.wide = (pool.w + w.sw - 1) // w.sw
+    for v in range(w.kw):
+        column = v * w.dw - w.pl
+        s.phase[v] = (column % w.sw + w.sw) % w.sw
+        s.shift[v] = (s.phase[v] - column) // w.sw
+        s.left = max(s.left, -s.shift[v])
+        right = max(right, s.shift[v])
+    s.pitch = with_room(s.left + max(w.ow, s.wide + right))
+    size = s.pitch * (w.oh + 2 + w.sw)
+    s.dy = <real*> scratch_memory(0, sizeof(real) * size)
+    memset(s.dy, 0, sizeof(real) * size)
+    s.sum = s.dy + s.pitch * w.oh
+    s.phases = s.sum + s.pitch
+    return s
+
+
+cdef void spread_row(const Spreading* s, const real* row, real* dx) noexcept nogil:
+    """Write a row of dx, given the sum of the rows of dy that reach it."""
+    cdef const Window* w = &s.pool.window
+    cdef const real** sources = <const real**> scratch_memory(2, sizeof(real*) * w.sw)
+    cdef const real* source
+    cdef const real* zeros = s.phases + w.sw * s.pitch
+    cdef Py_ssize_t v, b, m
+    for b in range(w.sw):
+        sources[b] = zeros
+    for v in range(w.kw):
+        source = row + s.left + s.shift[v]
+        b = s.phase[v]
+        if sources[b] == zeros:
+            sources[b] = source
+        else:
+            add_over(sources[b], source, s.phases + b * s.pitch, s.wide)
+            sources[b] = s.phases + b * s.pitch
+    if w.sw == 1:
+        memcpy(dx, sources[0], sizeof(real) * s.wide)
+    elif w.sw == 2:
+        zip_exactly(sources[0], sources[1], dx, s.pool.w)
+    else:
+        for b in range(min(w.sw, s.pool.w)):
+            for m in range((s.pool.w - b + w.sw - 1) // w.sw):
+                dx[m * w.sw + b] = sources[b][m]
+
+
+cdef const real* sum_of_rows(const Spreading* s, Py_ssize_t h, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    """Return the sum of those rows first ... last of dy whose windows have elements in row h of the padded image."""
+    cdef const Window* w = &s.pool.window
+    cdef const real* total = NULL
+    cdef Py_ssize_t i
+    for i in range(first, last + 1):
+        if (h - i * w.sh) % w.dh == 0:
+            if total == NULL:
+                total = s.dy + i * s.pitch
+            else:
+                add_over(total, s.dy + i * s.pitch, s.sum, s.pitch)
+                total = s.sum
+    return total
+
+
+cdef void avg_backward_task(void* args, Py_ssize_t task) noexcept nogil:
+    """Spread each element of dy over its window: the adjoint of the average."""
+    cdef Pool* pool = <Pool*> args
+    cdef const Window* w = &pool.window
+    cdef Spreading s = spreading_of(pool)
+    cdef Span planes = planes_of(pool, task)
+    cdef Py_ssize_t plane, i, h, first, last, before, reach = (w.kh - 1) * w.dh
+    cdef const real* row
+    cdef real* dx
+    for plane in range(planes.begin, planes.end):
+        for i in range(w.oh):
+            scale_exactly(pool.x + (plane * w.oh + i) * w.ow, pool.scales + i * w.ow, s.dy + i * s.pitch + s.left, w.ow)
+        before = -1
+        for h in range(w.pt, w.pt + pool.h):
+            dx = pool.y + (plane * pool.h + h - w.pt) * pool.w
+            first = max(<Py_ssize_t> 0, (h - reach + w.sh - 1) // w.sh) if h > reach else 0
+            last = min(w.oh - 1, h // w.sh)
+            if w.dh == 1 and first == last == before:       # the same window rows as the row before
+                memcpy(dx, dx - pool.w, sizeof(real) * pool.w)
+                continue
+            before = last if first == last else -1
+            row = sum_of_rows(&s, h, first, last)
+            if row != NULL:
+                spread_row(&s, row, dx)
+            else:
+                memset(dx, 0, sizeof(real) * pool.w)
 
 
 def avg_pool2d_grad(object dy, object dx, object window, bint count_include_pad, Py_ssize_t divisor):
     """Write dx (N, C, H, W) from dy (N, C, OH, OW)."""
     cdef Pool pool = describe(dx.shape, window)
+    cdef double work = 0.1 * pool.planes * pool.h * pool.w
     pool.x = read(dy)
     pool.y = write(dx)
     pool.count_include_pad = count_include_pad
     pool.divisor = divisor
     with nogil:
-        find_scales(&pool)
-        parallel_for(avg_backward_task, &pool, pool.planes,
-                     0.5 * pool.planes * pool.window.oh * pool.window.ow * pool.window.kh * pool.window.kw)
+        if spreads(&pool):
+            run_spread(&pool)
+        else:
+            find_scales(&pool)
+            run_tasks(image_fill_task if covers(&pool) else avg_backward_task, &pool, work)
+
+
+# ---- backward of pairs: windows that do not overlap, 2 columns apart ----
+
+cdef bint spreads(Pool* pool) noexcept nogil:
+    """Tell whether each element of dx belongs to one window, 2 columns from the next."""
+    cdef const Window* w = &pool.window
+    return w.sw == 2 and w.kw <= 2 and w.kh <= w.sh and w.kh * w.kw <= 256 and w.dh == 1 and w.dw == 1 \
+        and w.pt == 0 and w.pl == 0
+
+
+cdef void put_row(const real* source, Py_ssize_t n, real* dx, Py_ssize_t w, Py_ssize_t room) noexcept nogil:
+    """Write a row of dx: n elements and zeros; may write beyond it, up to `room` elements."""
+    if room >= w + LANES:
+        copy_over(source, dx, n)
+        fill_over(dx + n, 0, w - n)
+    else:
+        memcpy(dx, source, sizeof(real) * n)
+        memset(dx + n, 0, sizeof(real) * (w - n))
+
+
+cdef void narrow_spread_task(void* args, Py_ssize_t task) noexcept nogil:
+    """Spread all windows of several planes at once, then sort rows."""
+    cdef Pool* pool = <Pool*> args
+    cdef const Window* w = &pool.window
+    cdef Span planes = planes_of(pool, task)
+    cdef Py_ssize_t size = w.oh * w.ow, plane = planes.begin, b, h, i, u, count
+    cdef real* dx
+    cdef real* end = pool.y + planes.end * pool.h * pool.w
+    cdef spread_lines s
+    s.offsets = NULL
+    s.scales = pool.scales
+    s.kh, s.kw = <int> w.kh, <int> w.kw
+    s.lines, s.advance = 1, 0
+    s.distance = with_room(2 * pool.batch * size)
+    s.dx = <real*> scratch_memory(0, sizeof(real) * w.kh * s.distance)
+    while plane < planes.end:
+        count = min(pool.batch, planes.end - plane)
+        s.dy = pool.x + plane * size
+        if pool.small != NULL:
+            s.offsets = pool.small + plane * size
+        s.count = count * size
+        spread(&s)
+        for b in range(count):
+            for h in range(pool.h):
+                dx = pool.y + ((plane + b) * pool.h + h) * pool.w
+                i, u = h // w.sh, h % w.sh
+                if i < w.oh and u < w.kh:
+                    put_row(s.dx + u * s.distance + (b * w.oh + i) * 2 * w.ow, min(2 * w.ow, pool.w), dx, pool.w, end - dx)
+                else:
+                    memset(dx, 0, sizeof(real) * pool.w)
+        plane += count
+
+
+cdef void wide_spread_task(void* args, Py_ssize_t task) noexcept nogil:
+    """Spread lines of windows into the rows of dx."""
+    cdef Pool* pool = <Pool*> args
+    cdef const Window* w = &pool.window
+    cdef Span planes = planes_of(pool, task)
+    cdef Py_ssize_t plane, h, j, used = 2 * w.ow
+    cdef real* dx
+    cdef spread_lines s
+    s.offsets = NULL
+    s.scales = pool.scales
+    s.kh, s.kw = <int> w.kh, <int> w.kw
+    s.lines, s.count, s.advance, s.distance = w.oh, w.ow, w.sh * pool.w, pool.w
+    for plane in range(planes.begin, planes.end):
+        dx = pool.y + plane * pool.h * pool.w
+        s.dy = pool.x + plane * w.oh * w.ow
+        if pool.small != NULL:
+            s.offsets = pool.small + plane * w.oh * w.ow
+        s.dx = dx
+        spread(&s)
+        for h in range(pool.h):
+            if h // w.sh >= w.oh or h % w.sh >= w.kh:
+                memset(dx + h * pool.w, 0, sizeof(real) * pool.w)
+            else:
+                for j in range(used, pool.w):
+                    dx[h * pool.w + j] = 0
+
+
+cdef void run_spread(Pool* pool) noexcept nogil:
+    cdef const Window* w = &pool.window
+    cdef bint wide = w.ow >= LANES and 2 * w.ow <= pool.w and (w.oh - 1) * w.sh + w.kh <= pool.h
+    if not wide:
+        pool.batch = max(<Py_ssize_t> 1, min(pool.planes, SHEET // max(<Py_ssize_t> 1, 2 * w.kh * w.oh * w.ow)))
+    if pool.small == NULL:
+        find_scales(pool)
+    run_tasks(wide_spread_task if wide else narrow_spread_task, pool, 0.1 * pool.planes * pool.h * pool.w)

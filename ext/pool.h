@@ -1,0 +1,375 @@
+/* The innermost loops of pooling: vectors of neighbouring outputs, whatever the stride.
+ *
+ * Windows that advance by 2 find their elements in pairs of neighbours: two vectors are read and their even or odd lanes
+ * kept, so no lane is wasted on columns between the windows.
+ */
+#ifndef TINYGRAD_CNN_POOL_H
+#define TINYGRAD_CNN_POOL_H
+
+#include <stdint.h>
+
+#include "simd.h"
+
+/* ---- vectors: integers beside the lanes, masks, even and odd lanes ---- */
+
+#if defined(__GNUC__)
+typedef __typeof__(__builtin_choose_expr(sizeof(real) == 4, (int32_t)0, (int64_t)0)) lane;
+typedef lane lanes __attribute__((vector_size(VEC_BYTES)));
+#define lanes_set(scalar) ((lanes){0} + (lane)(scalar))
+#else
+typedef int32_t lane, lanes;
+#define lanes_set(scalar) (scalar)
+#endif
+
+/* is_larger: value > old, or value is the first NaN;  choose: a where the mask is set, else b */
+#if defined(__AVX512F__)
+#include <immintrin.h>
+typedef uint16_t mask;
+ALWAYS_INLINE mask is_larger(vec value, vec old) {
+    if (sizeof(real) == 4) {
+        __mmask16 number = _mm512_cmp_ps_mask((__m512)old, (__m512)old, _CMP_ORD_Q);
+        return _mm512_mask_cmp_ps_mask(number, (__m512)value, (__m512)old, _CMP_NLE_UQ);
+    }
+    __mmask8 number = _mm512_cmp_pd_mask((__m512d)old, (__m512d)old, _CMP_ORD_Q);
+    return _mm512_mask_cmp_pd_mask(number, (__m512d)value, (__m512d)old, _CMP_NLE_UQ);
+}
+ALWAYS_INLINE mask is_equal(lanes a, lanes b) {
+    return sizeof(real) == 4 ? _mm512_cmpeq_epi32_mask((__m512i)a, (__m512i)b)
+                             : _mm512_cmpeq_epi64_mask((__m512i)a, (__m512i)b);
+}
+ALWAYS_INLINE lanes choose_lanes(mask m, lanes a, lanes b) {
+    return sizeof(real) == 4 ? (lanes)_mm512_mask_mov_epi32((__m512i)b, m, (__m512i)a)
+                             : (lanes)_mm512_mask_mov_epi64((__m512i)b, (__mmask8)m, (__m512i)a);
+}
+ALWAYS_INLINE vec choose(mask m, vec a, vec b) { return (vec)choose_lanes(m, (lanes)a, (lanes)b); }
+#elif defined(__GNUC__)
+typedef lanes mask;
+ALWAYS_INLINE mask is_larger(vec value, vec old) { return (mask)(old == old) & ~(mask)(value <= old); }
+ALWAYS_INLINE mask is_equal(lanes a, lanes b) { return (mask)(a == b); }
+ALWAYS_INLINE lanes choose_lanes(mask m, lanes a, lanes b) { return (m & a) | (~m & b); }
+ALWAYS_INLINE vec choose(mask m, vec a, vec b) { return (vec)choose_lanes(m, (lanes)a, (lanes)b); }
+#else
+typedef int mask;
+ALWAYS_INLINE mask is_larger(vec value, vec old) { return old == old && !(value <= old); }
+ALWAYS_INLINE mask is_equal(lanes a, lanes b) { return a == b; }
+ALWAYS_INLINE lanes choose_lanes(mask m, lanes a, lanes b) { return m ? a : b; }
+ALWAYS_INLINE vec choose(mask m, vec a, vec b) { return m ? a : b; }
+#endif
+
+#if defined(__GNUC__)
+#define JOIN_NOW(a, b) a##b
+#define JOIN(a, b) JOIN_NOW(a, b)
+#define BYTES_float 4
+#define BYTES_double 8
+#if VEC_BYTES / JOIN(BYTES_, REAL) == 16
+#define LANE_COUNT 16
+#elif VEC_BYTES / JOIN(BYTES_, REAL) == 8
+#define LANE_COUNT 8
+#elif VEC_BYTES / JOIN(BYTES_, REAL) == 4
+#define LANE_COUNT 4
+#else
+#define LANE_COUNT 2
+#endif
+/* LANES numbers: first, first + step, ...  and  first, LANES + first, first + 1, LANES + first + 1, ... */
+#define STEPS_2(first, step) first, (first) + (step)
+#define STEPS_4(first, step) STEPS_2(first, step), STEPS_2((first) + 2 * (step), step)
+#define STEPS_8(first, step) STEPS_4(first, step), STEPS_4((first) + 4 * (step), step)
+#define STEPS_16(first, step) STEPS_8(first, step), STEPS_8((first) + 8 * (step), step)
+#define STEPS JOIN(STEPS_, LANE_COUNT)
+#define ZIP_2(first) first, (first) + LANE_COUNT
+#define ZIP_4(first) ZIP_2(first), ZIP_2((first) + 1)
+#define ZIP_8(first) ZIP_4(first), ZIP_4((first) + 2)
+#define ZIP_16(first) ZIP_8(first), ZIP_8((first) + 4)
+#define ZIP JOIN(ZIP_, LANE_COUNT)
+ALWAYS_INLINE vec evens(vec a, vec b) { return __builtin_shufflevector(a, b, STEPS(0, 2)); }
+ALWAYS_INLINE vec odds(vec a, vec b) { return __builtin_shufflevector(a, b, STEPS(1, 2)); }
+ALWAYS_INLINE vec zip_low(vec a, vec b) { return __builtin_shufflevector(a, b, ZIP(0)); }
+ALWAYS_INLINE vec zip_high(vec a, vec b) { return __builtin_shufflevector(a, b, ZIP(LANE_COUNT / 2)); }
+#else
+ALWAYS_INLINE vec evens(vec a, vec b) { return (void)b, a; }
+ALWAYS_INLINE vec odds(vec a, vec b) { return (void)a, b; }
+ALWAYS_INLINE vec zip_low(vec a, vec b) { return (void)b, a; }
+ALWAYS_INLINE vec zip_high(vec a, vec b) { return (void)a, b; }
+#endif
+
+/* Offsets are bytes in memory and integers as wide as `real` in registers. */
+#if defined(__GNUC__)
+typedef uint8_t lane_bytes __attribute__((vector_size(LANE_COUNT)));
+typedef uint8_t vec_bytes __attribute__((vector_size(VEC_BYTES)));
+#endif
+
+ALWAYS_INLINE void store_bytes(uint8_t *to, lanes values, ptrdiff_t n) {
+#if defined(__AVX512F__)
+    lane_bytes bytes = __builtin_convertvector(values, lane_bytes);
+#elif defined(__GNUC__)
+    lane_bytes bytes = __builtin_shufflevector((vec_bytes)values, (vec_bytes)values, STEPS(0, JOIN(BYTES_, REAL)));
+#else
+    uint8_t bytes = (uint8_t)values;
+#endif
+    if (n == LANES)
+        memcpy(to, &bytes, LANES);
+    else
+        memcpy(to, &bytes, n);
+}
+
+ALWAYS_INLINE lanes load_bytes(const uint8_t *from, ptrdiff_t n) {
+    uint8_t part[LANES] = {0};
+    if (n < LANES) from = memcpy(part, from, n);
+#if defined(__AVX512F__)
+    return sizeof(real) == 4 ? (lanes)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)from))
+                             : (lanes)_mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)from));
+#else
+    lane values[LANES];
+    lanes wide;
+    for (int l = 0; l < LANES; l++) values[l] = from[l];
+    memcpy(&wide, values, sizeof wide);
+    return wide;
+#endif
+}
+
+ALWAYS_INLINE vec load_part(const real *from, ptrdiff_t n) {
+    if (n == LANES) return vec_load(from);
+    vec value = vec_set((real)0);
+    memcpy(&value, from, n * sizeof(real));
+    return value;
+}
+
+ALWAYS_INLINE void store_part(real *to, vec value, ptrdiff_t n) {
+    if (n == LANES)
+        vec_store(to, value);
+    else
+        memcpy(to, &value, n * sizeof(real));
+}
+
+/* ---- forward: lines of windows ---- */
+
+/* `lines` lines of `count` windows, whose results follow each other.  Row u of window q of line i begins at
+ * rows[u] + i * advance + q * (paired ? 2 : 1), and its element v lies taps[v] further. */
+typedef struct {
+    const real *const *rows;
+    const ptrdiff_t *taps;
+    int kh, kw, paired, dense; /* dense: taps 0, 1, ... lie in even, odd, ... lanes of their pairs */
+    ptrdiff_t lines, count, advance;
+    const real *scales; /* of the averages */
+    real *y;
+    uint8_t *small; /* offsets u * kw + v, for windows of up to 256 elements */
+    int32_t *large; /* or for larger ones */
+} pool_lines;
+
+/* One element of LANES windows; `tap` is where it lies in the first of them. */
+ALWAYS_INLINE vec load_tap(const real *row, ptrdiff_t tap, const int paired, const int odd) {
+    if (!paired) return vec_load(row + tap);
+    const real *pair = row + tap - odd;
+    return odd ? odds(vec_load(pair), vec_load(pair + LANES)) : evens(vec_load(pair), vec_load(pair + LANES));
+}
+
+ALWAYS_INLINE void max_block(const pool_lines *p, const int kh, const int kw, const int paired, const int dense,
+                             ptrdiff_t shift, vec *value, lanes *offset) {
+    for (int u = 0; u < kh; u++) { /* along the rows first: the first of equal maxima must win */
+        const real *row = p->rows[u] + shift;
+        vec row_value = load_tap(row, p->taps[0], paired, 0);
+        lanes row_offset = lanes_set(u * kw);
+        for (int v = 1; v < kw; v++) {
+            vec x = load_tap(row, p->taps[v], paired, dense ? v & 1 : (int)(p->taps[v] & 1));
+            mask m = is_larger(x, row_value);
+            row_value = choose(m, x, row_value);
+            row_offset = choose_lanes(m, lanes_set(u * kw + v), row_offset);
+        }
+        mask m = is_larger(row_value, *value);
+        *value = u == 0 ? row_value : choose(m, row_value, *value);
+        *offset = u == 0 ? row_offset : choose_lanes(m, row_offset, *offset);
+    }
+}
+
+ALWAYS_INLINE void max_loop(const pool_lines *p, const int kh, const int kw, const int paired, const int dense) {
+    const ptrdiff_t n = p->count < LANES ? p->count : LANES, last = p->count - n;
+    for (ptrdiff_t i = 0; i < p->lines; i++)
+        for (ptrdiff_t q = 0;; q = q + n < last ? q + n : last) { /* the last block may overlap the one before it */
+            vec value = vec_set((real)0);
+            lanes offset = lanes_set(0);
+            const ptrdiff_t at = i * p->count + q;
+            max_block(p, kh, kw, paired, dense, i * p->advance + (paired ? 2 * q : q), &value, &offset);
+            store_part(p->y + at, value, n);
+            if (p->small)
+                store_bytes(p->small + at, offset, n);
+            else
+                for (ptrdiff_t l = 0; l < n; l++) p->large[at + l] = (int32_t)((const lane *)&offset)[l];
+            if (q == last) break;
+        }
+}
+
+static void max_lines(const pool_lines *p) {
+    if (p->paired && p->dense && p->kh == 2 && p->kw == 2)
+        max_loop(p, 2, 2, 1, 1);
+    else if (p->paired && p->dense && p->kh == 3 && p->kw == 3)
+        max_loop(p, 3, 3, 1, 1);
+    else if (p->paired)
+        max_loop(p, p->kh, p->kw, 1, 0);
+    else if (p->kh == 3 && p->kw == 3)
+        max_loop(p, 3, 3, 0, 0);
+    else
+        max_loop(p, p->kh, p->kw, 0, 0);
+}
+
+/* The sum of the pairs that begin at `tap`, or of the single elements there, down the rows. */
+ALWAYS_INLINE vec column_sum(const pool_lines *p, const int kh, ptrdiff_t shift) {
+    vec sum = vec_load(p->rows[0] + shift);
+    for (int u = 1; u < kh; u++) sum += vec_load(p->rows[u] + shift);
+    return sum;
+}
+
+ALWAYS_INLINE vec avg_block(const pool_lines *p, const int kh, const int kw, const int paired, const int dense,
+                            ptrdiff_t shift) {
+    vec sum = vec_set((real)0);
+    for (int v = 0; v < kw; v++) {
+        if (!paired) {
+            sum += column_sum(p, kh, shift + p->taps[v]);
+            continue;
+        }
+        const int odd = dense ? 0 : (int)(p->taps[v] & 1);
+        const ptrdiff_t pair = shift + p->taps[v] - odd;
+        vec low = column_sum(p, kh, pair), high = column_sum(p, kh, pair + LANES);
+        sum += odd ? odds(low, high) : evens(low, high);
+        if (dense && ++v < kw) sum += odds(low, high);
+    }
+    return sum;
+}
+
+ALWAYS_INLINE void avg_loop(const pool_lines *p, const int kh, const int kw, const int paired, const int dense) {
+    const ptrdiff_t n = p->count < LANES ? p->count : LANES, last = p->count - n;
+    for (ptrdiff_t i = 0; i < p->lines; i++)
+        for (ptrdiff_t q = 0;; q = q + n < last ? q + n : last) {
+            const ptrdiff_t at = i * p->count + q;
+            vec sum = avg_block(p, kh, kw, paired, dense, i * p->advance + (paired ? 2 * q : q));
+            store_part(p->y + at, sum * vec_load(p->scales + at), n);
+            if (q == last) break;
+        }
+}
+
+static void avg_lines(const pool_lines *p) {
+    if (p->paired && p->dense && p->kh == 2 && p->kw == 2)
+        avg_loop(p, 2, 2, 1, 1);
+    else if (p->paired && p->dense && p->kh == 3 && p->kw == 3)
+        avg_loop(p, 3, 3, 1, 1);
+    else if (p->paired)
+        avg_loop(p, p->kh, p->kw, 1, p->dense);
+    else
+        avg_loop(p, p->kh, p->kw, 0, 0);
+}
+
+/* ---- whole images: LANES of them at a time ---- */
+
+/* The sums of `size` neighbours (at least LANES) of LANES images. */
+ALWAYS_INLINE vec image_sums(const real *x, ptrdiff_t size) {
+    vec part[LANES];
+    const ptrdiff_t whole = size / LANES * LANES;
+    lanes rest = lanes_set(0); /* the lanes of the last vector that the whole ones before it leave */
+    for (int l = 0; l < LANES; l++) ((lane *)&rest)[l] = l >= LANES - (size - whole) ? -1 : 0;
+    for (int k = 0; k < LANES; k++, x += size) {
+        vec sum = vec_load(x);
+        for (ptrdiff_t i = LANES; i < whole; i += LANES) sum += vec_load(x + i);
+        if (whole < size) sum += (vec)((lanes)vec_load(x + size - LANES) & rest);
+        part[k] = sum;
+    }
+    for (int w = LANES / 2; w > 0; w /= 2)
+        for (int k = 0; k < w; k++) part[k] = evens(part[2 * k], part[2 * k + 1]) + odds(part[2 * k], part[2 * k + 1]);
+    return part[0];
+}
+
+/* ---- rows ---- */
+
+/* Copy n elements, and up to LANES - 1 more. */
+ALWAYS_INLINE void copy_over(const real *from, real *to, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n; i += LANES) vec_store(to + i, vec_load(from + i));
+}
+
+/* Write a value to n elements, and up to LANES - 1 more. */
+ALWAYS_INLINE void fill_over(real *to, real value, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n; i += LANES) vec_store(to + i, vec_set(value));
+}
+
+/* Write a value to n elements, LANES or more. */
+ALWAYS_INLINE void fill_exactly(real *to, real value, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n - LANES; i += LANES) vec_store(to + i, vec_set(value));
+    vec_store(to + n - LANES, vec_set(value));
+}
+
+/* Add n elements of two rows, and up to LANES - 1 more. */
+ALWAYS_INLINE void add_over(const real *a, const real *b, real *to, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n; i += LANES) vec_store(to + i, vec_load(a + i) + vec_load(b + i));
+}
+
+ALWAYS_INLINE void scale_exactly(const real *x, const real *scales, real_alone to, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n; i++) to[i] = x[i] * scales[i];
+}
+
+ALWAYS_INLINE void zip_block(const real *a, const real *b, real *to) {
+    vec x = vec_load(a), y = vec_load(b);
+    vec_store(to, zip_low(x, y));
+    vec_store(to + LANES, zip_high(x, y));
+}
+
+/* Write n elements: a[0], b[0], a[1], b[1] ...  Reads up to LANES - 1 elements too many. */
+static void zip_exactly(const real *a, const real *b, real *to, ptrdiff_t n) {
+    const ptrdiff_t pairs = n / 2, last = pairs - LANES;
+    if (last < 0) {
+        real part[2 * LANES];
+        zip_block(a, b, part);
+        memcpy(to, part, n * sizeof(real));
+        return;
+    }
+    for (ptrdiff_t i = 0; i < last; i += LANES) zip_block(a + i, b + i, to + 2 * i);
+    zip_block(a + last, b + last, to + 2 * last);
+    if (n % 2) to[n - 1] = a[pairs];
+}
+
+/* ---- backward: lines of windows that do not overlap ---- */
+
+/* `lines` lines of `count` windows of kh x kw (kw <= 2) elements, 2 columns apart: each element of dy goes to the place of
+ * its maximum (offsets) or, scaled, to all places.  Row u of line i is written to dx + i * advance + u * distance. */
+typedef struct {
+    const real *dy;
+    const uint8_t *offsets; /* NULL: averages */
+    const real *scales;
+    int kh, kw;
+    ptrdiff_t lines, count, advance, distance;
+    real *dx;
+} spread_lines;
+
+ALWAYS_INLINE void spread_block(const spread_lines *s, const int kh, const int kw, vec dy, lanes offset, real *dx) {
+    const vec zero = vec_set((real)0);
+    for (int u = 0; u < kh; u++, dx += s->distance) {
+        vec a = dy, b = kw == 2 ? dy : zero;
+        if (s->offsets) {
+            a = choose(is_equal(offset, lanes_set(u * kw)), dy, zero);
+            if (kw == 2) b = choose(is_equal(offset, lanes_set(u * kw + 1)), dy, zero);
+        }
+        vec_store(dx, zip_low(a, b));
+        vec_store(dx + LANES, zip_high(a, b));
+    }
+}
+
+ALWAYS_INLINE void spread_loop(const spread_lines *s, const int kh, const int kw) {
+    const ptrdiff_t n = s->count < LANES ? s->count : LANES, last = s->count - n;
+    for (ptrdiff_t i = 0; i < s->lines; i++)
+        for (ptrdiff_t q = 0;; q = q + n < last ? q + n : last) {
+            const ptrdiff_t at = i * s->count + q;
+            vec dy = load_part(s->dy + at, n);
+            lanes offset = lanes_set(0);
+            if (s->offsets)
+                offset = load_bytes(s->offsets + at, n);
+            else
+                dy *= vec_load(s->scales + at);
+            spread_block(s, kh, kw, dy, offset, s->dx + i * s->advance + 2 * q);
+            if (q == last) break;
+        }
+}
+
+static void spread(const spread_lines *s) {
+    if (s->kh == 2 && s->kw == 2)
+        spread_loop(s, 2, 2);
+    else
+        spread_loop(s, s->kh, s->kw);
+}
+
+#endif
