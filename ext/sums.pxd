@@ -1,19 +1,9 @@
 # Accurate sums: vector lanes over short runs, double precision over the runs.
-from real cimport LANES, real, vec, vec_load, vec_set, vec_store
+from real cimport LANES, real, vec, vec_load, vec_set
+from vexp cimport vec_load_part, vec_sum
 
 cdef enum:
     RUN = 4096          # elements added up in single precision before they go to double
-
-
-cdef inline double lanes(vec v) noexcept nogil:
-    """Return the sum of a vector's lanes."""
-    cdef real parts[64]
-    cdef int i
-    cdef double total = 0
-    vec_store(parts, v)
-    for i in range(LANES):
-        total += parts[i]
-    return total
 
 
 cdef inline double row_sum(const real* x, Py_ssize_t n) noexcept nogil:
@@ -29,11 +19,12 @@ cdef inline double row_sum(const real* x, Py_ssize_t n) noexcept nogil:
             a = a + vec_load(x + i)
             b = b + vec_load(x + i + LANES)
             i += 2 * LANES
-        total += lanes(a + b)
+        total += vec_sum(a + b)
+    a = vec_set(0)
     while i < n:
-        total += x[i]
-        i += 1
-    return total
+        a = a + vec_load_part(x + i, n - i, 0)
+        i += LANES
+    return total + vec_sum(a)
 
 
 cdef inline double row_squares(const real* x, real mean, Py_ssize_t n) noexcept nogil:
@@ -51,11 +42,13 @@ cdef inline double row_squares(const real* x, real mean, Py_ssize_t n) noexcept 
             a = a + d * d
             b = b + e * e
             i += 2 * LANES
-        total += lanes(a + b)
+        total += vec_sum(a + b)
+    a = vec_set(0)
     while i < n:
-        total += (x[i] - mean) * (x[i] - mean)
-        i += 1
-    return total
+        d = vec_load_part(x + i, n - i, mean) - m
+        a = a + d * d
+        i += LANES
+    return total + vec_sum(a)
 
 
 cdef inline double row_dot(const real* x, const real* y, real mean, Py_ssize_t n) noexcept nogil:
@@ -71,8 +64,9 @@ cdef inline double row_dot(const real* x, const real* y, real mean, Py_ssize_t n
             a = a + (vec_load(x + i) - m) * vec_load(y + i)
             b = b + (vec_load(x + i + LANES) - m) * vec_load(y + i + LANES)
             i += 2 * LANES
-        total += lanes(a + b)
+        total += vec_sum(a + b)
+    a = vec_set(0)
     while i < n:
-        total += (x[i] - mean) * y[i]
-        i += 1
-    return total
+        a = a + (vec_load_part(x + i, n - i, mean) - m) * vec_load_part(y + i, n - i, 0)
+        i += LANES
+    return total + vec_sum(a)

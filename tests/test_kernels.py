@@ -197,7 +197,7 @@ def test_softmax_of_extremes(level: str, dtype: Any) -> None:
     x = np.array([[1000, 0, -1000], [-np.inf, 0, 0], [1e4, 1e4, 1e4]], dtype)
     np.testing.assert_allclose(backend.softmax(x, 1), [[1, 0, 0], [0, 0.5, 0.5], [1 / 3] * 3], rtol=1e-6)
     assert np.isnan(backend.softmax(np.array([[np.nan, 1]], dtype), 1)).all()
-    losses, _ = backend.cross_entropy(x[:1], np.array([1]), -100)
+    losses, _ = backend.cross_entropy(x[:1], np.array([1]), -100, "none")
     assert losses.tolist() == [1000.0]
 
 
@@ -349,3 +349,109 @@ def test_a_kernel_refuses_what_the_backend_must_not_pass() -> None:
         kernels.relu(np.zeros(3), np.zeros(3))
     with pytest.raises((BufferError, ValueError)):
         kernels.relu(np.zeros(6, np.float32)[::2], np.zeros(3, np.float32))
+
+
+# ---- exponentials, softmax and cross-entropy: accuracy, ends of rows, extremes ----
+
+ROW_LENGTHS = [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 100, 129, 1000, 5003]
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("d", ROW_LENGTHS)
+def test_softmax_of_rows_of_any_length(level: str, dtype: Any, d: int) -> None:
+    backend: Any = get_backend(level)
+    x, dy = (4 * rng().standard_normal((67, d))).astype(dtype), rng(1).standard_normal((67, d)).astype(dtype)
+    wide, wide_dy = x.astype(np.float64), dy.astype(np.float64)
+    for name in ("softmax", "log_softmax"):
+        y = getattr(REFERENCE, name)(wide, 1)
+        close(getattr(backend, name)(x, 1), y, dtype)
+        close(
+            getattr(backend, name + "_grad")(dy, y.astype(dtype), 1),
+            getattr(REFERENCE, name + "_grad")(wide_dy, y, 1),
+            dtype,
+        )
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("shape", [(2, 3, 1, 5), (3, 10, 4, 4), (2, 70, 17), (1, 5, 33), (2, 300, 16)])
+def test_softmax_of_columns(level: str, dtype: Any, shape: tuple[int, ...]) -> None:
+    backend: Any = get_backend(level)
+    x, dy = rng().standard_normal(shape).astype(dtype), rng(1).standard_normal(shape).astype(dtype)
+    for name in ("softmax", "log_softmax"):
+        y = getattr(backend, name)(x, 1)
+        close(y, getattr(REFERENCE, name)(x.astype(np.float64), 1), dtype)
+        close(
+            getattr(backend, name + "_grad")(dy, y, 1),
+            getattr(REFERENCE, name + "_grad")(dy.astype(np.float64), y.astype(np.float64), 1),
+            dtype,
+        )
+
+
+@on_levels
+@on_reals
+def test_exp_and_log_are_accurate_to_about_an_ulp(level: str, dtype: Any) -> None:
+    """In columns of two, 0 and x <= 0, softmax is e^x / (1 + e^x), and log_softmax of the first is -log(1 + e^x)."""
+    x = -np.concatenate([rng().uniform(0, 80, 2000), rng(1).uniform(0, 1, 2000)]).astype(dtype)
+    rows, e = np.stack([np.zeros_like(x), x], 1), np.exp(x.astype(np.longdouble))
+    ulp = float(np.finfo(dtype).eps)
+    small = get_backend(level).softmax(rows, 1)[:, 1]
+    assert (np.abs(small - e / (1 + e)) <= 2.5 * ulp * (e / (1 + e))).all()
+    exact = -np.log1p(e)
+    assert (np.abs(get_backend(level).log_softmax(rows, 1)[:, 0] - exact) <= 1.5 * ulp * np.maximum(-exact, 1)).all()
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("d", [3, 20, 70])
+def test_softmax_of_special_values(level: str, dtype: Any, d: int) -> None:
+    backend: Any = get_backend(level)
+    x = rng().standard_normal((6, d)).astype(dtype)
+    x[0, 1], x[1, 1], x[2, 1], x[3], x[4], x[5, :2] = np.nan, np.inf, -np.inf, -np.inf, -1e30, (3e4, -3e4)
+    for layout in (x, np.repeat(x[:, :, None], 17, 2)):  # rows, and columns
+        for name in ("softmax", "log_softmax"):
+            np.testing.assert_allclose(
+                getattr(backend, name)(layout, 1),
+                getattr(REFERENCE, name)(layout.astype(np.float64), 1),
+                rtol=1e-5,
+                atol=1e-6,
+            )
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+@pytest.mark.parametrize("shape", [(1, 1), (5, 10), (67, 3), (70, 64), (33, 129), (3, 1000), (0, 4)])
+def test_cross_entropy_of_any_size(level: str, dtype: Any, reduction: str, shape: tuple[int, int]) -> None:
+    backend: Any = get_backend(level)
+    x, target = rng().standard_normal(shape).astype(dtype), rng(1).integers(0, shape[1], shape[0])
+    target[1::3] = -1
+    loss, y = backend.cross_entropy(x, target, -1, reduction)
+    expected, wide = REFERENCE.cross_entropy(x.astype(np.float64), target, -1, reduction)
+    assert loss.shape == expected.shape
+    close(loss, expected, dtype)
+    close(y, wide, dtype)
+    dy = rng(2).standard_normal(loss.shape).astype(dtype)
+    close(
+        backend.cross_entropy_grad(dy, y, target, -1, reduction),
+        REFERENCE.cross_entropy_grad(dy.astype(np.float64), wide, target, -1, reduction),
+        dtype,
+    )
+
+
+def test_softmax_is_bit_identical_for_any_number_of_threads() -> None:
+    x, target = rng().standard_normal((700, 300)).astype(np.float32), rng(1).integers(0, 300, 700)
+    columns = x.reshape(7, 100, 300)
+    backend: Any = get_backend("cpu")
+    before, seen = tg.get_num_threads(), set()
+    try:
+        for threads in (1, 2, 3):
+            tg.set_num_threads(threads)
+            loss, y = backend.cross_entropy(x, target, -100, "mean")
+            dx = backend.cross_entropy_grad(loss, y, target, -100, "mean")
+            results = loss, y, dx, backend.log_softmax(columns, 1), backend.softmax_grad(columns, columns, 1)
+            seen.add(b"".join(result.tobytes() for result in results))
+    finally:
+        tg.set_num_threads(before)
+    assert len(seen) == 1

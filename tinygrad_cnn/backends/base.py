@@ -303,15 +303,19 @@ class Backend:
         """Compute dy - e ** y * sum(dy)."""
 
     @kernel
-    def cross_entropy(self, x: Array, target: Array, ignore_index: int) -> tuple[Array, Array]:
-        """Return -log_softmax(x)[n, target[n]] (N,), 0 where ignored, and log_softmax(x) (N, C); target is int64.
+    def cross_entropy(self, x: Array, target: Array, ignore_index: int, reduction: str) -> tuple[Array, Array]:
+        """Return the loss -log_softmax(x)[n, target[n]], 0 where ignored, and softmax(x) (N, C); target is int64.
 
-        IndexError for a class outside 0 ... C - 1 that is not `ignore_index`.
+        reduction: "none" for losses (N,), "sum", or "mean" over those not ignored (NaN if there are none).  IndexError for a
+        class outside 0 ... C - 1 that is not `ignore_index`.
         """
 
     @kernel
-    def cross_entropy_grad(self, dy: Array, y: Array, target: Array, ignore_index: int) -> Array:
-        """Return dx (N, C) = dy[n] * (e ** y - one_hot(target)), 0 where ignored; y is log_softmax(x)."""
+    def cross_entropy_grad(self, dy: Array, y: Array, target: Array, ignore_index: int, reduction: str) -> Array:
+        """Return dx (N, C) = dy * (y - one_hot(target)), 0 where ignored; y is softmax(x), dy as cross_entropy's loss.
+
+        With reduction "mean" it is divided by the number of targets that are not ignored.
+        """
 
     # ---- optimiser steps: all parameters in one call, changed in place ----
 

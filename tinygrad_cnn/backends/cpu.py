@@ -240,17 +240,19 @@ class CpuBackend(ReferenceBackend):
         self._kernels("softmax", y.dtype).softmax_grad(_contiguous(dy), _contiguous(y), dx, *_flat(y, dim), log)
         return dx
 
-    def cross_entropy(self, x: Array, target: Array, ignore_index: int) -> tuple[Array, Array]:
-        losses, y = _empty(len(x), x.dtype), _empty(x.shape, x.dtype)
+    def cross_entropy(self, x: Array, target: Array, ignore_index: int, reduction: str) -> tuple[Array, Array]:
+        loss, y = _empty(x.shape[:1] if reduction == "none" else (), x.dtype), _empty(x.shape, x.dtype)
         target = _contiguous(target)
-        if not self._kernels("softmax", x.dtype).cross_entropy(_contiguous(x), target, losses, y, ignore_index):
+        kernels = self._kernels("softmax", x.dtype)
+        if not kernels.cross_entropy(_contiguous(x), target, loss, y, ignore_index, reduction):
             bad = _outside(target[target != ignore_index], x.shape[1])
             raise IndexError(f"cross_entropy: target {bad} is not a class 0 to {x.shape[1] - 1}")
-        return losses, y
+        return loss, y
 
-    def cross_entropy_grad(self, dy: Array, y: Array, target: Array, ignore_index: int) -> Array:
+    def cross_entropy_grad(self, dy: Array, y: Array, target: Array, ignore_index: int, reduction: str) -> Array:
         dx = _empty(y.shape, y.dtype)
-        self._kernels("softmax", y.dtype).cross_entropy_grad(_contiguous(dy), y, _contiguous(target), dx, ignore_index)
+        kernels = self._kernels("softmax", y.dtype)
+        kernels.cross_entropy_grad(_contiguous(dy), _contiguous(y), _contiguous(target), dx, ignore_index, reduction)
         return dx
 
     # ---- optimiser steps ----

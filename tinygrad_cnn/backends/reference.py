@@ -387,20 +387,25 @@ class ReferenceBackend(Backend):
     def log_softmax_grad(self, dy: Array, y: Array, dim: int) -> Array:
         return dy - np.exp(y) * dy.sum(axis=dim, keepdims=True)
 
-    def cross_entropy(self, x: Array, target: Array, ignore_index: int) -> tuple[Array, Array]:
-        y = self.log_softmax(x, 1)
+    def cross_entropy(self, x: Array, target: Array, ignore_index: int, reduction: str) -> tuple[Array, Array]:
         counted = target != ignore_index
         classes = np.where(counted, target, 0)
         if ((classes < 0) | (classes >= x.shape[1])).any():
             raise IndexError(
                 f"cross_entropy: target {_outside(classes, x.shape[1])} is not a class 0 to {x.shape[1] - 1}"
             )
-        return np.where(counted, -y[np.arange(len(y)), classes], 0).astype(x.dtype), y
+        losses = np.where(counted, -self.log_softmax(x, 1)[np.arange(len(x)), classes], 0).astype(x.dtype)
+        with np.errstate(all="ignore"):
+            if reduction != "none":
+                losses = losses.sum() / (counted.sum() if reduction == "mean" else 1)
+            return np.asarray(losses, x.dtype), self.softmax(x, 1)
 
-    def cross_entropy_grad(self, dy: Array, y: Array, target: Array, ignore_index: int) -> Array:
+    def cross_entropy_grad(self, dy: Array, y: Array, target: Array, ignore_index: int, reduction: str) -> Array:
         counted = target != ignore_index
         one_hot = np.where(counted, target, 0)[:, None] == np.arange(y.shape[1])
-        return (np.where(counted, dy, 0)[:, None] * (np.exp(y) - one_hot)).astype(y.dtype)
+        with np.errstate(all="ignore"):
+            share = np.where(counted, dy / (counted.sum() if reduction == "mean" else 1), 0)
+            return (share[:, None] * (y - one_hot)).astype(y.dtype)
 
     # ---- optimiser steps ----
 

@@ -9,57 +9,59 @@ from typing import Any
 import numpy as np
 
 from ..autograd.graph import Op, wrap
-from .elementwise import T, abs, cast, check_tensors, div, exp, mul, ne, neg, sub, where
+from .elementwise import T, abs, cast, check_tensors, div, mul, ne, neg, sub, where
 from .index import gather, index_select
-from .reduce import LogSoftmaxGrad, log_softmax, mean
+from .reduce import SoftmaxGrad, log_softmax, mean
 from .reduce import sum as sum_
 from .shape import movedim, reshape, squeeze, unsqueeze
 
 
 class CrossEntropy(Op):
-    """Logits x (N, C) and classes (N,) -> -log_softmax(x)[n, target[n]], log_softmax(x)."""
+    """Logits x (N, C) and classes (N,) -> -log_softmax(x)[n, target[n]], reduced, and softmax(x)."""
 
-    def forward(self, x: Any, target: Any, ignore_index: int) -> Any:
-        losses, y = self.backend.cross_entropy(x, target, ignore_index)
-        self.args = (target, ignore_index)
+    def forward(self, x: Any, target: Any, ignore_index: int, reduction: str) -> Any:
+        loss, y = self.backend.cross_entropy(x, target, ignore_index, reduction)
+        self.args = (target, ignore_index, reduction)
         self.save(y)
-        return losses, y
+        return loss, y
 
-    def backward(self, dlosses: Any, dy: Any) -> Any:
+    def backward(self, dloss: Any, dy: Any) -> Any:
         (y,) = self.saved_tensors
-        dx = None if dlosses is None else CrossEntropyGrad.apply(dlosses, y, *self.args)
+        dx = None if dloss is None else CrossEntropyGrad.apply(dloss, y, *self.args)
         if dy is None:
             return dx
-        through_y = LogSoftmaxGrad.apply(dy, y, 1)  # of gradients of gradients
+        through_y = SoftmaxGrad.apply(dy, y, 1)  # of gradients of gradients
         return through_y if dx is None else dx + through_y
 
 
 class CrossEntropyGrad(Op):
-    """dlosses (N,) and y = log_softmax(x) -> dx (N, C) = dlosses * (e ** y - one_hot(target)), 0 where ignored."""
+    """dloss and y = softmax(x) -> dx (N, C) = dloss * (y - one_hot(target)), 0 where ignored, / their number for a mean."""
 
-    def forward(self, dlosses: Any, y: Any, target: Any, ignore_index: int) -> Any:
-        self.args = (target, ignore_index)
-        self.save(dlosses, y)
-        return self.backend.cross_entropy_grad(dlosses, y, target, ignore_index)
+    def forward(self, dloss: Any, y: Any, target: Any, ignore_index: int, reduction: str) -> Any:
+        self.args = (target, ignore_index, reduction)
+        self.save(dloss, y)
+        return self.backend.cross_entropy_grad(dloss, y, *self.args)
 
     def backward(self, d: Any) -> Any:
-        dlosses, y = self.saved_tensors
-        target, ignore_index = self.args
-        ones = dlosses.new_ones(dlosses._array.shape)
-        slope = CrossEntropyGrad.apply(ones, y, *self.args)  # softmax - one_hot, and 0 where ignored
+        dloss, y = self.saved_tensors
+        target, ignore_index, reduction = self.args
+        slope = mul(d, CrossEntropyGrad.apply(dloss.new_ones(dloss._array.shape), y, *self.args))
         counted = cast(ne(wrap(y.result_class, target, y._backend), ignore_index), y._array.dtype)
-        return sum_(mul(d, slope), 1), mul(mul(d, exp(y)), unsqueeze(mul(dlosses, counted), 1))
+        share = div(counted, sum_(counted)) if reduction == "mean" else counted
+        return sum_(slope, 1) if reduction == "none" else sum_(slope), mul(d, unsqueeze(mul(dloss, share), 1))
+
+
+def _checked(op: str, reduction: str) -> str:
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{op}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
+    return reduction
 
 
 def reduced(op: str, losses: Any, reduction: str) -> Any:
     """Apply reduction='none', 'mean' or 'sum'."""
-    if reduction == "mean":
-        return mean(losses)
-    if reduction == "sum":
-        return sum_(losses)
-    if reduction == "none":
+    if _checked(op, reduction) == "none":
         return losses
-    raise ValueError(f"{op}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
+    return mean(losses) if reduction == "mean" else sum_(losses)
 
 
 def named_reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
@@ -159,14 +161,12 @@ def cross_entropy(
     if target._array.dtype.kind == "f" and target._array.shape == input._array.shape:
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     _check_class_targets("cross_entropy", input, target, weight)
-    classes = 1 if input._array.ndim > 1 else 0
-    scores = movedim(input, classes, -1) if input._array.ndim > 2 else input
-    rows = reshape(scores, prod(target._array.shape), input._array.shape[classes])
-    flat = cast(reshape(target, -1), np.dtype(np.int64))
-    losses, _ = CrossEntropy.apply(rows, flat._array, ignore_index)
-    weights = None
-    if weight is not None or reduction == "mean" or label_smoothing:
-        weights = _class_weights(flat, weight, ignore_index, input)
+    rows, flat = _rows(input, target)
+    if weight is None and not label_smoothing:
+        loss, _ = CrossEntropy.apply(rows, flat._array, ignore_index, _checked("cross_entropy", reduction))
+        return loss if reduction != "none" or target._array.ndim == 1 else reshape(loss, target._array.shape)
+    losses, _ = CrossEntropy.apply(rows, flat._array, ignore_index, "none")
+    weights = _class_weights(flat, weight, ignore_index, input)
     if weight is not None:
         losses = mul(losses, weights)
     if label_smoothing:
@@ -174,6 +174,16 @@ def cross_entropy(
         uniform = where(ne(flat, ignore_index), mean(spread, 1), 0.0)
         losses = mul(losses, 1 - label_smoothing) + mul(uniform, label_smoothing)
     return _weighted("cross_entropy", reshape(losses, target._array.shape), weights, reduction)
+
+
+def _rows(input: Any, target: Any) -> tuple[Any, Any]:
+    """Return scores (N, C, ...) or (C,) as rows (count, C), and class numbers as int64 (count,)."""
+    target = cast(target, np.dtype(np.int64))
+    if input._array.ndim == 2:
+        return input, target
+    classes = 1 if input._array.ndim > 1 else 0
+    scores = movedim(input, classes, -1) if classes else input
+    return reshape(scores, prod(target._array.shape), input._array.shape[classes]), reshape(target, -1)
 
 
 def _soft_cross_entropy(input: Any, target: Any, weight: Any, reduction: str, label_smoothing: float) -> Any:

@@ -1,0 +1,146 @@
+/* Vectors that need more than arithmetic: ends of rows, sums and maxima over lanes, exponentials and logarithms.
+ *
+ * exp and log are accurate to about an ulp.  Numbers too small for a normal float count as 0, as everywhere in kernels.
+ */
+#ifndef TINYGRAD_CNN_VEXP_H
+#define TINYGRAD_CNN_VEXP_H
+
+#include <math.h>
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+#include "simd.h"
+
+/* vec_load_part: the first `count` lanes of a vector (all, if there are more), the others being `fill`; vec_store_part. */
+#if defined(__AVX512F__)
+
+#define BY_TYPE(of_float, of_double) (sizeof(real) == 4 ? (of_float) : (of_double))
+#define LANE_MASK(count) ((1u << (count)) - 1)
+
+ALWAYS_INLINE vec vec_load_part(const real *from, ptrdiff_t count, real fill) {
+    return BY_TYPE((vec)_mm512_mask_loadu_ps((__m512)vec_set(fill), (__mmask16)LANE_MASK(count), from),
+                   (vec)_mm512_mask_loadu_pd((__m512d)vec_set(fill), (__mmask8)LANE_MASK(count), from));
+}
+
+ALWAYS_INLINE void vec_store_part(real *to, vec value, ptrdiff_t count) {
+    BY_TYPE(_mm512_mask_storeu_ps(to, (__mmask16)LANE_MASK(count), (__m512)value),
+            _mm512_mask_storeu_pd(to, (__mmask8)LANE_MASK(count), (__m512d)value));
+}
+
+#elif defined(__GNUC__)
+
+ALWAYS_INLINE vec vec_load_part(const real *from, ptrdiff_t count, real fill) {
+    vec v = vec_set(fill);
+#pragma GCC unroll 8
+    for (int i = 0; i < LANES; i++)
+        if (i < count) v[i] = from[i];
+    return v;
+}
+
+ALWAYS_INLINE void vec_store_part(real *to, vec value, ptrdiff_t count) {
+#pragma GCC unroll 8
+    for (int i = 0; i < LANES; i++)
+        if (i < count) to[i] = value[i];
+}
+
+#else
+
+ALWAYS_INLINE vec vec_load_part(const real *from, ptrdiff_t count, real fill) { return count > 0 ? *from : fill; }
+ALWAYS_INLINE void vec_store_part(real *to, vec value, ptrdiff_t count) {
+    if (count > 0) *to = value;
+}
+
+#endif
+
+/* The sum of all lanes, in double precision. */
+ALWAYS_INLINE double vec_sum(vec v) {
+    real lanes[LANES];
+    double sums[LANES];
+    vec_store(lanes, v);
+    for (int i = 0; i < LANES; i++) sums[i] = lanes[i];
+#pragma GCC unroll 8 /* without it, these are no vectors */
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) sums[i] += sums[i + half];
+    return sums[0];
+}
+
+/* The maximum of all lanes, none of which is NaN. */
+ALWAYS_INLINE real vec_top(vec v) {
+    real tops[LANES];
+    vec_store(tops, v);
+#pragma GCC unroll 8
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) tops[i] = tops[i] > tops[i + half] ? tops[i] : tops[i + half];
+    return tops[0];
+}
+
+#if defined(__GNUC__)
+
+typedef __typeof__((vec){0} < (vec){0}) vint; /* integers as wide as real; the result of a comparison is -1 or 0 */
+
+#define PICK(of_float, of_double) (sizeof(real) == 4 ? (of_float) : (of_double))
+#define MANTISSA_BITS PICK(23, 52)
+#define EXPONENT_BIAS PICK(127, 1023)
+
+ALWAYS_INLINE vec vec_select(vint yes, vec a, vec b) { return (vec)((yes & (vint)a) | (~yes & (vint)b)); }
+
+/* a > b ? a : b */
+ALWAYS_INLINE vec vec_max(vec a, vec b) { return vec_select(a > b, a, b); }
+
+/* ln(2) in two parts, the first so short that its product with an exponent is exact. */
+#define LN2_HIGH ((real)PICK(0x1.62ep-1, 0x1.62e42feep-1))
+#define LN2_LOW ((real)PICK(0x1.0bfbe8e7bcd5ep-15, 0x1.a39ef35793c76p-33))
+
+/* e^x = 2^n e^r with |r| <= ln(2) / 2; Taylor's series of e^r, 2^n in two factors so that it may over- or underflow. */
+ALWAYS_INLINE vec vec_exp(vec x) {
+    static const real coefficient[] = {1. / 2,     1. / 6,      1. / 24,      1. / 120,      1. / 720,       1. / 5040,
+                                       1. / 40320, 1. / 362880, 1. / 3628800, 1. / 39916800, 1. / 479001600, 1. / 6227020800};
+    const real round = 3 * ((real)((ptrdiff_t)1 << 22 << PICK(0, 29)));
+    /* Added to 1.5 * 2^MANTISSA_BITS, a number is rounded to an integer, which the last bits of the sum hold. */
+    vec sum = x * (real)1.4426950408889634 + (round + 2 * EXPONENT_BIAS);
+    vec n = sum - (round + 2 * EXPONENT_BIAS);
+    vec r = x - n * LN2_HIGH - n * LN2_LOW;
+    vec square = r * r, even = vec_set(coefficient[PICK(4, 10)]), odd = vec_set(coefficient[PICK(5, 11)]);
+    for (int k = PICK(2, 8); k >= 0; k -= 2) { /* two chains, since latency is what counts */
+        even = even * square + coefficient[k];
+        odd = odd * square + coefficient[k + 1];
+    }
+    vec y = (odd * r + even) * square + r + 1;
+    vint exponents = (vint)sum - (vint)vec_set(round); /* n + 2 * EXPONENT_BIAS: those of both factors together */
+    vint first = (exponents << (MANTISSA_BITS - 1)) & (vint)vec_set((real)INFINITY);
+    y = y * (vec)first * (vec)((exponents << MANTISSA_BITS) - first);
+    y = vec_select(x > (real)PICK(89, 710), vec_set((real)INFINITY), y);
+    return vec_select(x < (real)PICK(-104, -746), vec_set((real)0), y);
+}
+
+/* ln(x) = n ln(2) + ln(1 + f) with sqrt(1/2) <= 1 + f < sqrt(2).
+ *
+ * ln(1 + f) = 2 artanh(s), s = f / (2 + f), rearranged so that only small terms are rounded: 2 s = f - s f.
+ */
+ALWAYS_INLINE vec vec_log(vec x) {
+    const vint mantissa = (vint)vec_set((real)PICK(0x1.fffffep0, 0x1.fffffffffffffp0)) ^ (vint)vec_set((real)1);
+    const vint shift = (vint)vec_set((real)1) - (vint)vec_set((real)M_SQRT1_2);
+    vint bits = (vint)x + shift; /* now the exponent counts from sqrt(1/2) on */
+    vec m = (vec)((bits & mantissa) + (vint)vec_set((real)M_SQRT1_2));
+    vint biased = (bits & (vint)vec_set((real)INFINITY)) >> MANTISSA_BITS;
+    const real whole = PICK(0x1p23, 0x1p52); /* an integer in the last bits of this number becomes a float */
+    vec n = (vec)(biased | (vint)vec_set(whole)) - (whole + EXPONENT_BIAS);
+    vec f = m - 1, s = f / (f + 2), square = s * s, half = f * f * (real)0.5, y = vec_set((real)0);
+    for (int k = PICK(9, 21); k > 1; k -= 2) y = (y + (real)2 / k) * square;
+    y = n * LN2_HIGH - ((half - (s * (half + y) + n * LN2_LOW)) - f);
+    y = vec_select(x < (real)INFINITY, y, x); /* infinity and NaN */
+    y = vec_select(x < 0, vec_set((real)NAN), y);
+    return vec_select(x == 0, vec_set((real)-INFINITY), y);
+}
+
+#else
+
+ALWAYS_INLINE vec vec_max(vec a, vec b) { return a > b ? a : b; }
+ALWAYS_INLINE vec vec_exp(vec x) { return (vec)exp(x); }
+ALWAYS_INLINE vec vec_log(vec x) { return (vec)log(x); }
+
+#endif
+
+#endif
