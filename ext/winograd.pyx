@@ -1,0 +1,193 @@
+"""Winograd convolution: 3 x 3 kernels, stride 1, in all three passes.
+
+The output is cut into tiles of m x m pixels (m is 2 or 4), numbered through all images.  Each tile, each (m + 2) x (m + 2)
+patch of the input under it and each kernel is transformed to (m + 2)^2 points (winograd.h), where the convolution is a product
+of matrices, one for each point:
+
+    points of y (O, tiles)  = points of w (O, C)  @  points of x (C, tiles)
+
+A task takes one block of tiles through all steps, so that points stay in the cache.  Blocks depend on shapes alone: results do
+not depend on the number of threads.
+"""
+from libc.string cimport memset
+
+from gemm cimport TILE_COLUMNS, ceil_div, panel_rows
+from parallel cimport import_runtime, parallel_for, scratch_memory
+from real cimport LANES, read, real, write
+from window cimport Window, read_window
+
+cdef extern from "winograd.h":
+    const int TAPS
+    void packed_tile(int rows, Py_ssize_t depth, const real* a, const real* b, real* c, Py_ssize_t ldc,
+                     bint accumulate) noexcept nogil
+    void input_rows(int m, const real* image, Py_ssize_t h, Py_ssize_t w, Py_ssize_t row, Py_ssize_t column,
+                    Py_ssize_t length, real* to, Py_ssize_t pitch) noexcept nogil
+    void input_columns(int m, const real* rows, const real* shifted, Py_ssize_t pitch, real* to,
+                       Py_ssize_t stride) noexcept nogil
+    void output_tiles(int m, const real* points, Py_ssize_t stride, real bias, real* to, Py_ssize_t pitch) noexcept nogil
+    void copy_row(const real* source, Py_ssize_t length, real* to) noexcept nogil
+    void transform_weights(int m, const real* w, Py_ssize_t row, Py_ssize_t column, Py_ssize_t tap, int rows,
+                           Py_ssize_t depth, real* to, Py_ssize_t stride) noexcept nogil
+
+import_runtime()
+
+cdef enum:
+    BLOCK = 1 << 18             # bytes that the points of a block should take: a part of L2
+    MOST_TILES = 128            # in a block
+
+cdef struct Conv:
+    int m, points               # outputs along a side of a tile; (m + 2)^2
+    Py_ssize_t n, c, h, w       # images; channels and size of the input
+    Py_ssize_t o, oh, ow        # of the output
+    Py_ssize_t pt, pl
+    Py_ssize_t high, wide, tiles    # tiles of an image: rows, columns; of all images
+    Py_ssize_t block, blocks    # tiles of a block, whole columns of gemm.h; number of blocks
+    Py_ssize_t pitch            # of a row of the block's pixels
+    const real* x
+    const real* weights         # element (o, c, u, v) is weights[o * row + c * column + (u * 3 + v) * tap]
+    Py_ssize_t row, column, tap
+    real* u                     # their points, packed: (points, panel of rows, C, rows)
+    const real* bias
+    real* out
+
+cdef struct Run:                # neighbouring tiles of one row of tiles, from place `at` of a block on
+    Py_ssize_t image, i, j, count, at
+
+
+cdef void plan(Conv* conv) noexcept nogil:
+    """Fill in what follows from the sizes."""
+    cdef Py_ssize_t column_bytes = conv.points * TILE_COLUMNS * (conv.c + conv.o) * <Py_ssize_t> sizeof(real)
+    cdef Py_ssize_t columns = max(<Py_ssize_t> 1, min(BLOCK // column_bytes, <Py_ssize_t> MOST_TILES // TILE_COLUMNS))
+    conv.high = ceil_div(conv.oh, conv.m)
+    conv.wide = ceil_div(conv.ow, conv.m)
+    conv.tiles = conv.n * conv.high * conv.wide
+    conv.block = columns * TILE_COLUMNS
+    conv.blocks = ceil_div(conv.tiles, conv.block)
+    conv.pitch = conv.block * conv.m + LANES
+
+
+cdef Py_ssize_t cut_runs(const Conv* conv, Py_ssize_t block, Run* runs) noexcept nogil:
+    """List the runs of a block; return how many there are."""
+    cdef Py_ssize_t first = block * conv.block, count = 0, at = 0, tile
+    cdef Py_ssize_t total = min(conv.block, conv.tiles - first)
+    cdef Run* run
+    while at < total:
+        tile = first + at
+        run = &runs[count]
+        run.image = tile // (conv.high * conv.wide)
+        run.i = tile // conv.wide % conv.high
+        run.j = tile % conv.wide
+        run.count = min(conv.wide - run.j, total - at)
+        run.at = at
+        at += run.count
+        count += 1
+    return count
+
+
+# ---- forward ----
+
+cdef void weights_task(void* args, Py_ssize_t index) noexcept nogil:
+    """Transform one panel of kernels."""
+    cdef Conv* conv = <Conv*> args
+    cdef int height = panel_rows(conv.o)
+    cdef Py_ssize_t o = index * height
+    cdef int rows = <int> min(<Py_ssize_t> height, conv.o - o)
+    transform_weights(conv.m, conv.weights + o * conv.row, conv.row, conv.column, conv.tap, rows, conv.c,
+                      conv.u + o * conv.c, conv.o * conv.c)
+
+
+cdef void transform_input(const Conv* conv, const Run* runs, Py_ssize_t count, real* rows, real* points) noexcept nogil:
+    """Write the points of a block of the input, (points, columns of gemm.h, C, TILE_COLUMNS)."""
+    cdef Py_ssize_t stride = conv.c * conv.block, c, r, tile, t
+    cdef real* shifted = rows + (conv.m + 2) * conv.pitch
+    cdef const Run* run
+    cdef const real* image
+    for c in range(conv.c):
+        for r in range(count):
+            run = &runs[r]
+            image = conv.x + (run.image * conv.c + c) * conv.h * conv.w
+            input_rows(conv.m, image, conv.h, conv.w, run.i * conv.m - conv.pt, run.j * conv.m - conv.pl,
+                       run.count * conv.m, rows + run.at * conv.m, conv.pitch)
+            input_rows(conv.m, image, conv.h, conv.w, run.i * conv.m - conv.pt, run.j * conv.m - conv.pl + conv.m,
+                       run.count * conv.m, shifted + run.at * conv.m, conv.pitch)
+        for tile in range(conv.block // LANES):
+            t = tile * LANES
+            input_columns(conv.m, rows + t * conv.m, shifted + t * conv.m, conv.pitch,
+                          points + (t // TILE_COLUMNS * conv.c + c) * TILE_COLUMNS + t % TILE_COLUMNS, stride)
+
+
+cdef void multiply(const Conv* conv, const real* x, real* y) noexcept nogil:
+    """Multiply the points of all kernels with those of a block."""
+    cdef int height = panel_rows(conv.o), rows, point
+    cdef Py_ssize_t panel, o, part, column
+    for point in range(conv.points):
+        for panel in range(ceil_div(conv.o, height)):
+            o = panel * height
+            rows = <int> min(<Py_ssize_t> height, conv.o - o)
+            for part in range(conv.block // TILE_COLUMNS):
+                column = part * TILE_COLUMNS
+                packed_tile(rows, conv.c, conv.u + (point * conv.o + o) * conv.c,
+                            x + (point * conv.block + column) * conv.c,
+                            y + (point * conv.block + column) * conv.o + o * TILE_COLUMNS, TILE_COLUMNS, False)
+
+
+cdef void transform_output(const Conv* conv, const Run* runs, Py_ssize_t count, const real* points,
+                           real* rows) noexcept nogil:
+    """Write the pixels of a block of the output."""
+    cdef Py_ssize_t stride = conv.o * conv.block, o, r, tile, t, i
+    cdef real bias
+    cdef const Run* run
+    cdef real* y
+    for o in range(conv.o):
+        bias = conv.bias[o] if conv.bias != NULL else 0
+        for tile in range(conv.block // LANES):
+            t = tile * LANES
+            output_tiles(conv.m, points + (t // TILE_COLUMNS * conv.o + o) * TILE_COLUMNS + t % TILE_COLUMNS, stride,
+                         bias, rows + t * conv.m, conv.pitch)
+        for r in range(count):
+            run = &runs[r]
+            y = conv.out + ((run.image * conv.o + o) * conv.oh + run.i * conv.m) * conv.ow + run.j * conv.m
+            for i in range(min(<Py_ssize_t> conv.m, conv.oh - run.i * conv.m)):
+                copy_row(rows + i * conv.pitch + run.at * conv.m, min(run.count * conv.m, conv.ow - run.j * conv.m),
+                         y + i * conv.ow)
+
+
+cdef void forward_task(void* args, Py_ssize_t index) noexcept nogil:
+    """Compute one block of tiles of all maps."""
+    cdef Conv* conv = <Conv*> args
+    cdef Run runs[MOST_TILES]
+    cdef Py_ssize_t count = cut_runs(conv, index, runs)
+    cdef real* x = <real*> scratch_memory(0, sizeof(real) * conv.points * conv.block * conv.c)
+    cdef real* y = <real*> scratch_memory(1, sizeof(real) * conv.points * conv.block * conv.o)
+    cdef real* rows = <real*> scratch_memory(3, sizeof(real) * 2 * (conv.m + 2) * conv.pitch)
+    transform_input(conv, runs, count, rows, x)
+    multiply(conv, x, y)
+    transform_output(conv, runs, count, y, rows)
+
+
+cdef void run_forward(Conv* conv) noexcept nogil:
+    """Transform the weights, then convolve block by block."""
+    cdef double work = 0.01 * conv.points * conv.o * conv.c
+    plan(conv)
+    conv.u = <real*> scratch_memory(2, sizeof(real) * conv.points * conv.o * conv.c)
+    parallel_for(weights_task, conv, ceil_div(conv.o, panel_rows(conv.o)), 10 * work)
+    parallel_for(forward_task, conv, conv.blocks, work * conv.tiles)
+
+
+def conv2d(object x, object w, object b, object y, object window, int m):
+    """Write y = x (N, C, H, W) convolved with w (O, C, 3, 3), plus b (O,) unless it is None, by F(m x m, 3 x 3)."""
+    cdef Conv conv
+    cdef Window place = read_window(window)
+    conv.m, conv.points = m, (m + 2) * (m + 2)
+    conv.n, conv.c, conv.h, conv.w = x.shape
+    conv.o, conv.oh, conv.ow = w.shape[0], place.oh, place.ow
+    conv.pt, conv.pl = place.pt, place.pl
+    conv.x = read(x)
+    conv.weights = read(w)
+    conv.row, conv.column, conv.tap = conv.c * TAPS * TAPS, TAPS * TAPS, 1
+    conv.bias = read(b)
+    conv.out = write(y)
+    if conv.n * conv.o * conv.oh * conv.ow == 0:
+        return
+    with nogil:
+        run_forward(&conv)
