@@ -174,14 +174,21 @@ cdef void run_forward(Conv* conv) noexcept nogil:
     parallel_for(forward_task, conv, conv.blocks, work * conv.tiles)
 
 
-def conv2d(object x, object w, object b, object y, object window, int m):
-    """Write y = x (N, C, H, W) convolved with w (O, C, 3, 3), plus b (O,) unless it is None, by F(m x m, 3 x 3)."""
+cdef Conv describe(object x_shape, Py_ssize_t outputs, object window, int m):
+    """Collect the sizes of a convolution of x."""
     cdef Conv conv
     cdef Window place = read_window(window)
-    conv.m, conv.points = m, (m + 2) * (m + 2)
-    conv.n, conv.c, conv.h, conv.w = x.shape
-    conv.o, conv.oh, conv.ow = w.shape[0], place.oh, place.ow
+    conv.m, conv.points = m, (m + TAPS - 1) * (m + TAPS - 1)
+    conv.n, conv.c, conv.h, conv.w = x_shape
+    conv.o, conv.oh, conv.ow = outputs, place.oh, place.ow
     conv.pt, conv.pl = place.pt, place.pl
+    conv.bias = NULL
+    return conv
+
+
+def conv2d(object x, object w, object b, object y, object window, int m):
+    """Write y = x (N, C, H, W) convolved with w (O, C, 3, 3), plus b (O,) unless it is None, by F(m x m, 3 x 3)."""
+    cdef Conv conv = describe(x.shape, w.shape[0], window, m)
     conv.x = read(x)
     conv.weights = read(w)
     conv.row, conv.column, conv.tap = conv.c * TAPS * TAPS, TAPS * TAPS, 1
@@ -191,3 +198,28 @@ def conv2d(object x, object w, object b, object y, object window, int m):
         return
     with nogil:
         run_forward(&conv)
+
+
+# ---- input gradient ----
+
+cdef Conv mirrored(const Conv* conv, const real* w) noexcept nogil:
+    """Describe the convolution of dy with flipped, transposed kernels that gives dx."""
+    cdef Conv back = conv[0]
+    back.c, back.h, back.w = conv.o, conv.oh, conv.ow
+    back.o, back.oh, back.ow = conv.c, conv.h, conv.w
+    back.pt, back.pl = TAPS - 1 - conv.pt, TAPS - 1 - conv.pl
+    back.weights = w + TAPS * TAPS - 1
+    back.row, back.column, back.tap = TAPS * TAPS, conv.c * TAPS * TAPS, -1
+    return back
+
+
+def conv2d_input_grad(object dy, object w, object dx, object window, int m):
+    """Write dx (N, C, H, W) from dy (N, O, OH, OW) and w (O, C, 3, 3)."""
+    cdef Conv conv = describe(dx.shape, w.shape[0], window, m)
+    cdef Conv back = mirrored(&conv, read(w))
+    back.x = read(dy)
+    back.out = write(dx)
+    if conv.n * conv.c * conv.h * conv.w == 0:
+        return
+    with nogil:
+        run_forward(&back)
