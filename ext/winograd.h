@@ -306,6 +306,108 @@ ALWAYS_INLINE void weights_of(const int m, const real *w, ptrdiff_t row, ptrdiff
     }
 }
 
+/* ---- weight gradient ---- */
+
+/* Transform the output gradients of a run of tiles, as input_rows does; they do not overlap. */
+ALWAYS_INLINE void gradient_rows_of(const int m, const real *image, ptrdiff_t h, ptrdiff_t w, ptrdiff_t row, ptrdiff_t column,
+                                    ptrdiff_t length, real *to, ptrdiff_t pitch) {
+    for (ptrdiff_t q = 0; q < length; q += LANES) {
+        vec y[MOST_OUTPUTS], t[MOST_POINTS];
+        for (int i = 0; i < m; i++)
+            y[i] = load_inside(image + (row + i) * w + column + q, 0, row + i < h ? w - column - q : 0);
+        gradient_points(m, y, t);
+        for (int i = 0; i < m + 2; i++) vec_store(to + i * pitch + q, t[i]);
+    }
+}
+
+ALWAYS_INLINE void gradient_columns_of(const int m, const real *rows, ptrdiff_t pitch, real *to, ptrdiff_t stride) {
+    for (int i = 0; i < m + 2; i++) {
+        vec y[MOST_OUTPUTS], t[MOST_POINTS];
+        split(m, rows + i * pitch, y);
+        gradient_points(m, y, t);
+        for (int j = 0; j < m + 2; j++) vec_store(to + (i * (m + 2) + j) * stride, t[j]);
+    }
+}
+
+/* to[t * width + c] = from[c * TILE_COLUMNS + t] for t < TILE_COLUMNS, c < width; width is a multiple of LANES, and rows of
+ * `from` behind `channels` count as zeros. */
+static void transpose_points(const real *from, ptrdiff_t channels, ptrdiff_t width, real *to) {
+    for (ptrdiff_t c = 0; c < width; c += LANES)
+        for (int t = 0; t < TILE_COLUMNS; t += LANES) {
+            vec rows[LANES], zipped[LANES];
+            for (int r = 0; r < LANES; r++)
+                rows[r] = c + r < channels ? vec_load(from + (c + r) * TILE_COLUMNS + t) : vec_set((real)0);
+            for (int round = 1; round < LANES; round *= 2) {
+                for (int r = 0; r < LANES / 2; r++) {
+                    zipped[2 * r] = zip_low(rows[r], rows[r + LANES / 2]);
+                    zipped[2 * r + 1] = zip_high(rows[r], rows[r + LANES / 2]);
+                }
+                memcpy(rows, zipped, sizeof(rows));
+            }
+            for (int r = 0; r < LANES; r++) vec_store(to + (t + r) * width + c, rows[r]);
+        }
+}
+
+/* c[r][j]  (+)=  sum over groups of TILE_COLUMNS tiles, and tiles t in them, of  a[r][t] * b[t][j]     r < rows, j < vecs * LANES
+ *
+ * A group of `a` is [row][TILE_COLUMNS], and begins `step` behind the one before; b is packed as [t][vecs * LANES]. */
+ALWAYS_INLINE void gradient_tile_of(const int rows, const int vecs, ptrdiff_t groups, const real *a, ptrdiff_t step,
+                                    const real *b, real *c, ptrdiff_t ldc, int accumulate) {
+    vec sum[TILE_ROWS][TILE_VECS];
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vecs; v++) sum[r][v] = vec_set((real)0);
+    for (ptrdiff_t g = 0; g < groups; g++, a += step)
+        for (int t = 0; t < TILE_COLUMNS; t++, b += vecs * LANES) {
+            vec row[TILE_VECS];
+            for (int v = 0; v < vecs; v++) row[v] = vec_load(b + v * LANES);
+            for (int r = 0; r < rows; r++)
+                for (int v = 0; v < vecs; v++) sum[r][v] += a[r * TILE_COLUMNS + t] * row[v];
+        }
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vecs; v++) {
+            real *to = c + r * ldc + v * LANES;
+            vec_store(to, accumulate ? vec_load(to) + sum[r][v] : sum[r][v]);
+        }
+}
+
+static void gradient_tile(int rows, int vecs, ptrdiff_t groups, const real *a, ptrdiff_t step, const real *b, real *c,
+                          ptrdiff_t ldc, int accumulate) {
+    switch (rows * 2 + vecs - 1) {
+#define CASE(n) \
+    case 2 * n: gradient_tile_of(n, 1, groups, a, step, b, c, ldc, accumulate); break; \
+    case 2 * n + 1: gradient_tile_of(n, 2, groups, a, step, b, c, ldc, accumulate); break;
+        FOR_ROWS(CASE)
+#undef CASE
+    }
+}
+
+/* Add up `chunks` partial sums of points, `chunk` apart, and transform them to the gradients of neighbouring kernels:
+ * point t of kernel c is points[t * stride + c]. */
+ALWAYS_INLINE void weight_gradients_of(const int m, const real *points, ptrdiff_t stride, ptrdiff_t chunks, ptrdiff_t chunk,
+                                       ptrdiff_t kernels, real *to) {
+    for (ptrdiff_t c = 0; c < kernels; c += LANES) {
+        vec rows[TAPS][MOST_POINTS];
+        real taps[TAPS * TAPS][LANES];
+        for (int j = 0; j < m + 2; j++) {
+            vec u[MOST_POINTS], w[TAPS];
+            for (int i = 0; i < m + 2; i++) {
+                const real *from = points + (i * (m + 2) + j) * stride + c;
+                u[i] = vec_load(from);
+                for (ptrdiff_t part = 1; part < chunks; part++) u[i] += vec_load(from + part * chunk);
+            }
+            weight_taps(m, u, w);
+            for (int i = 0; i < TAPS; i++) rows[i][j] = w[i];
+        }
+        for (int i = 0; i < TAPS; i++) {
+            vec w[TAPS];
+            weight_taps(m, rows[i], w);
+            for (int j = 0; j < TAPS; j++) vec_store(taps[i * TAPS + j], w[j]);
+        }
+        for (int lane = 0; lane < LANES && c + lane < kernels; lane++)
+            for (int t = 0; t < TAPS * TAPS; t++) to[(c + lane) * TAPS * TAPS + t] = taps[t][lane];
+    }
+}
+
 /* ---- each for both m ---- */
 
 static void input_rows(int m, const real *image, ptrdiff_t h, ptrdiff_t w, ptrdiff_t row, ptrdiff_t column, ptrdiff_t length,
@@ -328,6 +430,23 @@ static void transform_weights(int m, const real *w, ptrdiff_t row, ptrdiff_t col
                               real *to, ptrdiff_t stride) {
     if (m == 2) weights_of(2, w, row, column, tap, rows, depth, to, stride);
     else weights_of(4, w, row, column, tap, rows, depth, to, stride);
+}
+
+static void gradient_rows(int m, const real *image, ptrdiff_t h, ptrdiff_t w, ptrdiff_t row, ptrdiff_t column,
+                          ptrdiff_t length, real *to, ptrdiff_t pitch) {
+    if (m == 2) gradient_rows_of(2, image, h, w, row, column, length, to, pitch);
+    else gradient_rows_of(4, image, h, w, row, column, length, to, pitch);
+}
+
+static void gradient_columns(int m, const real *rows, ptrdiff_t pitch, real *to, ptrdiff_t stride) {
+    if (m == 2) gradient_columns_of(2, rows, pitch, to, stride);
+    else gradient_columns_of(4, rows, pitch, to, stride);
+}
+
+static void weight_gradients(int m, const real *points, ptrdiff_t stride, ptrdiff_t chunks, ptrdiff_t chunk, ptrdiff_t kernels,
+                             real *to) {
+    if (m == 2) weight_gradients_of(2, points, stride, chunks, chunk, kernels, to);
+    else weight_gradients_of(4, points, stride, chunks, chunk, kernels, to);
 }
 
 #endif

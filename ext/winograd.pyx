@@ -28,12 +28,22 @@ cdef extern from "winograd.h":
     void copy_row(const real* source, Py_ssize_t length, real* to) noexcept nogil
     void transform_weights(int m, const real* w, Py_ssize_t row, Py_ssize_t column, Py_ssize_t tap, int rows,
                            Py_ssize_t depth, real* to, Py_ssize_t stride) noexcept nogil
+    void gradient_rows(int m, const real* image, Py_ssize_t h, Py_ssize_t w, Py_ssize_t row, Py_ssize_t column,
+                       Py_ssize_t length, real* to, Py_ssize_t pitch) noexcept nogil
+    void gradient_columns(int m, const real* rows, Py_ssize_t pitch, real* to, Py_ssize_t stride) noexcept nogil
+    void transpose_points(const real* source, Py_ssize_t channels, Py_ssize_t width, real* to) noexcept nogil
+    void gradient_tile(int rows, int vecs, Py_ssize_t groups, const real* a, Py_ssize_t step, const real* b, real* c,
+                       Py_ssize_t ldc, bint accumulate) noexcept nogil
+    void weight_gradients(int m, const real* points, Py_ssize_t stride, Py_ssize_t chunks, Py_ssize_t chunk,
+                          Py_ssize_t kernels, real* to) noexcept nogil
 
 import_runtime()
 
 cdef enum:
     BLOCK = 1 << 18             # bytes that the points of a block should take: a part of L2
     MOST_TILES = 128            # in a block
+    CHUNKS = 8                  # partial sums of the weight gradient, over parts of the tiles
+    MOST_PARTIAL = 1 << 22      # elements that these partial sums may take
 
 cdef struct Conv:
     int m, points               # outputs along a side of a tile; (m + 2)^2
@@ -49,15 +59,20 @@ cdef struct Conv:
     real* u                     # their points, packed: (points, panel of rows, C, rows)
     const real* bias
     real* out
+    const real* dy              # weight gradient
+    Py_ssize_t width            # channels, rounded up to whole vectors
+    Py_ssize_t chunks, parts    # of blocks, each with partial sums; of the output channels
+    real* sums                  # (chunks, points, O, width)
 
 cdef struct Run:                # neighbouring tiles of one row of tiles, from place `at` of a block on
     Py_ssize_t image, i, j, count, at
 
 
-cdef void plan(Conv* conv) noexcept nogil:
-    """Fill in what follows from the sizes."""
+cdef void plan(Conv* conv, Py_ssize_t least) noexcept nogil:
+    """Cut the output into tiles and blocks of at least so many tiles."""
     cdef Py_ssize_t column_bytes = conv.points * TILE_COLUMNS * (conv.c + conv.o) * <Py_ssize_t> sizeof(real)
-    cdef Py_ssize_t columns = max(<Py_ssize_t> 1, min(BLOCK // column_bytes, <Py_ssize_t> MOST_TILES // TILE_COLUMNS))
+    cdef Py_ssize_t most = min(BLOCK // column_bytes, <Py_ssize_t> MOST_TILES // TILE_COLUMNS)
+    cdef Py_ssize_t columns = max(ceil_div(least, TILE_COLUMNS), most)
     conv.high = ceil_div(conv.oh, conv.m)
     conv.wide = ceil_div(conv.ow, conv.m)
     conv.tiles = conv.n * conv.high * conv.wide
@@ -96,12 +111,19 @@ cdef void weights_task(void* args, Py_ssize_t index) noexcept nogil:
                       conv.u + o * conv.c, conv.o * conv.c)
 
 
+cdef void clear_rows(const Conv* conv, const Run* runs, Py_ssize_t count, real* rows, int copies) noexcept nogil:
+    """Put zeros where a block lacks tiles."""
+    if runs[count - 1].at + runs[count - 1].count < conv.block:
+        memset(rows, 0, sizeof(real) * copies * (conv.m + TAPS - 1) * conv.pitch)
+
+
 cdef void transform_input(const Conv* conv, const Run* runs, Py_ssize_t count, real* rows, real* points) noexcept nogil:
     """Write the points of a block of the input, (points, columns of gemm.h, C, TILE_COLUMNS)."""
     cdef Py_ssize_t stride = conv.c * conv.block, c, r, tile, t
     cdef real* shifted = rows + (conv.m + 2) * conv.pitch
     cdef const Run* run
     cdef const real* image
+    clear_rows(conv, runs, count, rows, 2)
     for c in range(conv.c):
         for r in range(count):
             run = &runs[r]
@@ -168,7 +190,7 @@ cdef void forward_task(void* args, Py_ssize_t index) noexcept nogil:
 cdef void run_forward(Conv* conv) noexcept nogil:
     """Transform the weights, then convolve block by block."""
     cdef double work = 0.01 * conv.points * conv.o * conv.c
-    plan(conv)
+    plan(conv, TILE_COLUMNS)
     conv.u = <real*> scratch_memory(2, sizeof(real) * conv.points * conv.o * conv.c)
     parallel_for(weights_task, conv, ceil_div(conv.o, panel_rows(conv.o)), 10 * work)
     parallel_for(forward_task, conv, conv.blocks, work * conv.tiles)
@@ -223,3 +245,103 @@ def conv2d_input_grad(object dy, object w, object dx, object window, int m):
         return
     with nogil:
         run_forward(&back)
+
+
+# ---- weight gradient ----
+
+cdef void transform_gradient(const Conv* conv, const Run* runs, Py_ssize_t count, Py_ssize_t first, Py_ssize_t outputs,
+                             real* rows, real* points) noexcept nogil:
+    """Write the points of a block of dy, of some output channels: (points, columns of gemm.h, outputs, TILE_COLUMNS)."""
+    cdef Py_ssize_t stride = outputs * conv.block, o, r, tile, t
+    cdef const Run* run
+    clear_rows(conv, runs, count, rows, 1)
+    for o in range(outputs):
+        for r in range(count):
+            run = &runs[r]
+            gradient_rows(conv.m, conv.dy + (run.image * conv.o + first + o) * conv.oh * conv.ow, conv.oh, conv.ow,
+                          run.i * conv.m, run.j * conv.m, run.count * conv.m, rows + run.at * conv.m, conv.pitch)
+        for tile in range(conv.block // LANES):
+            t = tile * LANES
+            gradient_columns(conv.m, rows + t * conv.m, conv.pitch,
+                             points + (t // TILE_COLUMNS * outputs + o) * TILE_COLUMNS + t % TILE_COLUMNS, stride)
+
+
+cdef void multiply_gradient(const Conv* conv, const real* x, const real* dy, Py_ssize_t outputs, real* columns, real* sums,
+                            bint accumulate) noexcept nogil:
+    """Add products of a block's points, for every pair of channels: over the tiles, so x is transposed first."""
+    cdef Py_ssize_t groups = conv.block // TILE_COLUMNS, panels = ceil_div(conv.width, TILE_COLUMNS)
+    cdef int height = panel_rows(outputs), point, rows
+    cdef Py_ssize_t panel, c, width, group, strip, o
+    cdef const real* packed
+    for point in range(conv.points):
+        for panel in range(panels):
+            c = panel * TILE_COLUMNS
+            width = min(<Py_ssize_t> TILE_COLUMNS, conv.width - c)
+            for group in range(groups):
+                transpose_points(x + ((point * groups + group) * conv.c + c) * TILE_COLUMNS, conv.c - c, width,
+                                 columns + c * conv.block + group * TILE_COLUMNS * width)
+        for strip in range(ceil_div(outputs, height)):
+            o = strip * height
+            rows = <int> min(<Py_ssize_t> height, outputs - o)
+            packed = dy + (point * groups * outputs + o) * TILE_COLUMNS
+            for panel in range(panels):
+                c = panel * TILE_COLUMNS
+                width = min(<Py_ssize_t> TILE_COLUMNS, conv.width - c)
+                gradient_tile(rows, <int> (width // LANES), groups, packed, outputs * TILE_COLUMNS, columns + c * conv.block,
+                              sums + (point * conv.o + o) * conv.width + c, conv.width, accumulate)
+
+
+cdef void gradient_task(void* args, Py_ssize_t index) noexcept nogil:
+    """Add up points over one chunk of the blocks, for one part of the output channels."""
+    cdef Conv* conv = <Conv*> args
+    cdef Py_ssize_t chunk = index // conv.parts, part = index % conv.parts, block, count
+    cdef Py_ssize_t first = conv.o * part // conv.parts
+    cdef Py_ssize_t outputs = conv.o * (part + 1) // conv.parts - first
+    cdef Py_ssize_t begin = conv.blocks * chunk // conv.chunks, end = conv.blocks * (chunk + 1) // conv.chunks
+    cdef Run runs[MOST_TILES]
+    cdef real* x = <real*> scratch_memory(0, sizeof(real) * conv.points * conv.block * conv.c)
+    cdef real* dy = <real*> scratch_memory(1, sizeof(real) * conv.points * conv.block * outputs)
+    cdef Py_ssize_t size = 2 * (conv.m + TAPS - 1) * conv.pitch
+    cdef real* rows = <real*> scratch_memory(3, sizeof(real) * (size + conv.block * conv.width))
+    cdef real* sums = conv.sums + (chunk * conv.points * conv.o + first) * conv.width
+    for block in range(begin, end):
+        count = cut_runs(conv, block, runs)
+        transform_input(conv, runs, count, rows, x)
+        transform_gradient(conv, runs, count, first, outputs, rows, dy)
+        multiply_gradient(conv, x, dy, outputs, rows + size, sums, block > begin)
+
+
+cdef void sum_task(void* args, Py_ssize_t o) noexcept nogil:
+    """Add up the chunks of one output channel and transform the sums to gradients."""
+    cdef Conv* conv = <Conv*> args
+    weight_gradients(conv.m, conv.sums + o * conv.width, conv.o * conv.width, conv.chunks,
+                     conv.points * conv.o * conv.width, conv.c, conv.out + o * conv.c * TAPS * TAPS)
+
+
+cdef void run_weight_grad(Conv* conv) noexcept nogil:
+    """Compute dw: points, added up in pieces, then transformed."""
+    cdef Py_ssize_t size
+    cdef double work = 0.01 * conv.points * conv.o * conv.c
+    plan(conv, MOST_TILES // 2)
+    conv.width = ceil_div(conv.c, LANES) * LANES
+    size = conv.points * conv.o * conv.width
+    conv.chunks = max(<Py_ssize_t> 1, min(min(conv.blocks, <Py_ssize_t> CHUNKS), MOST_PARTIAL // size))
+    conv.parts = 1 if conv.chunks > 1 else min(conv.o, <Py_ssize_t> 2)
+    conv.sums = <real*> scratch_memory(2, sizeof(real) * conv.chunks * size)
+    parallel_for(gradient_task, conv, conv.chunks * conv.parts, work * conv.tiles)
+    parallel_for(sum_task, conv, conv.o, work * conv.chunks)
+
+
+def conv2d_weight_grad(object dy, object x, object dw, object window, int m):
+    """Write dw (O, C, 3, 3) from dy (N, O, OH, OW) and x (N, C, H, W)."""
+    cdef Conv conv = describe(x.shape, dw.shape[0], window, m)
+    conv.dy = read(dy)
+    conv.x = read(x)
+    conv.out = write(dw)
+    if conv.o * conv.c == 0:
+        return
+    with nogil:
+        if conv.n * conv.oh * conv.ow == 0:
+            memset(conv.out, 0, sizeof(real) * conv.o * conv.c * TAPS * TAPS)
+        else:
+            run_weight_grad(&conv)
