@@ -54,42 +54,44 @@ enum { TAPS = 3, MOST_OUTPUTS = 4, MOST_POINTS = MOST_OUTPUTS + TAPS - 1 };
 #define zip_high(a, b) (b)
 #endif
 
-/* from[lane] where begin <= lane < end, and 0 elsewhere: nothing else is read. */
-ALWAYS_INLINE vec load_inside(const real *from, ptrdiff_t begin, ptrdiff_t end);
-/* The first `count` lanes, at most all. */
-ALWAYS_INLINE void store_first(real *to, vec value, ptrdiff_t count);
+/* A set of lanes is a number with a bit for each. */
+enum { ALL_LANES = (1 << LANES) - 1 };
+
+ALWAYS_INLINE unsigned first_lanes(ptrdiff_t count) {
+    return count >= LANES ? (unsigned)ALL_LANES : count <= 0 ? 0u : (1u << count) - 1;
+}
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
-#if BYTES_OF(REAL) == 4
-#define LOAD_MASKED(from, mask) _mm512_maskz_loadu_ps((__mmask16)(mask), from)
-#define STORE_MASKED(to, mask, value) _mm512_mask_storeu_ps(to, (__mmask16)(mask), (__m512)(value))
+#if VEC_LANES == 16
+#define LOAD_MASKED(from, lanes) _mm512_maskz_loadu_ps((__mmask16)(lanes), from)
+#define STORE_MASKED(to, lanes, value) _mm512_mask_storeu_ps(to, (__mmask16)(lanes), (__m512)(value))
 #else
-#define LOAD_MASKED(from, mask) _mm512_maskz_loadu_pd((__mmask8)(mask), from)
-#define STORE_MASKED(to, mask, value) _mm512_mask_storeu_pd(to, (__mmask8)(mask), (__m512d)(value))
+#define LOAD_MASKED(from, lanes) _mm512_maskz_loadu_pd((__mmask8)(lanes), from)
+#define STORE_MASKED(to, lanes, value) _mm512_mask_storeu_pd(to, (__mmask8)(lanes), (__m512d)(value))
 #endif
-ALWAYS_INLINE unsigned first_lanes(ptrdiff_t count) {
-    return count >= LANES ? (1u << LANES) - 1 : count <= 0 ? 0u : (1u << count) - 1;
-}
-ALWAYS_INLINE vec load_inside(const real *from, ptrdiff_t begin, ptrdiff_t end) {
-    return (vec)LOAD_MASKED(from, first_lanes(end) & ~first_lanes(begin));
-}
-ALWAYS_INLINE void store_first(real *to, vec value, ptrdiff_t count) { STORE_MASKED(to, first_lanes(count), value); }
+/* Zeros in the other lanes, which are not read. */
+ALWAYS_INLINE vec load_lanes(const real *from, unsigned lanes) { return (vec)LOAD_MASKED(from, lanes); }
+ALWAYS_INLINE void store_lanes(real *to, vec value, unsigned lanes) { STORE_MASKED(to, lanes, value); }
 #else
-ALWAYS_INLINE vec load_inside(const real *from, ptrdiff_t begin, ptrdiff_t end) {
-    if (begin <= 0 && end >= LANES) return vec_load(from);
-    real lanes[LANES];
-    for (int i = 0; i < LANES; i++) lanes[i] = begin <= i && i < end ? from[i] : (real)0;
-    return vec_load(lanes);
+ALWAYS_INLINE vec load_lanes(const real *from, unsigned lanes) {
+    if (lanes == ALL_LANES) return vec_load(from);
+    real values[LANES];
+    for (int i = 0; i < LANES; i++) values[i] = lanes >> i & 1 ? from[i] : (real)0;
+    return vec_load(values);
 }
-ALWAYS_INLINE void store_first(real *to, vec value, ptrdiff_t count) {
-    if (count >= LANES) vec_store(to, value);
-    else if (count > 0) {
-        real lanes[LANES];
-        vec_store(lanes, value);
-        for (int i = 0; i < count; i++) to[i] = lanes[i];
-    }
+ALWAYS_INLINE void store_lanes(real *to, vec value, unsigned lanes) {
+    real values[LANES];
+    vec_store(values, value);
+    for (int i = 0; i < LANES; i++)
+        if (lanes >> i & 1) to[i] = values[i];
 }
+#endif
+
+#if defined(__GNUC__)
+#define prefetch(address) __builtin_prefetch(address)
+#else
+#define prefetch(address) ((void)0)
 #endif
 
 /* phase[p] = elements p, p + m, p + 2 m ... of m vectors; join is its inverse. */
@@ -224,20 +226,28 @@ ALWAYS_INLINE void weight_taps(const int m, const vec *u, vec *w) {
 
 /* ---- input: pixels of a channel to points of its tiles ---- */
 
-/* Transform rows: `length` pixels, from (row, column) of an image (H, W) with zeros around it, m + 2 rows to as many points;
- * point k goes to to[k * pitch].  Whole vectors are written. */
+/* The same pixels so many channels on are prefetched: hardware does not see that blocks jump from channel to channel. */
+enum { CHANNELS_AHEAD = 3 };
+
+/* Transform `length` pixels of m + 2 rows from (row, column) on to as many points: point k goes to to[k * pitch].
+ * The same from column + m on goes to shifted[k * pitch].  Whole vectors are written. */
 ALWAYS_INLINE void input_rows_of(const int m, const real *image, ptrdiff_t h, ptrdiff_t w, ptrdiff_t row, ptrdiff_t column,
-                                 ptrdiff_t length, real *to, ptrdiff_t pitch) {
-    for (ptrdiff_t q = 0; q < length; q += LANES) {
-        ptrdiff_t j = column + q;
-        vec x[MOST_POINTS], t[MOST_POINTS];
-        for (int i = 0; i < m + 2; i++) {
-            int inside = 0 <= row + i && row + i < h;
-            x[i] = load_inside(image + (row + i) * w + j, -j, inside ? w - j : 0);
+                                 ptrdiff_t length, real *to, real *shifted, ptrdiff_t pitch) {
+    unsigned rows = 0;
+    for (int i = 0; i < m + 2; i++) rows |= (unsigned)(0 <= row + i && row + i < h) << i;
+    image += row * w + column;
+    for (ptrdiff_t q = 0; q < length; q += LANES)
+        for (int shift = 0; shift <= m; shift += m) {
+            unsigned lanes = first_lanes(w - column - q - shift) & ~first_lanes(-column - q - shift);
+            vec x[MOST_POINTS], t[MOST_POINTS];
+            for (int i = 0; i < m + 2; i++) {
+                const real *from = image + i * w + q + shift;
+                x[i] = load_lanes(from, lanes & -(rows >> i & 1));
+                if (shift == 0) prefetch(from + CHANNELS_AHEAD * h * w);
+            }
+            input_points(m, x, t);
+            for (int i = 0; i < m + 2; i++) vec_store((shift ? shifted : to) + i * pitch + q, t[i]);
         }
-        input_points(m, x, t);
-        for (int i = 0; i < m + 2; i++) vec_store(to + i * pitch + q, t[i]);
-    }
 }
 
 /* Transform columns of LANES tiles: point (i, j) goes to to[(i * (m + 2) + j) * stride].
@@ -273,7 +283,9 @@ ALWAYS_INLINE void output_tiles_of(const int m, const real *points, ptrdiff_t st
 }
 
 ALWAYS_INLINE void copy_row(const real *from, ptrdiff_t length, real *to) {
-    for (ptrdiff_t q = 0; q < length; q += LANES) store_first(to + q, vec_load(from + q), length - q);
+    ptrdiff_t q = 0;
+    for (; q + LANES <= length; q += LANES) vec_store(to + q, vec_load(from + q));
+    if (q < length) store_lanes(to + q, vec_load(from + q), first_lanes(length - q));
 }
 
 /* ---- weights ---- */
@@ -289,7 +301,7 @@ ALWAYS_INLINE void weights_of(const int m, const real *w, ptrdiff_t row, ptrdiff
             for (int t = 0; t < TAPS * TAPS; t++) kernels[t][r] = w[r * row + k * column + t * tap];
         for (int r = 0; r < rows; r += LANES) {
             /* Lanes behind the last row are overwritten by the next k. */
-            ptrdiff_t room = k + 1 < depth && (depth - k) * rows - r >= LANES ? LANES : rows - r;
+            unsigned lanes = (depth - k) * rows - r >= LANES ? (unsigned)ALL_LANES : first_lanes(rows - r);
             vec points[MOST_POINTS][TAPS];
             for (int v = 0; v < TAPS; v++) {
                 vec x[TAPS], u[MOST_POINTS];
@@ -300,7 +312,7 @@ ALWAYS_INLINE void weights_of(const int m, const real *w, ptrdiff_t row, ptrdiff
             for (int i = 0; i < m + 2; i++) {
                 vec u[MOST_POINTS];
                 weight_points(m, points[i], u);
-                for (int j = 0; j < m + 2; j++) store_first(to + (i * (m + 2) + j) * stride + r, u[j], room);
+                for (int j = 0; j < m + 2; j++) store_lanes(to + (i * (m + 2) + j) * stride + r, u[j], lanes);
             }
         }
     }
@@ -311,10 +323,15 @@ ALWAYS_INLINE void weights_of(const int m, const real *w, ptrdiff_t row, ptrdiff
 /* Transform the output gradients of a run of tiles, as input_rows does; they do not overlap. */
 ALWAYS_INLINE void gradient_rows_of(const int m, const real *image, ptrdiff_t h, ptrdiff_t w, ptrdiff_t row, ptrdiff_t column,
                                     ptrdiff_t length, real *to, ptrdiff_t pitch) {
+    image += row * w + column;
     for (ptrdiff_t q = 0; q < length; q += LANES) {
+        unsigned lanes = first_lanes(w - column - q);
         vec y[MOST_OUTPUTS], t[MOST_POINTS];
-        for (int i = 0; i < m; i++)
-            y[i] = load_inside(image + (row + i) * w + column + q, 0, row + i < h ? w - column - q : 0);
+        for (int i = 0; i < m; i++) {
+            const real *from = image + i * w + q;
+            y[i] = load_lanes(from, row + i < h ? lanes : 0);
+            prefetch(from + CHANNELS_AHEAD * h * w);
+        }
         gradient_points(m, y, t);
         for (int i = 0; i < m + 2; i++) vec_store(to + i * pitch + q, t[i]);
     }
@@ -411,9 +428,9 @@ ALWAYS_INLINE void weight_gradients_of(const int m, const real *points, ptrdiff_
 /* ---- each for both m ---- */
 
 static void input_rows(int m, const real *image, ptrdiff_t h, ptrdiff_t w, ptrdiff_t row, ptrdiff_t column, ptrdiff_t length,
-                       real *to, ptrdiff_t pitch) {
-    if (m == 2) input_rows_of(2, image, h, w, row, column, length, to, pitch);
-    else input_rows_of(4, image, h, w, row, column, length, to, pitch);
+                       real *to, real *shifted, ptrdiff_t pitch) {
+    if (m == 2) input_rows_of(2, image, h, w, row, column, length, to, shifted, pitch);
+    else input_rows_of(4, image, h, w, row, column, length, to, shifted, pitch);
 }
 
 static void input_columns(int m, const real *rows, const real *shifted, ptrdiff_t pitch, real *to, ptrdiff_t stride) {

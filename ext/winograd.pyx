@@ -21,7 +21,7 @@ cdef extern from "winograd.h":
     void packed_tile(int rows, Py_ssize_t depth, const real* a, const real* b, real* c, Py_ssize_t ldc,
                      bint accumulate) noexcept nogil
     void input_rows(int m, const real* image, Py_ssize_t h, Py_ssize_t w, Py_ssize_t row, Py_ssize_t column,
-                    Py_ssize_t length, real* to, Py_ssize_t pitch) noexcept nogil
+                    Py_ssize_t length, real* to, real* shifted, Py_ssize_t pitch) noexcept nogil
     void input_columns(int m, const real* rows, const real* shifted, Py_ssize_t pitch, real* to,
                        Py_ssize_t stride) noexcept nogil
     void output_tiles(int m, const real* points, Py_ssize_t stride, real bias, real* to, Py_ssize_t pitch) noexcept nogil
@@ -42,6 +42,7 @@ import_runtime()
 cdef enum:
     BLOCK = 1 << 18             # bytes that the points of a block should take: a part of L2
     MOST_TILES = 128            # in a block
+    GAP = 16                    # elements between points: else their distance may be a power of two, bad for caches
     CHUNKS = 8                  # partial sums of the weight gradient, over parts of the tiles
     MOST_PARTIAL = 1 << 22      # elements that these partial sums may take
 
@@ -108,7 +109,7 @@ cdef void weights_task(void* args, Py_ssize_t index) noexcept nogil:
     cdef Py_ssize_t o = index * height
     cdef int rows = <int> min(<Py_ssize_t> height, conv.o - o)
     transform_weights(conv.m, conv.weights + o * conv.row, conv.row, conv.column, conv.tap, rows, conv.c,
-                      conv.u + o * conv.c, conv.o * conv.c)
+                      conv.u + o * conv.c, conv.o * conv.c + GAP)
 
 
 cdef void clear_rows(const Conv* conv, const Run* runs, Py_ssize_t count, real* rows, int copies) noexcept nogil:
@@ -119,7 +120,7 @@ cdef void clear_rows(const Conv* conv, const Run* runs, Py_ssize_t count, real* 
 
 cdef void transform_input(const Conv* conv, const Run* runs, Py_ssize_t count, real* rows, real* points) noexcept nogil:
     """Write the points of a block of the input, (points, columns of gemm.h, C, TILE_COLUMNS)."""
-    cdef Py_ssize_t stride = conv.c * conv.block, c, r, tile, t
+    cdef Py_ssize_t stride = conv.c * conv.block + GAP, c, r, tile, t
     cdef real* shifted = rows + (conv.m + 2) * conv.pitch
     cdef const Run* run
     cdef const real* image
@@ -129,9 +130,7 @@ cdef void transform_input(const Conv* conv, const Run* runs, Py_ssize_t count, r
             run = &runs[r]
             image = conv.x + (run.image * conv.c + c) * conv.h * conv.w
             input_rows(conv.m, image, conv.h, conv.w, run.i * conv.m - conv.pt, run.j * conv.m - conv.pl,
-                       run.count * conv.m, rows + run.at * conv.m, conv.pitch)
-            input_rows(conv.m, image, conv.h, conv.w, run.i * conv.m - conv.pt, run.j * conv.m - conv.pl + conv.m,
-                       run.count * conv.m, shifted + run.at * conv.m, conv.pitch)
+                       run.count * conv.m, rows + run.at * conv.m, shifted + run.at * conv.m, conv.pitch)
         for tile in range(conv.block // LANES):
             t = tile * LANES
             input_columns(conv.m, rows + t * conv.m, shifted + t * conv.m, conv.pitch,
@@ -148,15 +147,16 @@ cdef void multiply(const Conv* conv, const real* x, real* y) noexcept nogil:
             rows = <int> min(<Py_ssize_t> height, conv.o - o)
             for part in range(conv.block // TILE_COLUMNS):
                 column = part * TILE_COLUMNS
-                packed_tile(rows, conv.c, conv.u + (point * conv.o + o) * conv.c,
-                            x + (point * conv.block + column) * conv.c,
-                            y + (point * conv.block + column) * conv.o + o * TILE_COLUMNS, TILE_COLUMNS, False)
+                packed_tile(rows, conv.c, conv.u + point * (conv.o * conv.c + GAP) + o * conv.c,
+                            x + point * (conv.block * conv.c + GAP) + column * conv.c,
+                            y + point * (conv.block * conv.o + GAP) + column * conv.o + o * TILE_COLUMNS, TILE_COLUMNS,
+                            False)
 
 
 cdef void transform_output(const Conv* conv, const Run* runs, Py_ssize_t count, const real* points,
                            real* rows) noexcept nogil:
     """Write the pixels of a block of the output."""
-    cdef Py_ssize_t stride = conv.o * conv.block, o, r, tile, t, i
+    cdef Py_ssize_t stride = conv.o * conv.block + GAP, o, r, tile, t, i
     cdef real bias
     cdef const Run* run
     cdef real* y
@@ -179,8 +179,8 @@ cdef void forward_task(void* args, Py_ssize_t index) noexcept nogil:
     cdef Conv* conv = <Conv*> args
     cdef Run runs[MOST_TILES]
     cdef Py_ssize_t count = cut_runs(conv, index, runs)
-    cdef real* x = <real*> scratch_memory(0, sizeof(real) * conv.points * conv.block * conv.c)
-    cdef real* y = <real*> scratch_memory(1, sizeof(real) * conv.points * conv.block * conv.o)
+    cdef real* x = <real*> scratch_memory(0, sizeof(real) * conv.points * (conv.block * conv.c + GAP))
+    cdef real* y = <real*> scratch_memory(1, sizeof(real) * conv.points * (conv.block * conv.o + GAP))
     cdef real* rows = <real*> scratch_memory(3, sizeof(real) * 2 * (conv.m + 2) * conv.pitch)
     transform_input(conv, runs, count, rows, x)
     multiply(conv, x, y)
@@ -191,7 +191,7 @@ cdef void run_forward(Conv* conv) noexcept nogil:
     """Transform the weights, then convolve block by block."""
     cdef double work = 0.01 * conv.points * conv.o * conv.c
     plan(conv, TILE_COLUMNS)
-    conv.u = <real*> scratch_memory(2, sizeof(real) * conv.points * conv.o * conv.c)
+    conv.u = <real*> scratch_memory(2, sizeof(real) * conv.points * (conv.o * conv.c + GAP))
     parallel_for(weights_task, conv, ceil_div(conv.o, panel_rows(conv.o)), 10 * work)
     parallel_for(forward_task, conv, conv.blocks, work * conv.tiles)
 
@@ -252,7 +252,7 @@ def conv2d_input_grad(object dy, object w, object dx, object window, int m):
 cdef void transform_gradient(const Conv* conv, const Run* runs, Py_ssize_t count, Py_ssize_t first, Py_ssize_t outputs,
                              real* rows, real* points) noexcept nogil:
     """Write the points of a block of dy, of some output channels: (points, columns of gemm.h, outputs, TILE_COLUMNS)."""
-    cdef Py_ssize_t stride = outputs * conv.block, o, r, tile, t
+    cdef Py_ssize_t stride = outputs * conv.block + GAP, o, r, tile, t
     cdef const Run* run
     clear_rows(conv, runs, count, rows, 1)
     for o in range(outputs):
@@ -278,17 +278,17 @@ cdef void multiply_gradient(const Conv* conv, const real* x, const real* dy, Py_
             c = panel * TILE_COLUMNS
             width = min(<Py_ssize_t> TILE_COLUMNS, conv.width - c)
             for group in range(groups):
-                transpose_points(x + ((point * groups + group) * conv.c + c) * TILE_COLUMNS, conv.c - c, width,
+                transpose_points(x + point * (conv.block * conv.c + GAP) + (group * conv.c + c) * TILE_COLUMNS, conv.c - c, width,
                                  columns + c * conv.block + group * TILE_COLUMNS * width)
         for strip in range(ceil_div(outputs, height)):
             o = strip * height
             rows = <int> min(<Py_ssize_t> height, outputs - o)
-            packed = dy + (point * groups * outputs + o) * TILE_COLUMNS
+            packed = dy + point * (conv.block * outputs + GAP) + o * TILE_COLUMNS
             for panel in range(panels):
                 c = panel * TILE_COLUMNS
                 width = min(<Py_ssize_t> TILE_COLUMNS, conv.width - c)
                 gradient_tile(rows, <int> (width // LANES), groups, packed, outputs * TILE_COLUMNS, columns + c * conv.block,
-                              sums + (point * conv.o + o) * conv.width + c, conv.width, accumulate)
+                              sums + point * (conv.o * conv.width + GAP) + o * conv.width + c, conv.width, accumulate)
 
 
 cdef void gradient_task(void* args, Py_ssize_t index) noexcept nogil:
@@ -299,11 +299,11 @@ cdef void gradient_task(void* args, Py_ssize_t index) noexcept nogil:
     cdef Py_ssize_t outputs = conv.o * (part + 1) // conv.parts - first
     cdef Py_ssize_t begin = conv.blocks * chunk // conv.chunks, end = conv.blocks * (chunk + 1) // conv.chunks
     cdef Run runs[MOST_TILES]
-    cdef real* x = <real*> scratch_memory(0, sizeof(real) * conv.points * conv.block * conv.c)
-    cdef real* dy = <real*> scratch_memory(1, sizeof(real) * conv.points * conv.block * outputs)
+    cdef real* x = <real*> scratch_memory(0, sizeof(real) * conv.points * (conv.block * conv.c + GAP))
+    cdef real* dy = <real*> scratch_memory(1, sizeof(real) * conv.points * (conv.block * outputs + GAP))
     cdef Py_ssize_t size = 2 * (conv.m + TAPS - 1) * conv.pitch
     cdef real* rows = <real*> scratch_memory(3, sizeof(real) * (size + conv.block * conv.width))
-    cdef real* sums = conv.sums + (chunk * conv.points * conv.o + first) * conv.width
+    cdef real* sums = conv.sums + chunk * conv.points * (conv.o * conv.width + GAP) + first * conv.width
     for block in range(begin, end):
         count = cut_runs(conv, block, runs)
         transform_input(conv, runs, count, rows, x)
@@ -314,8 +314,9 @@ cdef void gradient_task(void* args, Py_ssize_t index) noexcept nogil:
 cdef void sum_task(void* args, Py_ssize_t o) noexcept nogil:
     """Add up the chunks of one output channel and transform the sums to gradients."""
     cdef Conv* conv = <Conv*> args
-    weight_gradients(conv.m, conv.sums + o * conv.width, conv.o * conv.width, conv.chunks,
-                     conv.points * conv.o * conv.width, conv.c, conv.out + o * conv.c * TAPS * TAPS)
+    cdef Py_ssize_t stride = conv.o * conv.width + GAP
+    weight_gradients(conv.m, conv.sums + o * conv.width, stride, conv.chunks, conv.points * stride, conv.c,
+                     conv.out + o * conv.c * TAPS * TAPS)
 
 
 cdef void run_weight_grad(Conv* conv) noexcept nogil:
@@ -324,8 +325,10 @@ cdef void run_weight_grad(Conv* conv) noexcept nogil:
     cdef double work = 0.01 * conv.points * conv.o * conv.c
     plan(conv, MOST_TILES // 2)
     conv.width = ceil_div(conv.c, LANES) * LANES
-    size = conv.points * conv.o * conv.width
-    conv.chunks = max(<Py_ssize_t> 1, min(min(conv.blocks, <Py_ssize_t> CHUNKS), MOST_PARTIAL // size))
+    size = conv.points * (conv.o * conv.width + GAP)
+    conv.chunks = CHUNKS
+    while conv.chunks > 1 and (conv.chunks > conv.blocks or conv.chunks * size > MOST_PARTIAL):
+        conv.chunks //= 2
     conv.parts = 1 if conv.chunks > 1 else min(conv.o, <Py_ssize_t> 2)
     conv.sums = <real*> scratch_memory(2, sizeof(real) * conv.chunks * size)
     parallel_for(gradient_task, conv, conv.chunks * conv.parts, work * conv.tiles)
