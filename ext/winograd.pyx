@@ -278,8 +278,8 @@ cdef void multiply_gradient(const Conv* conv, const real* x, const real* dy, Py_
             c = panel * TILE_COLUMNS
             width = min(<Py_ssize_t> TILE_COLUMNS, conv.width - c)
             for group in range(groups):
-                transpose_points(x + point * (conv.block * conv.c + GAP) + (group * conv.c + c) * TILE_COLUMNS, conv.c - c, width,
-                                 columns + c * conv.block + group * TILE_COLUMNS * width)
+                transpose_points(x + point * (conv.block * conv.c + GAP) + (group * conv.c + c) * TILE_COLUMNS,
+                                 conv.c - c, width, columns + c * conv.block + group * TILE_COLUMNS * width)
         for strip in range(ceil_div(outputs, height)):
             o = strip * height
             rows = <int> min(<Py_ssize_t> height, outputs - o)
