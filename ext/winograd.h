@@ -11,7 +11,7 @@
 
 #include "gemm.h"
 
-enum { TAPS = 3, MOST_OUTPUTS = 4, MOST_POINTS = MOST_OUTPUTS + TAPS - 1 };
+enum { TAPS = 3, KERNEL = TAPS * TAPS, MOST_OUTPUTS = 4, MOST_POINTS = MOST_OUTPUTS + TAPS - 1 };
 
 /* ---- vectors: shuffles, and loads and stores of a part ---- */
 
@@ -121,6 +121,17 @@ ALWAYS_INLINE void join(const int m, const vec *phase, real *to) {
         vec_store(to + LANES, zip_high(even_low, odd_low));
         vec_store(to + 2 * LANES, zip_low(even_high, odd_high));
         vec_store(to + 3 * LANES, zip_high(even_high, odd_high));
+    }
+}
+
+ALWAYS_INLINE void transpose(vec *rows) { /* LANES rows of LANES */
+    for (int round = 1; round < LANES; round *= 2) {
+        vec zipped[LANES];
+        for (int r = 0; r < (LANES + 1) / 2; r++) {
+            zipped[2 * r] = zip_low(rows[r], rows[r + LANES / 2]);
+            zipped[2 * r + 1] = zip_high(rows[r], rows[r + LANES / 2]);
+        }
+        memcpy(rows, zipped, sizeof(zipped));
     }
 }
 
@@ -290,22 +301,41 @@ ALWAYS_INLINE void copy_row(const real *from, ptrdiff_t length, real *to) {
 
 /* ---- weights ---- */
 
+/* taps[t][r] = element t of kernel r, for LANES kernels `row` apart, of which the first `count` exist. */
+ALWAYS_INLINE void load_kernels(const real *w, ptrdiff_t row, ptrdiff_t count, vec *taps) {
+    for (int first = 0; first < KERNEL; first += LANES) {
+        vec rows[LANES];
+        for (int r = 0; r < LANES; r++)
+            rows[r] = r < count ? load_lanes(w + r * row + first, first_lanes(KERNEL - first)) : vec_set((real)0);
+        transpose(rows);
+        for (int t = 0; t < LANES && first + t < KERNEL; t++) taps[first + t] = rows[t];
+    }
+}
+
+/* Its inverse, for neighbouring kernels. */
+ALWAYS_INLINE void store_kernels(const vec *taps, ptrdiff_t count, real *w) {
+    for (int first = 0; first < KERNEL; first += LANES) {
+        vec rows[LANES];
+        for (int t = 0; t < LANES; t++) rows[t] = first + t < KERNEL ? taps[first + t] : vec_set((real)0);
+        transpose(rows);
+        for (int r = 0; r < LANES && r < count; r++)
+            store_lanes(w + r * KERNEL + first, rows[r], first_lanes(KERNEL - first));
+    }
+}
+
 /* Transform `rows` kernels at every depth k < depth and pack them: point t of row r goes to to[t * stride + k * rows + r].
- * Tap (u, v) of a kernel is w[r * row + k * column + (u * 3 + v) * tap]. */
-ALWAYS_INLINE void weights_of(const int m, const real *w, ptrdiff_t row, ptrdiff_t column, ptrdiff_t tap, int rows,
+ * Kernel (r, k) begins at w + r * row + k * column; `flipped` ones are read backwards. */
+ALWAYS_INLINE void weights_of(const int m, const real *w, ptrdiff_t row, ptrdiff_t column, const int flipped, int rows,
                               ptrdiff_t depth, real *to, ptrdiff_t stride) {
-    enum { WIDTH = (TILE_ROWS + LANES - 1) / LANES * LANES };
-    real kernels[TAPS * TAPS][WIDTH] = {{0}};
-    for (ptrdiff_t k = 0; k < depth; k++, to += rows) {
-        for (int r = 0; r < rows; r++)
-            for (int t = 0; t < TAPS * TAPS; t++) kernels[t][r] = w[r * row + k * column + t * tap];
+    for (ptrdiff_t k = 0; k < depth; k++, to += rows)
         for (int r = 0; r < rows; r += LANES) {
             /* Lanes behind the last row are overwritten by the next k. */
             unsigned lanes = (depth - k) * rows - r >= LANES ? (unsigned)ALL_LANES : first_lanes(rows - r);
-            vec points[MOST_POINTS][TAPS];
+            vec taps[KERNEL], points[MOST_POINTS][TAPS];
+            load_kernels(w + r * row + k * column, row, rows - r, taps);
             for (int v = 0; v < TAPS; v++) {
                 vec x[TAPS], u[MOST_POINTS];
-                for (int i = 0; i < TAPS; i++) x[i] = vec_load(&kernels[i * TAPS + v][r]);
+                for (int i = 0; i < TAPS; i++) x[i] = flipped ? taps[KERNEL - 1 - i * TAPS - v] : taps[i * TAPS + v];
                 weight_points(m, x, u);
                 for (int i = 0; i < m + 2; i++) points[i][v] = u[i];
             }
@@ -315,7 +345,6 @@ ALWAYS_INLINE void weights_of(const int m, const real *w, ptrdiff_t row, ptrdiff
                 for (int j = 0; j < m + 2; j++) store_lanes(to + (i * (m + 2) + j) * stride + r, u[j], lanes);
             }
         }
-    }
 }
 
 /* ---- weight gradient ---- */
@@ -351,16 +380,10 @@ ALWAYS_INLINE void gradient_columns_of(const int m, const real *rows, ptrdiff_t 
 static void transpose_points(const real *from, ptrdiff_t channels, ptrdiff_t width, real *to) {
     for (ptrdiff_t c = 0; c < width; c += LANES)
         for (int t = 0; t < TILE_COLUMNS; t += LANES) {
-            vec rows[LANES], zipped[LANES];
+            vec rows[LANES];
             for (int r = 0; r < LANES; r++)
                 rows[r] = c + r < channels ? vec_load(from + (c + r) * TILE_COLUMNS + t) : vec_set((real)0);
-            for (int round = 1; round < LANES; round *= 2) {
-                for (int r = 0; r < LANES / 2; r++) {
-                    zipped[2 * r] = zip_low(rows[r], rows[r + LANES / 2]);
-                    zipped[2 * r + 1] = zip_high(rows[r], rows[r + LANES / 2]);
-                }
-                memcpy(rows, zipped, sizeof(rows));
-            }
+            transpose(rows);
             for (int r = 0; r < LANES; r++) vec_store(to + (t + r) * width + c, rows[r]);
         }
 }
@@ -404,7 +427,7 @@ ALWAYS_INLINE void weight_gradients_of(const int m, const real *points, ptrdiff_
                                        ptrdiff_t kernels, real *to) {
     for (ptrdiff_t c = 0; c < kernels; c += LANES) {
         vec rows[TAPS][MOST_POINTS];
-        real taps[TAPS * TAPS][LANES];
+        vec taps[KERNEL];
         for (int j = 0; j < m + 2; j++) {
             vec u[MOST_POINTS], w[TAPS];
             for (int i = 0; i < m + 2; i++) {
@@ -418,10 +441,9 @@ ALWAYS_INLINE void weight_gradients_of(const int m, const real *points, ptrdiff_
         for (int i = 0; i < TAPS; i++) {
             vec w[TAPS];
             weight_taps(m, rows[i], w);
-            for (int j = 0; j < TAPS; j++) vec_store(taps[i * TAPS + j], w[j]);
+            for (int j = 0; j < TAPS; j++) taps[i * TAPS + j] = w[j];
         }
-        for (int lane = 0; lane < LANES && c + lane < kernels; lane++)
-            for (int t = 0; t < TAPS * TAPS; t++) to[(c + lane) * TAPS * TAPS + t] = taps[t][lane];
+        store_kernels(taps, kernels - c, to + c * KERNEL);
     }
 }
 
@@ -443,10 +465,12 @@ static void output_tiles(int m, const real *points, ptrdiff_t stride, real bias,
     else output_tiles_of(4, points, stride, bias, to, pitch);
 }
 
-static void transform_weights(int m, const real *w, ptrdiff_t row, ptrdiff_t column, ptrdiff_t tap, int rows, ptrdiff_t depth,
+static void transform_weights(int m, const real *w, ptrdiff_t row, ptrdiff_t column, int flipped, int rows, ptrdiff_t depth,
                               real *to, ptrdiff_t stride) {
-    if (m == 2) weights_of(2, w, row, column, tap, rows, depth, to, stride);
-    else weights_of(4, w, row, column, tap, rows, depth, to, stride);
+    if (m == 2 && flipped) weights_of(2, w, row, column, 1, rows, depth, to, stride);
+    else if (m == 2) weights_of(2, w, row, column, 0, rows, depth, to, stride);
+    else if (flipped) weights_of(4, w, row, column, 1, rows, depth, to, stride);
+    else weights_of(4, w, row, column, 0, rows, depth, to, stride);
 }
 
 static void gradient_rows(int m, const real *image, ptrdiff_t h, ptrdiff_t w, ptrdiff_t row, ptrdiff_t column,

@@ -17,7 +17,7 @@ from real cimport LANES, read, real, write
 from window cimport Window, read_window
 
 cdef extern from "winograd.h":
-    const int TAPS
+    const int TAPS, KERNEL
     void packed_tile(int rows, Py_ssize_t depth, const real* a, const real* b, real* c, Py_ssize_t ldc,
                      bint accumulate) noexcept nogil
     void input_rows(int m, const real* image, Py_ssize_t h, Py_ssize_t w, Py_ssize_t row, Py_ssize_t column,
@@ -26,7 +26,7 @@ cdef extern from "winograd.h":
                        Py_ssize_t stride) noexcept nogil
     void output_tiles(int m, const real* points, Py_ssize_t stride, real bias, real* to, Py_ssize_t pitch) noexcept nogil
     void copy_row(const real* source, Py_ssize_t length, real* to) noexcept nogil
-    void transform_weights(int m, const real* w, Py_ssize_t row, Py_ssize_t column, Py_ssize_t tap, int rows,
+    void transform_weights(int m, const real* w, Py_ssize_t row, Py_ssize_t column, bint flipped, int rows,
                            Py_ssize_t depth, real* to, Py_ssize_t stride) noexcept nogil
     void gradient_rows(int m, const real* image, Py_ssize_t h, Py_ssize_t w, Py_ssize_t row, Py_ssize_t column,
                        Py_ssize_t length, real* to, Py_ssize_t pitch) noexcept nogil
@@ -55,8 +55,9 @@ cdef struct Conv:
     Py_ssize_t block, blocks    # tiles of a block, whole columns of gemm.h; number of blocks
     Py_ssize_t pitch            # of a row of the block's pixels
     const real* x
-    const real* weights         # element (o, c, u, v) is weights[o * row + c * column + (u * 3 + v) * tap]
-    Py_ssize_t row, column, tap
+    const real* weights         # kernel (o, c) begins at weights[o * row + c * column]
+    Py_ssize_t row, column
+    bint flipped                # and is read backwards
     real* u                     # their points, packed: (points, panel of rows, C, rows)
     const real* bias
     real* out
@@ -108,7 +109,7 @@ cdef void weights_task(void* args, Py_ssize_t index) noexcept nogil:
     cdef int height = panel_rows(conv.o)
     cdef Py_ssize_t o = index * height
     cdef int rows = <int> min(<Py_ssize_t> height, conv.o - o)
-    transform_weights(conv.m, conv.weights + o * conv.row, conv.row, conv.column, conv.tap, rows, conv.c,
+    transform_weights(conv.m, conv.weights + o * conv.row, conv.row, conv.column, conv.flipped, rows, conv.c,
                       conv.u + o * conv.c, conv.o * conv.c + GAP)
 
 
@@ -213,7 +214,7 @@ def conv2d(object x, object w, object b, object y, object window, int m):
     cdef Conv conv = describe(x.shape, w.shape[0], window, m)
     conv.x = read(x)
     conv.weights = read(w)
-    conv.row, conv.column, conv.tap = conv.c * TAPS * TAPS, TAPS * TAPS, 1
+    conv.row, conv.column, conv.flipped = conv.c * KERNEL, KERNEL, False
     conv.bias = read(b)
     conv.out = write(y)
     if conv.n * conv.o * conv.oh * conv.ow == 0:
@@ -230,8 +231,8 @@ cdef Conv mirrored(const Conv* conv, const real* w) noexcept nogil:
     back.c, back.h, back.w = conv.o, conv.oh, conv.ow
     back.o, back.oh, back.ow = conv.c, conv.h, conv.w
     back.pt, back.pl = TAPS - 1 - conv.pt, TAPS - 1 - conv.pl
-    back.weights = w + TAPS * TAPS - 1
-    back.row, back.column, back.tap = TAPS * TAPS, conv.c * TAPS * TAPS, -1
+    back.weights = w
+    back.row, back.column, back.flipped = KERNEL, conv.c * KERNEL, True
     return back
 
 
@@ -316,7 +317,7 @@ cdef void sum_task(void* args, Py_ssize_t o) noexcept nogil:
     cdef Conv* conv = <Conv*> args
     cdef Py_ssize_t stride = conv.o * conv.width + GAP
     weight_gradients(conv.m, conv.sums + o * conv.width, stride, conv.chunks, conv.points * stride, conv.c,
-                     conv.out + o * conv.c * TAPS * TAPS)
+                     conv.out + o * conv.c * KERNEL)
 
 
 cdef void run_weight_grad(Conv* conv) noexcept nogil:
@@ -345,6 +346,6 @@ def conv2d_weight_grad(object dy, object x, object dw, object window, int m):
         return
     with nogil:
         if conv.n * conv.oh * conv.ow == 0:
-            memset(conv.out, 0, sizeof(real) * conv.o * conv.c * TAPS * TAPS)
+            memset(conv.out, 0, sizeof(real) * conv.o * conv.c * KERNEL)
         else:
             run_weight_grad(&conv)
