@@ -28,6 +28,7 @@ FAMILIES = [
     "random",
     "reduce",
     "softmax",
+    "winograd",
 ]
 LEVELS = ["v2", "v3", "v4"] if platform.machine().lower() in {"x86_64", "amd64"} else ["base"]
 REALS = {"float32": "float", "float64": "double"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -26,13 +27,21 @@ for name in LEVELS:
 backends.register("opaque", OpaqueBackend)
 
 
+def _settings() -> tuple[Any, ...]:
+    return (
+        tg.get_num_threads(), tg.get_default_dtype(), tg.get_conv_algorithm(), tg.is_grad_enabled(),
+        tg.is_inference_mode_enabled(),
+    )  # fmt: skip
+
+
 @pytest.fixture(autouse=True)
 def _global_state() -> Iterator[None]:
     """Fail a test that leaves a global setting changed."""
-    before = (tg.get_num_threads(), tg.get_default_dtype(), tg.is_grad_enabled(), tg.is_inference_mode_enabled())
+    before = _settings()
     tg.manual_seed(0)
     yield
-    after = (tg.get_num_threads(), tg.get_default_dtype(), tg.is_grad_enabled(), tg.is_inference_mode_enabled())
+    after = _settings()
     tg.set_num_threads(before[0])
     tg.set_default_dtype(before[1])
+    tg.set_conv_algorithm(before[2])
     assert before == after, "the test changed a global setting"

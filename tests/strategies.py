@@ -146,6 +146,18 @@ def convolutions(draw: Any) -> Call:
     return Call((x, weight, bias), {**arguments, "groups": groups})
 
 
+@st.composite
+def winograd_convolutions(draw: Any, most: int = 20) -> Call:
+    """Draw what Winograd's algorithm can do: 3 x 3 kernels, stride 1, any padding on each side."""
+    n, c, o = draw(st.integers(1, 3)), draw(st.integers(1, most)), draw(st.integers(1, most))
+    pads = [(draw(st.integers(0, 4)), draw(st.integers(0, 4))) for _ in range(2)]
+    h, w = [draw(st.integers(max(1, 3 - sum(pad)), most)) for pad in pads]
+    rng = np.random.default_rng(draw(seeds))
+    bias = rng.standard_normal(o) if draw(st.booleans()) else None
+    arrays = rng.standard_normal((n, c, h, w)), rng.standard_normal((o, c, 3, 3)), bias
+    return Call(arrays, {"stride": 1, "padding": tuple(pads), "dilation": 1, "groups": 1})
+
+
 def window_of(x_shape: tuple[int, ...], kernel: tuple[int, int], kwargs: dict[str, Any]) -> Window:
     """Return the geometry of a drawn convolution."""
     from tinygrad_cnn.geometry import window

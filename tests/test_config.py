@@ -85,3 +85,40 @@ def test_omp_num_threads_that_makes_no_sense_is_ignored(value, monkeypatch):
     without = available_threads()
     monkeypatch.setenv("OMP_NUM_THREADS", value)
     assert available_threads() == without >= 1
+
+
+# ---- the algorithm of convolutions ----
+
+
+def test_set_conv_algorithm(capsys):
+    assert tg.get_conv_algorithm() == "auto"
+    for name in ("direct", "winograd2", "winograd4", "exact"):
+        tg.set_conv_algorithm(name)
+        assert tg.get_conv_algorithm() == name
+        shown = {key.strip(): value.strip() for key, value in config(capsys).items()}
+        assert shown["convolution"].startswith(f"{name} (of auto, direct, ")
+    tg.set_conv_algorithm("auto")
+
+
+def test_set_conv_algorithm_in_a_with_block():
+    with tg.set_conv_algorithm("direct"):
+        assert tg.get_conv_algorithm() == "direct"
+        with pytest.raises(KeyError), tg.set_conv_algorithm("winograd4"):
+            raise KeyError
+        assert tg.get_conv_algorithm() == "direct"
+    assert tg.get_conv_algorithm() == "auto"
+
+
+def test_a_set_conv_algorithm_can_be_used_again():
+    direct = tg.set_conv_algorithm("direct")
+    for _ in range(2):
+        with direct:
+            assert tg.get_conv_algorithm() == "direct"
+        assert tg.get_conv_algorithm() == "auto"
+
+
+@pytest.mark.parametrize("name", ["fast", "", None, 2])
+def test_unknown_conv_algorithms_are_refused(name):
+    with pytest.raises(ValueError, match="'auto', 'direct', 'winograd2', 'winograd4', 'exact', got"):
+        tg.set_conv_algorithm(name)
+    assert tg.get_conv_algorithm() == "auto"

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import strategies as draw
 from conftest import LEVELS
 from hypothesis import given
 from hypothesis import strategies as st
@@ -131,6 +132,33 @@ def test_devices_agree_with_the_reference(case: OpCase, data: Any, dtype: str, d
         assert ours.dtype == theirs.dtype
         scale = max(1.0, float(theirs.abs().max())) if theirs.numel() and theirs.is_floating_point() else 0
         assert_close(ours, theirs, rtol=tolerance, atol=tolerance * scale, check_device=False)
+
+
+CONV2D = next(case for case in TABLE if case.name == "conv2d")
+
+
+@pytest.mark.parametrize("algorithm", ["direct", "winograd2", "winograd4"])
+@given(st.one_of(draw.winograd_convolutions(), draw.convolutions()), st.sampled_from(DTYPES), st.sampled_from(LEVELS))
+def test_every_algorithm_of_conv2d_agrees_with_the_reference(
+    algorithm: str, call: Call, dtype: str, device: str
+) -> None:
+    expected, left = run(CONV2D, call, "reference", dtype=dtype, grad=True)
+    with tg.set_conv_algorithm(algorithm):
+        actual, right = run(CONV2D, call, device, dtype=dtype, grad=True)
+        pairs = [(actual, expected), *zip(gradients(actual, right), gradients(expected, left), strict=True)]
+    tolerance = {"float32": 1e-4, "float64": 1e-10}[dtype]
+    for ours, theirs in pairs:
+        scale = max(1.0, float(theirs.abs().max())) if theirs.numel() else 0
+        assert_close(ours, theirs, rtol=tolerance, atol=tolerance * scale, check_device=False)
+
+
+@pytest.mark.parametrize("algorithm", ["winograd2", "winograd4"])
+@given(draw.winograd_convolutions(most=5))
+def test_gradients_of_winograd_equal_finite_differences(algorithm: str, call: Call) -> None:
+    args, kwargs, inputs = _with_grad(call, "contiguous")
+    with tg.set_conv_algorithm(algorithm):
+        gradcheck(_of_tensors(CONV2D, args, kwargs), inputs, fast_mode=True)
+        gradgradcheck(_of_tensors(CONV2D, args, kwargs), inputs, fast_mode=True)
 
 
 REFUSED = [(case, entry) for case in TABLE for entry in case.bad]

@@ -8,7 +8,10 @@ from tinygrad_cnn import nn, optim, datasets, models
 from . import autograd, backends, cuda, datasets, dtypes, models, nn, optim, testing, transforms, utils
 from .autograd import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from .backends import device
-from .config import empty_cache, get_num_threads, memory_stats, set_num_threads, show_config, VERSION as __version__
+from .config import (
+    empty_cache, get_conv_algorithm, get_num_threads, memory_stats, set_conv_algorithm, set_num_threads, show_config,
+    VERSION as __version__,
+)
 from .creation import (
     arange, as_tensor, empty, empty_like, eye, from_numpy, full, full_like, get_rng_state, linspace, ones,
     ones_like, rand, rand_like, randint, randint_like, randn, randn_like, randperm, set_rng_state, tensor, zeros,
@@ -48,17 +51,18 @@ __all__ = [
     "conv2d", "cos", "cuda", "datasets", "default_generator", "device", "div", "divide", "double", "dropout", "dtype",
     "dtypes", "empty", "empty_cache", "empty_like", "enable_grad", "eq", "exp", "expm1", "eye", "finfo", "flatten",
     "float", "float32", "float64", "floor", "floor_divide", "from_numpy", "full", "full_like", "gather", "ge",
-    "get_default_dtype", "get_num_threads", "get_rng_state", "gt", "iinfo", "index_select", "inference_mode",
-    "initial_seed", "int", "int16", "int32", "int64", "int8", "is_grad_enabled", "is_inference_mode_enabled",
-    "isfinite", "isinf", "isnan", "le", "linspace", "load", "log", "log1p", "log2", "log_softmax", "logical_and",
-    "logical_not", "logical_or", "logical_xor", "logsumexp", "long", "lt", "manual_seed", "masked_fill", "matmul",
-    "max", "maximum", "mean", "memory_stats", "min", "minimum", "mm", "models", "movedim", "mul", "multiply",
-    "narrow", "ne", "neg", "nn", "no_grad", "nonzero", "ones", "ones_like", "optim", "permute", "pow", "prod",
-    "promote_types", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm",
-    "reciprocal", "relu", "remainder", "reshape", "round", "rsqrt", "save", "scatter_add", "seed", "select",
-    "set_default_dtype", "set_grad_enabled", "set_num_threads", "set_rng_state", "short", "show_config", "sigmoid",
-    "sign", "sin", "softmax", "split", "sqrt", "square", "squeeze", "stack", "std", "sub", "subtract", "sum", "t",
-    "tanh", "tensor", "testing", "transforms", "transpose", "true_divide", "trunc", "uint8", "unbind", "unflatten",
-    "unsqueeze", "utils", "var", "where", "zeros", "zeros_like",
+    "get_conv_algorithm", "get_default_dtype", "get_num_threads", "get_rng_state", "gt", "iinfo", "index_select",
+    "inference_mode", "initial_seed", "int", "int16", "int32", "int64", "int8", "is_grad_enabled",
+    "is_inference_mode_enabled", "isfinite", "isinf", "isnan", "le", "linspace", "load", "log", "log1p", "log2",
+    "log_softmax", "logical_and", "logical_not", "logical_or", "logical_xor", "logsumexp", "long", "lt",
+    "manual_seed", "masked_fill", "matmul", "max", "maximum", "mean", "memory_stats", "min", "minimum", "mm",
+    "models", "movedim", "mul", "multiply", "narrow", "ne", "neg", "nn", "no_grad", "nonzero", "ones", "ones_like",
+    "optim", "permute", "pow", "prod", "promote_types", "rand", "rand_like", "randint", "randint_like", "randn",
+    "randn_like", "randperm", "reciprocal", "relu", "remainder", "reshape", "round", "rsqrt", "save", "scatter_add",
+    "seed", "select", "set_conv_algorithm", "set_default_dtype", "set_grad_enabled", "set_num_threads",
+    "set_rng_state", "short", "show_config", "sigmoid", "sign", "sin", "softmax", "split", "sqrt", "square",
+    "squeeze", "stack", "std", "sub", "subtract", "sum", "t", "tanh", "tensor", "testing", "transforms", "transpose",
+    "true_divide", "trunc", "uint8", "unbind", "unflatten", "unsqueeze", "utils", "var", "where", "zeros",
+    "zeros_like",
 ]
 # fmt: on

@@ -80,7 +80,11 @@ OTHER = [
 ]
 
 
-def _workload(layer: Layer, which: str, family: str) -> Workload:
+LAYERS = STRIDE_1 + OTHER
+
+
+def workload(layer: Layer, which: str, family: str = "conv2d") -> Workload:
+    """Return one of the PASSES of a layer."""
     args = (layer.stride, layer.padding, layer.dilation, layer.groups)
 
     def build(fw: Framework, random: np.random.Generator) -> Callable[[], Any]:
@@ -94,7 +98,7 @@ def _workload(layer: Layer, which: str, family: str) -> Workload:
 
 
 WORKLOADS = [
-    _workload(layer, which, f"conv2d {kind} {which}")
+    workload(layer, which, f"conv2d {kind} {which}")
     for kind, layers in (("3x3 s1", STRIDE_1), ("other", OTHER))
     for layer in layers
     for which in PASSES

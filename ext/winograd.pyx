@@ -1,0 +1,351 @@
+"""Winograd convolution: 3 x 3 kernels, stride 1, in all three passes.
+
+The output is cut into tiles of m x m pixels (m is 2 or 4), numbered through all images.  Each tile, each (m + 2) x (m + 2)
+patch of the input under it and each kernel is transformed to (m + 2)^2 points (winograd.h), where the convolution is a product
+of matrices, one for each point:
+
+    points of y (O, tiles)  = points of w (O, C)  @  points of x (C, tiles)
+
+A task takes one block of tiles through all steps, so that points stay in the cache.  Blocks depend on shapes alone: results do
+not depend on the number of threads.
+"""
+from libc.string cimport memset
+
+from gemm cimport TILE_COLUMNS, ceil_div, panel_rows
+from parallel cimport import_runtime, parallel_for, scratch_memory
+from real cimport LANES, read, real, write
+from window cimport Window, read_window
+
+cdef extern from "winograd.h":
+    const int TAPS, KERNEL
+    void packed_tile(int rows, Py_ssize_t depth, const real* a, const real* b, real* c, Py_ssize_t ldc,
+                     bint accumulate) noexcept nogil
+    void input_rows(int m, const real* image, Py_ssize_t h, Py_ssize_t w, Py_ssize_t row, Py_ssize_t column,
+                    Py_ssize_t length, real* to, real* shifted, Py_ssize_t pitch) noexcept nogil
+    void input_columns(int m, const real* rows, const real* shifted, Py_ssize_t pitch, real* to,
+                       Py_ssize_t stride) noexcept nogil
+    void output_tiles(int m, const real* points, Py_ssize_t stride, real bias, real* to, Py_ssize_t pitch) noexcept nogil
+    void copy_row(const real* source, Py_ssize_t length, real* to) noexcept nogil
+    void transform_weights(int m, const real* w, Py_ssize_t row, Py_ssize_t column, bint flipped, int rows,
+                           Py_ssize_t depth, real* to, Py_ssize_t stride) noexcept nogil
+    void gradient_rows(int m, const real* image, Py_ssize_t h, Py_ssize_t w, Py_ssize_t row, Py_ssize_t column,
+                       Py_ssize_t length, real* to, Py_ssize_t pitch) noexcept nogil
+    void gradient_columns(int m, const real* rows, Py_ssize_t pitch, real* to, Py_ssize_t stride) noexcept nogil
+    void transpose_points(const real* source, Py_ssize_t channels, Py_ssize_t width, real* to) noexcept nogil
+    void gradient_tile(int rows, int vecs, Py_ssize_t groups, const real* a, Py_ssize_t step, const real* b, real* c,
+                       Py_ssize_t ldc, bint accumulate) noexcept nogil
+    void weight_gradients(int m, const real* points, Py_ssize_t stride, Py_ssize_t chunks, Py_ssize_t chunk,
+                          Py_ssize_t kernels, real* to) noexcept nogil
+
+import_runtime()
+
+cdef enum:
+    BLOCK = 1 << 18             # bytes that the points of a block should take: a part of L2
+    MOST_TILES = 128            # in a block
+    GAP = 16                    # elements between points: else their distance may be a power of two, bad for caches
+    CHUNKS = 8                  # partial sums of the weight gradient, over parts of the tiles
+    MOST_PARTIAL = 1 << 22      # elements that these partial sums may take
+
+cdef struct Conv:
+    int m, points               # outputs along a side of a tile; (m + 2)^2
+    Py_ssize_t n, c, h, w       # images; channels and size of the input
+    Py_ssize_t o, oh, ow        # of the output
+    Py_ssize_t pt, pl
+    Py_ssize_t high, wide, tiles    # tiles of an image: rows, columns; of all images
+    Py_ssize_t block, blocks    # tiles of a block, whole columns of gemm.h; number of blocks
+    Py_ssize_t pitch            # of a row of the block's pixels
+    const real* x
+    const real* weights         # kernel (o, c) begins at weights[o * row + c * column]
+    Py_ssize_t row, column
+    bint flipped                # and is read backwards
+    real* u                     # their points, packed: (points, panel of rows, C, rows)
+    const real* bias
+    real* out
+    const real* dy              # weight gradient
+    Py_ssize_t width            # channels, rounded up to whole vectors
+    Py_ssize_t chunks, parts    # of blocks, each with partial sums; of the output channels
+    real* sums                  # (chunks, points, O, width)
+
+cdef struct Run:                # neighbouring tiles of one row of tiles, from place `at` of a block on
+    Py_ssize_t image, i, j, count, at
+
+
+cdef void plan(Conv* conv, Py_ssize_t least) noexcept nogil:
+    """Cut the output into tiles and blocks of at least so many tiles."""
+    cdef Py_ssize_t column_bytes = conv.points * TILE_COLUMNS * (conv.c + conv.o) * <Py_ssize_t> sizeof(real)
+    cdef Py_ssize_t most = min(BLOCK // column_bytes, <Py_ssize_t> MOST_TILES // TILE_COLUMNS)
+    cdef Py_ssize_t columns = max(ceil_div(least, TILE_COLUMNS), most)
+    conv.high = ceil_div(conv.oh, conv.m)
+    conv.wide = ceil_div(conv.ow, conv.m)
+    conv.tiles = conv.n * conv.high * conv.wide
+    conv.block = columns * TILE_COLUMNS
+    conv.blocks = ceil_div(conv.tiles, conv.block)
+    conv.pitch = conv.block * conv.m + LANES
+
+
+cdef Py_ssize_t cut_runs(const Conv* conv, Py_ssize_t block, Run* runs) noexcept nogil:
+    """List the runs of a block; return how many there are."""
+    cdef Py_ssize_t first = block * conv.block, count = 0, at = 0, tile
+    cdef Py_ssize_t total = min(conv.block, conv.tiles - first)
+    cdef Run* run
+    while at < total:
+        tile = first + at
+        run = &runs[count]
+        run.image = tile // (conv.high * conv.wide)
+        run.i = tile // conv.wide % conv.high
+        run.j = tile % conv.wide
+        run.count = min(conv.wide - run.j, total - at)
+        run.at = at
+        at += run.count
+        count += 1
+    return count
+
+
+# ---- forward ----
+
+cdef void weights_task(void* args, Py_ssize_t index) noexcept nogil:
+    """Transform one panel of kernels."""
+    cdef Conv* conv = <Conv*> args
+    cdef int height = panel_rows(conv.o)
+    cdef Py_ssize_t o = index * height
+    cdef int rows = <int> min(<Py_ssize_t> height, conv.o - o)
+    transform_weights(conv.m, conv.weights + o * conv.row, conv.row, conv.column, conv.flipped, rows, conv.c,
+                      conv.u + o * conv.c, conv.o * conv.c + GAP)
+
+
+cdef void clear_rows(const Conv* conv, const Run* runs, Py_ssize_t count, real* rows, int copies) noexcept nogil:
+    """Put zeros where a block lacks tiles."""
+    if runs[count - 1].at + runs[count - 1].count < conv.block:
+        memset(rows, 0, sizeof(real) * copies * (conv.m + TAPS - 1) * conv.pitch)
+
+
+cdef void transform_input(const Conv* conv, const Run* runs, Py_ssize_t count, real* rows, real* points) noexcept nogil:
+    """Write the points of a block of the input, (points, columns of gemm.h, C, TILE_COLUMNS)."""
+    cdef Py_ssize_t stride = conv.c * conv.block + GAP, c, r, tile, t
+    cdef real* shifted = rows + (conv.m + 2) * conv.pitch
+    cdef const Run* run
+    cdef const real* image
+    clear_rows(conv, runs, count, rows, 2)
+    for c in range(conv.c):
+        for r in range(count):
+            run = &runs[r]
+            image = conv.x + (run.image * conv.c + c) * conv.h * conv.w
+            input_rows(conv.m, image, conv.h, conv.w, run.i * conv.m - conv.pt, run.j * conv.m - conv.pl,
+                       run.count * conv.m, rows + run.at * conv.m, shifted + run.at * conv.m, conv.pitch)
+        for tile in range(conv.block // LANES):
+            t = tile * LANES
+            input_columns(conv.m, rows + t * conv.m, shifted + t * conv.m, conv.pitch,
+                          points + (t // TILE_COLUMNS * conv.c + c) * TILE_COLUMNS + t % TILE_COLUMNS, stride)
+
+
+cdef void multiply(const Conv* conv, const real* x, real* y) noexcept nogil:
+    """Multiply the points of all kernels with those of a block."""
+    cdef int height = panel_rows(conv.o), rows, point
+    cdef Py_ssize_t panel, o, part, column
+    for point in range(conv.points):
+        for panel in range(ceil_div(conv.o, height)):
+            o = panel * height
+            rows = <int> min(<Py_ssize_t> height, conv.o - o)
+            for part in range(conv.block // TILE_COLUMNS):
+                column = part * TILE_COLUMNS
+                packed_tile(rows, conv.c, conv.u + point * (conv.o * conv.c + GAP) + o * conv.c,
+                            x + point * (conv.block * conv.c + GAP) + column * conv.c,
+                            y + point * (conv.block * conv.o + GAP) + column * conv.o + o * TILE_COLUMNS, TILE_COLUMNS,
+                            False)
+
+
+cdef void transform_output(const Conv* conv, const Run* runs, Py_ssize_t count, const real* points,
+                           real* rows) noexcept nogil:
+    """Write the pixels of a block of the output."""
+    cdef Py_ssize_t stride = conv.o * conv.block + GAP, o, r, tile, t, i
+    cdef real bias
+    cdef const Run* run
+    cdef real* y
+    for o in range(conv.o):
+        bias = conv.bias[o] if conv.bias != NULL else 0
+        for tile in range(conv.block // LANES):
+            t = tile * LANES
+            output_tiles(conv.m, points + (t // TILE_COLUMNS * conv.o + o) * TILE_COLUMNS + t % TILE_COLUMNS, stride,
+                         bias, rows + t * conv.m, conv.pitch)
+        for r in range(count):
+            run = &runs[r]
+            y = conv.out + ((run.image * conv.o + o) * conv.oh + run.i * conv.m) * conv.ow + run.j * conv.m
+            for i in range(min(<Py_ssize_t> conv.m, conv.oh - run.i * conv.m)):
+                copy_row(rows + i * conv.pitch + run.at * conv.m, min(run.count * conv.m, conv.ow - run.j * conv.m),
+                         y + i * conv.ow)
+
+
+cdef void forward_task(void* args, Py_ssize_t index) noexcept nogil:
+    """Compute one block of tiles of all maps."""
+    cdef Conv* conv = <Conv*> args
+    cdef Run runs[MOST_TILES]
+    cdef Py_ssize_t count = cut_runs(conv, index, runs)
+    cdef real* x = <real*> scratch_memory(0, sizeof(real) * conv.points * (conv.block * conv.c + GAP))
+    cdef real* y = <real*> scratch_memory(1, sizeof(real) * conv.points * (conv.block * conv.o + GAP))
+    cdef real* rows = <real*> scratch_memory(3, sizeof(real) * 2 * (conv.m + 2) * conv.pitch)
+    transform_input(conv, runs, count, rows, x)
+    multiply(conv, x, y)
+    transform_output(conv, runs, count, y, rows)
+
+
+cdef void run_forward(Conv* conv) noexcept nogil:
+    """Transform the weights, then convolve block by block."""
+    cdef double work = 0.01 * conv.points * conv.o * conv.c
+    plan(conv, TILE_COLUMNS)
+    conv.u = <real*> scratch_memory(2, sizeof(real) * conv.points * (conv.o * conv.c + GAP))
+    parallel_for(weights_task, conv, ceil_div(conv.o, panel_rows(conv.o)), 10 * work)
+    parallel_for(forward_task, conv, conv.blocks, work * conv.tiles)
+
+
+cdef Conv describe(object x_shape, Py_ssize_t outputs, object window, int m):
+    """Collect the sizes of a convolution of x."""
+    cdef Conv conv
+    cdef Window place = read_window(window)
+    conv.m, conv.points = m, (m + TAPS - 1) * (m + TAPS - 1)
+    conv.n, conv.c, conv.h, conv.w = x_shape
+    conv.o, conv.oh, conv.ow = outputs, place.oh, place.ow
+    conv.pt, conv.pl = place.pt, place.pl
+    conv.bias = NULL
+    return conv
+
+
+def conv2d(object x, object w, object b, object y, object window, int m):
+    """Write y = x (N, C, H, W) convolved with w (O, C, 3, 3), plus b (O,) unless it is None, by F(m x m, 3 x 3)."""
+    cdef Conv conv = describe(x.shape, w.shape[0], window, m)
+    conv.x = read(x)
+    conv.weights = read(w)
+    conv.row, conv.column, conv.flipped = conv.c * KERNEL, KERNEL, False
+    conv.bias = read(b)
+    conv.out = write(y)
+    if conv.n * conv.o * conv.oh * conv.ow == 0:
+        return
+    with nogil:
+        run_forward(&conv)
+
+
+# ---- input gradient ----
+
+cdef Conv mirrored(const Conv* conv, const real* w) noexcept nogil:
+    """Describe the convolution of dy with flipped, transposed kernels that gives dx."""
+    cdef Conv back = conv[0]
+    back.c, back.h, back.w = conv.o, conv.oh, conv.ow
+    back.o, back.oh, back.ow = conv.c, conv.h, conv.w
+    back.pt, back.pl = TAPS - 1 - conv.pt, TAPS - 1 - conv.pl
+    back.weights = w
+    back.row, back.column, back.flipped = KERNEL, conv.c * KERNEL, True
+    return back
+
+
+def conv2d_input_grad(object dy, object w, object dx, object window, int m):
+    """Write dx (N, C, H, W) from dy (N, O, OH, OW) and w (O, C, 3, 3)."""
+    cdef Conv conv = describe(dx.shape, w.shape[0], window, m)
+    cdef Conv back = mirrored(&conv, read(w))
+    back.x = read(dy)
+    back.out = write(dx)
+    if conv.n * conv.c * conv.h * conv.w == 0:
+        return
+    with nogil:
+        run_forward(&back)
+
+
+# ---- weight gradient ----
+
+cdef void transform_gradient(const Conv* conv, const Run* runs, Py_ssize_t count, Py_ssize_t first, Py_ssize_t outputs,
+                             real* rows, real* points) noexcept nogil:
+    """Write the points of a block of dy, of some output channels: (points, columns of gemm.h, outputs, TILE_COLUMNS)."""
+    cdef Py_ssize_t stride = outputs * conv.block + GAP, o, r, tile, t
+    cdef const Run* run
+    clear_rows(conv, runs, count, rows, 1)
+    for o in range(outputs):
+        for r in range(count):
+            run = &runs[r]
+            gradient_rows(conv.m, conv.dy + (run.image * conv.o + first + o) * conv.oh * conv.ow, conv.oh, conv.ow,
+                          run.i * conv.m, run.j * conv.m, run.count * conv.m, rows + run.at * conv.m, conv.pitch)
+        for tile in range(conv.block // LANES):
+            t = tile * LANES
+            gradient_columns(conv.m, rows + t * conv.m, conv.pitch,
+                             points + (t // TILE_COLUMNS * outputs + o) * TILE_COLUMNS + t % TILE_COLUMNS, stride)
+
+
+cdef void multiply_gradient(const Conv* conv, const real* x, const real* dy, Py_ssize_t outputs, real* columns, real* sums,
+                            bint accumulate) noexcept nogil:
+    """Add products of a block's points, for every pair of channels: over the tiles, so x is transposed first."""
+    cdef Py_ssize_t groups = conv.block // TILE_COLUMNS, panels = ceil_div(conv.width, TILE_COLUMNS)
+    cdef int height = panel_rows(outputs), point, rows
+    cdef Py_ssize_t panel, c, width, group, strip, o
+    cdef const real* packed
+    for point in range(conv.points):
+        for panel in range(panels):
+            c = panel * TILE_COLUMNS
+            width = min(<Py_ssize_t> TILE_COLUMNS, conv.width - c)
+            for group in range(groups):
+                transpose_points(x + point * (conv.block * conv.c + GAP) + (group * conv.c + c) * TILE_COLUMNS,
+                                 conv.c - c, width, columns + c * conv.block + group * TILE_COLUMNS * width)
+        for strip in range(ceil_div(outputs, height)):
+            o = strip * height
+            rows = <int> min(<Py_ssize_t> height, outputs - o)
+            packed = dy + point * (conv.block * outputs + GAP) + o * TILE_COLUMNS
+            for panel in range(panels):
+                c = panel * TILE_COLUMNS
+                width = min(<Py_ssize_t> TILE_COLUMNS, conv.width - c)
+                gradient_tile(rows, <int> (width // LANES), groups, packed, outputs * TILE_COLUMNS, columns + c * conv.block,
+                              sums + point * (conv.o * conv.width + GAP) + o * conv.width + c, conv.width, accumulate)
+
+
+cdef void gradient_task(void* args, Py_ssize_t index) noexcept nogil:
+    """Add up points over one chunk of the blocks, for one part of the output channels."""
+    cdef Conv* conv = <Conv*> args
+    cdef Py_ssize_t chunk = index // conv.parts, part = index % conv.parts, block, count
+    cdef Py_ssize_t first = conv.o * part // conv.parts
+    cdef Py_ssize_t outputs = conv.o * (part + 1) // conv.parts - first
+    cdef Py_ssize_t begin = conv.blocks * chunk // conv.chunks, end = conv.blocks * (chunk + 1) // conv.chunks
+    cdef Run runs[MOST_TILES]
+    cdef real* x = <real*> scratch_memory(0, sizeof(real) * conv.points * (conv.block * conv.c + GAP))
+    cdef real* dy = <real*> scratch_memory(1, sizeof(real) * conv.points * (conv.block * outputs + GAP))
+    cdef Py_ssize_t size = 2 * (conv.m + TAPS - 1) * conv.pitch
+    cdef real* rows = <real*> scratch_memory(3, sizeof(real) * (size + conv.block * conv.width))
+    cdef real* sums = conv.sums + chunk * conv.points * (conv.o * conv.width + GAP) + first * conv.width
+    for block in range(begin, end):
+        count = cut_runs(conv, block, runs)
+        transform_input(conv, runs, count, rows, x)
+        transform_gradient(conv, runs, count, first, outputs, rows, dy)
+        multiply_gradient(conv, x, dy, outputs, rows + size, sums, block > begin)
+
+
+cdef void sum_task(void* args, Py_ssize_t o) noexcept nogil:
+    """Add up the chunks of one output channel and transform the sums to gradients."""
+    cdef Conv* conv = <Conv*> args
+    cdef Py_ssize_t stride = conv.o * conv.width + GAP
+    weight_gradients(conv.m, conv.sums + o * conv.width, stride, conv.chunks, conv.points * stride, conv.c,
+                     conv.out + o * conv.c * KERNEL)
+
+
+cdef void run_weight_grad(Conv* conv) noexcept nogil:
+    """Compute dw: points, added up in pieces, then transformed."""
+    cdef Py_ssize_t size
+    cdef double work = 0.01 * conv.points * conv.o * conv.c
+    plan(conv, MOST_TILES // 2)
+    conv.width = ceil_div(conv.c, LANES) * LANES
+    size = conv.points * (conv.o * conv.width + GAP)
+    conv.chunks = CHUNKS
+    while conv.chunks > 1 and (conv.chunks > conv.blocks or conv.chunks * size > MOST_PARTIAL):
+        conv.chunks //= 2
+    conv.parts = 1 if conv.chunks > 1 else min(conv.o, <Py_ssize_t> 2)
+    conv.sums = <real*> scratch_memory(2, sizeof(real) * conv.chunks * size)
+    parallel_for(gradient_task, conv, conv.chunks * conv.parts, work * conv.tiles)
+    parallel_for(sum_task, conv, conv.o, work * conv.chunks)
+
+
+def conv2d_weight_grad(object dy, object x, object dw, object window, int m):
+    """Write dw (O, C, 3, 3) from dy (N, O, OH, OW) and x (N, C, H, W)."""
+    cdef Conv conv = describe(x.shape, dw.shape[0], window, m)
+    conv.dy = read(dy)
+    conv.x = read(x)
+    conv.out = write(dw)
+    if conv.o * conv.c == 0:
+        return
+    with nogil:
+        if conv.n * conv.oh * conv.ow == 0:
+            memset(conv.out, 0, sizeof(real) * conv.o * conv.c * KERNEL)
+        else:
+            run_weight_grad(&conv)
