@@ -143,7 +143,7 @@ class CpuBackend(ReferenceBackend):
 
     def conv2d_weight_grad(self, dy: Array, x: Array, window: Window, groups: int) -> Array:
         dw = _empty((dy.shape[1], x.shape[1] // groups, window.kh, window.kw), dy.dtype)
-        self._kernels("conv", dy.dtype).conv2d_weight_grad(_contiguous(dy), _contiguous(x), dw, window, groups)
+        self._kernels("conv_weights", dy.dtype).conv2d_weight_grad(_contiguous(dy), _contiguous(x), dw, window, groups)
         return dw
 
     def im2col(self, x: Array, window: Window) -> Array:
