@@ -19,6 +19,7 @@ CORE = "tinygrad_cnn.autograd."  # what is compiled there is Python, with types 
 FAMILIES = [
     "arithmetic",
     "conv",
+    "conv_weights",
     "elementwise",
     "images",
     "matmul",

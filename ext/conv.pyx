@@ -1,422 +1,415 @@
-"""2-d convolution (cross-correlation) in all three passes, and im2col/col2im.
+"""2-d convolution (cross-correlation) and its input gradient, and im2col/col2im.
 
-The passes read the image through a copy in which every kernel element is a constant shift (phases.pxd), so no matrix of
+Both read images through a copy in which every element under the kernel is a constant shift (phases.pxd), so no matrix of
 patches is ever built.  With K = (c, u, v), the elements under the kernel, and q running over output positions:
 
-    y[o, q]  = sum over k of w[o, k] * x[q + offset[k]]          forward: tiles of outputs x positions
-    dx       = the same with dy and the kernel flipped           input gradient, stride 1
-    dx       = col2im(sum over o of w[o, k] * dy[o, p])          input gradient, other strides
-    dw[o, k] = sum over n, q of dy[n, o, q] * x[n, q + offset[k]]    weight gradient: dot products, or packed products
+    y[o, q] = sum over k of w[o, k] * x[q + offset[k]]
 
-Every task owns its outputs, and blocks depend on shapes alone: results do not depend on the number of threads.
+The input gradient is the same sum over dy, once for each phase of dx: the rows and columns with one remainder modulo the
+stride, which only some elements of the kernel meet.
+
+Vector lanes run over output channels, or over positions where channels are few.  Every task owns its outputs, and blocks
+depend on shapes alone: results do not depend on the number of threads.
 """
 from libc.string cimport memcpy, memset
 
-from gemm cimport (DOT_ROWS, DOT_TAPS, TILE_COLUMNS, TILE_ROWS, ceil_div, dots, even_part, multiply_panel, pack_columns,
-                   pack_rows, panel_rows, shifted_tile)
+from convolution cimport (TASKS, Sizes, Strips, cut_strips, load_strips, outputs_tile, position_vecs, positions_tile,
+                          read_sizes, round_up, strips_size, transpose)
+from gemm cimport TILE_COLUMNS, TILE_ROWS, ceil_div, even_part
 from parallel cimport import_runtime, parallel_for, scratch_memory
-from phases cimport Phases, load_phases, phases_of, phases_size, shift
+from phases cimport shift
 from real cimport LANES, read, real, write
 from window cimport Window, gather_row, read_window, scatter_row
 
 import_runtime()
 
 cdef enum:
-    DEPTH = 256                 # most values of K (weight gradient: positions) in a packed block
-    STRIP = 1 << 16             # elements that the phases and outputs of one strip of rows may take: a part of L2
-    POSITIONS = 512             # most columns in a packed block
-    CHUNKS = 8                  # partial sums of the weight gradient, over parts of the batch
-    MOST_PARTIAL = 1 << 22      # elements that these partial sums may take
-    MOST_DOTS = 1 << 16         # elements that the sums of a weight gradient by dot products may take
+    DEPTH = 256                 # most values of K in a block: its weights and the shifted rows share L1
+    POSITIONS = 256             # enough for one reading of the weights, where images are small
+    SLACK = 8                   # most vectors that a tile reads beyond its last position
+
+cdef struct Part:               # the outputs of one phase of dx; forward there is only one
+    Py_ssize_t k                # elements under its kernel: c * count
+    Py_ssize_t count            # of its taps
+    Py_ssize_t* taps            # their numbers u * kw + v
+    Py_ssize_t* offsets         # of each k
+    Py_ssize_t oh, ow, at       # its rows, its columns and the place of its first output
+    real* weights               # packed as [group][panel][k][output]
 
 cdef struct Conv:
-    Window window
-    Py_ssize_t n, c, h, w       # images; channels and size of one group's input
-    Py_ssize_t o, groups        # output channels of one group
-    Py_ssize_t taps, k, p       # kh * kw, c * taps, oh * ow
-    Phases phases               # of one strip of output rows
-    Py_ssize_t strip, strips    # output rows of a strip; number of strips
-    Py_ssize_t length           # positions of a strip, unused ones included, rounded up to whole tiles
-    Py_ssize_t* offsets         # of each k
-    Py_ssize_t blocks, block    # of positions, or of K: number and size
-    Py_ssize_t chunks           # of images, each with a partial weight gradient
+    Py_ssize_t n, groups        # images, groups
+    Py_ssize_t c, h, w          # channels of one group's input, and its size
+    Py_ssize_t o, padded        # channels of one group's output; those that the packed weights have room for
+    Py_ssize_t plane, row, column   # distance of output maps, of rows and of columns of a part
+    Part* parts
+    Py_ssize_t count            # of parts
+    bint wide                   # lanes run over output channels, not over positions
+    Py_ssize_t panel            # output channels of a panel
+    Strips strips
+    Py_ssize_t batches          # of images worked on together
+    Py_ssize_t blocks, block    # of panels: number and size
+    Py_ssize_t advance, line    # lanes over positions: distance of vectors in the phases, of rows in the sums
+    Py_ssize_t order_o, order_c     # distance of the weights of neighbouring outputs, and of neighbouring inputs
+    Py_ssize_t size             # weights of one group
     const real* x
-    const real* weights         # packed for the pass
+    const real* weights
     const real* bias
-    const real* dy
-    real* out
+    real* y
 
 
-cdef Conv describe(object x_shape, object w_shape, object window, Py_ssize_t groups):
-    """Collect the sizes of a convolution."""
-    cdef Conv conv
-    conv.window = read_window(window)
-    conv.groups = groups
-    conv.n, conv.c, conv.h, conv.w = x_shape
-    conv.c //= groups
-    conv.o = w_shape[0] // groups
-    conv.chunks = 1
-    conv.bias = NULL
-    derive(&conv)
-    return conv
+# ---- plans ----
+
+cdef void plan_lanes(Conv* conv, const Window* w, Py_ssize_t taps) noexcept nogil:
+    """Choose what the lanes run over, by an estimate of the products and of what surrounds them, and cut up the work."""
+    cdef Py_ssize_t pitch = w.ow + (w.kw - 1) * w.dw // w.sw
+    cdef bint narrow = w.ow <= LANES < pitch            # a vector holds one row, not what follows it
+    cdef Py_ssize_t positions = w.oh * LANES if narrow else round_up(w.oh * pitch, LANES)
+    cdef Py_ssize_t padded = round_up(conv.o, LANES), panels, images
+    cdef double over_outputs = (conv.c * taps + 8.0) * padded * w.oh * w.ow * (1.15 if padded == LANES else 1.0)
+    cdef double over_positions = (conv.c * taps + 4.0) * conv.o * positions * 1.1
+    over_outputs *= max(1.0, 4.0 / max(<Py_ssize_t> 1, w.ow))       # too few sums to hide their latency
+    conv.wide = over_outputs < over_positions
+    conv.padded = padded if conv.wide else conv.o
+    conv.panel = TILE_COLUMNS if conv.wide else even_part(conv.o, TILE_ROWS)
+    images = max(<Py_ssize_t> 1, POSITIONS // max(<Py_ssize_t> 1, w.oh * w.ow)) if conv.wide else 1
+    conv.strips = cut_strips(w, conv.c, conv.h, conv.w, conv.groups * conv.c * conv.h * conv.w, conv.wide, w.oh,
+                             min(images, conv.n))
+    conv.advance = pitch if narrow else LANES
+    conv.line = LANES if narrow else pitch
+    conv.batches = ceil_div(conv.n, conv.strips.images)
+    panels = ceil_div(conv.o, conv.panel)
+    conv.blocks = 1
+    if conv.wide:
+        conv.blocks = min(panels, ceil_div(TASKS, conv.batches * conv.groups * conv.strips.count))
+    conv.block = ceil_div(panels, conv.blocks)
+    conv.blocks = ceil_div(panels, conv.block)
 
 
-cdef void derive(Conv* conv) noexcept nogil:
-    """Fill in what follows from the window, the channels and the size."""
-    conv.taps = conv.window.kh * conv.window.kw
-    conv.k = conv.c * conv.taps
-    conv.p = conv.window.oh * conv.window.ow
+cdef void plan_forward(Conv* conv, const Sizes* s) noexcept nogil:
+    """Plan y from x: one part with all elements of the kernel."""
+    cdef const Window* w = &s.window
+    cdef Part* part = <Part*> scratch_memory(3, sizeof(Part) + (s.k + s.taps) * sizeof(Py_ssize_t))
+    cdef Py_ssize_t c, t
+    conv.n, conv.groups, conv.c, conv.h, conv.w, conv.o = s.n, s.groups, s.c, s.h, s.w, s.o
+    conv.plane, conv.row, conv.column = s.p, w.ow, 1
+    conv.order_o, conv.order_c, conv.size = s.k, s.taps, s.o * s.k
+    conv.parts, conv.count = part, 1
+    plan_lanes(conv, w, s.taps)
+    part.k, part.count = s.k, s.taps
+    part.oh, part.ow, part.at = w.oh, w.ow, 0
+    part.taps = <Py_ssize_t*> (part + 1)
+    part.offsets = part.taps + s.taps
+    for t in range(s.taps):
+        part.taps[t] = t
+    for c in range(s.c):
+        for t in range(s.taps):
+            part.offsets[c * s.taps + t] = shift(&conv.strips.phases, c, t // w.kw, t % w.kw)
 
 
-# ---- phases ----
+cdef Window around_dy(const Sizes* s) noexcept nogil:
+    """Return the window of dy that some phase of dx reads; its padding is what row 0 and column 0 read before the image.
 
-cdef void plan_strips(Conv* conv) noexcept nogil:
-    """Choose how many output rows are worked on together, and tabulate the offset of each k."""
-    cdef Window* w = &conv.window
-    cdef Phases* p = &conv.phases
-    cdef Py_ssize_t most, c, u, v
-    cdef Py_ssize_t* offset
-    p[0] = phases_of(w, conv.c, conv.h, conv.w, 1)
-    most = max(<Py_ssize_t> 1, STRIP // max(<Py_ssize_t> 1, (conv.c * p.high * p.wide + conv.o) * p.pitch))
-    conv.strip = ceil_div(w.oh, ceil_div(w.oh, most))
-    conv.strips = ceil_div(w.oh, conv.strip)
-    p[0] = phases_of(w, conv.c, conv.h, conv.w, conv.strip)
-    conv.length = ceil_div(conv.strip * p.pitch, TILE_COLUMNS) * TILE_COLUMNS
-    conv.offsets = <Py_ssize_t*> scratch_memory(3, sizeof(Py_ssize_t) * conv.k)
-    offset = conv.offsets
-    for c in range(conv.c):
-        for u in range(w.kh):
-            for v in range(w.kw):
-                offset[0] = shift(p, c, u, v)
-                offset += 1
+    Row i of phase a is row i * sh + a of dx; tap u takes it from row i + (a + pt - u * dh) / sh of dy, if that is integral.
+    """
+    cdef const Window* w = &s.window
+    cdef Window around = w[0]
+    around.pt = max(<Py_ssize_t> 0, ((w.kh - 1) * w.dh - w.pt) // w.sh)
+    around.pl = max(<Py_ssize_t> 0, ((w.kw - 1) * w.dw - w.pl) // w.sw)
+    around.kh = around.pt + (w.sh - 1 + w.pt) // w.sh + 1
+    around.kw = around.pl + (w.sw - 1 + w.pl) // w.sw + 1
+    around.sh = around.sw = around.dh = around.dw = 1
+    around.oh = ceil_div(s.h, w.sh)
+    around.ow = ceil_div(s.w, w.sw)
+    return around
 
 
-cdef Py_ssize_t strip_size(const Conv* conv) noexcept nogil:
-    """Return how many elements the phases of a strip take, with what the last tile reads beyond them."""
-    return phases_size(&conv.phases) + conv.length + TILE_COLUMNS
+cdef void plan_input_grad(Conv* conv, const Sizes* s) noexcept nogil:
+    """Plan dx from dy: one part for each phase of dx, with the taps that meet it."""
+    cdef const Window* w = &s.window
+    cdef Window around = around_dy(s)
+    cdef Py_ssize_t high = min(w.sh, s.h), wide = min(w.sw, s.w), a, b, c, t, u, v, row, column
+    cdef Part* part
+    cdef Py_ssize_t* table
+    conv.n, conv.groups, conv.c, conv.h, conv.w, conv.o = s.n, s.groups, s.o, w.oh, w.ow, s.c
+    conv.plane, conv.row, conv.column = s.h * s.w, s.w * w.sh, w.sw
+    conv.order_o, conv.order_c, conv.size = s.taps, s.k, s.o * s.k
+    conv.count = high * wide
+    conv.parts = <Part*> scratch_memory(3, conv.count * sizeof(Part) + (s.o + 1) * s.taps * sizeof(Py_ssize_t))
+    table = <Py_ssize_t*> (conv.parts + conv.count)
+    plan_lanes(conv, &around, ceil_div(s.taps, conv.count))
+    for a in range(high):
+        for b in range(wide):
+            part = conv.parts + a * wide + b
+            part.oh, part.ow, part.at = ceil_div(s.h - a, w.sh), ceil_div(s.w - b, w.sw), a * s.w + b
+            part.taps, part.count = table, 0
+            for t in range(s.taps):
+                if (a + w.pt - t // w.kw * w.dh) % w.sh == 0 and (b + w.pl - t % w.kw * w.dw) % w.sw == 0:
+                    part.taps[part.count] = t
+                    part.count += 1
+            part.k = s.o * part.count
+            part.offsets = table + part.count
+            table = part.offsets + part.k
+            for c in range(s.o):
+                for t in range(part.count):
+                    u, v = part.taps[t] // w.kw, part.taps[t] % w.kw
+                    row = around.pt + (a + w.pt - u * w.dh) // w.sh
+                    column = around.pl + (b + w.pl - v * w.dw) // w.sw
+                    part.offsets[c * part.count + t] = shift(&conv.strips.phases, c, row, column)
 
 
-cdef void load_strip(const Conv* conv, const real* image, Py_ssize_t first, real* phases) noexcept nogil:
-    """Copy what the strip that starts at output row `first` needs of an image."""
-    load_phases(&conv.phases, image, first, 0, phases)
-    memset(phases + phases_size(&conv.phases), 0, (conv.length + TILE_COLUMNS) * sizeof(real))
+# ---- weights ----
+
+cdef Py_ssize_t panel_span(const Conv* conv, Py_ssize_t first) noexcept nogil:
+    """Return how many outputs the packed panel from output `first` has room for."""
+    return min(conv.panel, conv.padded - first)
 
 
-# ---- forward ----
-
-cdef void pack_weights(const real* w, Py_ssize_t row, Py_ssize_t column, Py_ssize_t rows, Py_ssize_t depth,
-                       real* packed) noexcept nogil:
-    """Pack all panels of one group's weights, DEPTH by DEPTH; the block that starts at k begins at packed[rows * k]."""
-    cdef int height = panel_rows(rows)
-    cdef Py_ssize_t block, panel, k, i, size
-    for block in range(ceil_div(depth, DEPTH)):
-        k = block * DEPTH
-        size = min(<Py_ssize_t> DEPTH, depth - k)
-        for panel in range(ceil_div(rows, height)):
-            i = panel * height
-            pack_rows(w + i * row + k * column, row, column, <int> min(<Py_ssize_t> height, rows - i), size,
-                      packed + rows * k + i * size)
-
-
-cdef void forward_task(void* args, Py_ssize_t index) noexcept nogil:
-    """Compute one strip of output rows of all maps of one group of one image."""
+cdef void pack_task(void* args, Py_ssize_t index) noexcept nogil:
+    """Pack the weights of one panel of outputs of one group, for all parts."""
     cdef Conv* conv = <Conv*> args
-    cdef const Window* w = &conv.window
-    cdef Py_ssize_t group = index // conv.strips % conv.groups
-    cdef Py_ssize_t image = index // conv.strips                            # n * groups + group
-    cdef Py_ssize_t first = index % conv.strips * conv.strip
-    cdef Py_ssize_t rows = min(conv.strip, w.oh - first)
-    cdef const real* weights = conv.weights + group * conv.o * conv.k
-    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * strip_size(conv))
-    cdef real* out = <real*> scratch_memory(1, sizeof(real) * conv.o * conv.length)
-    cdef int height = panel_rows(conv.o)
-    cdef Py_ssize_t block, k, depth, tile, panel, o, i, j
-    cdef real bias
-    cdef real* y
-    load_strip(conv, conv.x + image * conv.c * conv.h * conv.w, first, phases)
-    for block in range(ceil_div(conv.k, DEPTH)):
-        k = block * DEPTH
-        depth = min(<Py_ssize_t> DEPTH, conv.k - k)
-        for tile in range(ceil_div(rows * conv.phases.pitch, TILE_COLUMNS)):
-            for panel in range(ceil_div(conv.o, height)):
-                o = panel * height
-                shifted_tile(<int> min(<Py_ssize_t> height, conv.o - o), depth, weights + conv.o * k + o * depth,
-                             phases + tile * TILE_COLUMNS, conv.offsets + k,
-                             out + o * conv.length + tile * TILE_COLUMNS, conv.length, k > 0)
-    for o in range(conv.o):
-        bias = conv.bias[group * conv.o + o] if conv.bias != NULL else 0
+    cdef Py_ssize_t panels = ceil_div(conv.o, conv.panel)
+    cdef Py_ssize_t group = index // panels, first = index % panels * conv.panel
+    cdef Py_ssize_t span = panel_span(conv, first), outputs = min(conv.panel, conv.o - first), p, c, t, i
+    cdef const real* w = conv.weights + group * conv.size + first * conv.order_o
+    cdef const real* from_
+    cdef const Part* part
+    cdef real* to
+    for p in range(conv.count):
+        part = conv.parts + p
+        to = part.weights + (group * conv.padded + first) * part.k
+        if part.count == conv.order_c:                          # all taps, in the order of the weights
+            transpose(outputs, part.k, span, w, conv.order_o, to, span)
+            continue
+        for c in range(conv.c):
+            for t in range(part.count):
+                from_ = w + c * conv.order_c + part.taps[t]
+                for i in range(outputs):
+                    to[i] = from_[i * conv.order_o]
+                for i in range(outputs, span):
+                    to[i] = 0
+                to += span
+
+
+cdef void pack_weights(Conv* conv) noexcept nogil:
+    """Pack the weights of all parts."""
+    cdef Py_ssize_t p, size = 0
+    cdef real* packed
+    for p in range(conv.count):
+        size += conv.groups * conv.padded * conv.parts[p].k
+    packed = <real*> scratch_memory(2, sizeof(real) * size)
+    for p in range(conv.count):
+        conv.parts[p].weights = packed
+        packed += conv.groups * conv.padded * conv.parts[p].k
+    parallel_for(pack_task, conv, conv.groups * ceil_div(conv.o, conv.panel), 0.5 * size)
+
+
+# ---- lanes over output channels ----
+
+cdef void store_transposed(const Conv* conv, const Part* part, const real* sums, Py_ssize_t span, Py_ssize_t outputs,
+                           Py_ssize_t rows, real* maps, real* y) noexcept nogil:
+    """Copy sums[position][output] of one image to the rows of its output maps."""
+    cdef Py_ssize_t positions = rows * part.ow, o, i, j
+    cdef real* to
+    if conv.column == 1 and conv.row == part.ow:
+        transpose(positions, outputs, positions, sums, span, y, conv.plane)
+        return
+    transpose(positions, outputs, positions, sums, span, maps, positions)
+    for o in range(outputs):
         for i in range(rows):
-            y = conv.out + ((image * conv.o + o) * w.oh + first + i) * w.ow
-            for j in range(w.ow):
-                y[j] = out[o * conv.length + i * conv.phases.pitch + j] + bias
+            to = y + o * conv.plane + i * conv.row
+            for j in range(part.ow):
+                to[j * conv.column] = maps[j]
+            maps += part.ow
 
 
-cdef void run_forward(Conv* conv, const real* w) noexcept nogil:
-    """Pack the weights of every group and convolve."""
-    cdef real* packed = <real*> scratch_memory(2, sizeof(real) * conv.groups * conv.o * conv.k)
-    cdef Py_ssize_t group
-    for group in range(conv.groups):
-        pack_weights(w + group * conv.o * conv.k, conv.k, 1, conv.o, conv.k, packed + group * conv.o * conv.k)
-    conv.weights = packed
-    plan_strips(conv)
-    parallel_for(forward_task, conv, conv.n * conv.groups * conv.strips,
-                 0.02 * conv.n * conv.groups * conv.o * conv.k * conv.p)
+cdef void multiply_outputs(const Conv* conv, const Part* part, const real* x, Py_ssize_t images, Py_ssize_t rows,
+                           const real* weights, const real* bias, Py_ssize_t outputs, Py_ssize_t span,
+                           real* sums) noexcept nogil:
+    """Compute sums[image][position][output] of one panel of outputs: tiles of neighbours in a row x outputs."""
+    cdef int width = even_part(part.ow, TILE_ROWS), depth = even_part(part.k, DEPTH), size
+    cdef Py_ssize_t block, k, n, i, j, tile
+    cdef bint given = bias != NULL or part.k == 0
+    cdef real* to
+    if given:
+        for n in range(images * rows * part.ow):
+            for j in range(span):
+                sums[n * span + j] = bias[j] if bias != NULL and j < outputs else 0
+    for block in range(ceil_div(part.k, depth)):
+        k = block * depth
+        to = sums
+        for n in range(images):
+            for i in range(rows):
+                for tile in range(ceil_div(part.ow, width)):
+                    j = tile * width
+                    size = <int> min(<Py_ssize_t> width, part.ow - j)
+                    outputs_tile(size, <int> (span // LANES), min(<Py_ssize_t> depth, part.k - k),
+                                 x + n * conv.strips.image + i * conv.strips.phases.pitch + j, part.offsets + k,
+                                 weights + k * span, to, given or k > 0)
+                    to += size * span
+
+
+cdef void outputs_task(void* args, Py_ssize_t index) noexcept nogil:
+    """Compute one strip of rows of one group of some images, for one block of output channels."""
+    cdef Conv* conv = <Conv*> args
+    cdef const Strips* s = &conv.strips
+    cdef Py_ssize_t block = index % conv.blocks
+    cdef Py_ssize_t strip = index // conv.blocks % s.count
+    cdef Py_ssize_t group = index // (conv.blocks * s.count) % conv.groups
+    cdef Py_ssize_t n0 = index // (conv.blocks * s.count * conv.groups) * s.images
+    cdef Py_ssize_t images = min(s.images, conv.n - n0)
+    cdef Py_ssize_t most = s.rows * s.phases.window.ow * conv.panel         # sums of one image
+    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * strips_size(s))
+    cdef real* sums = <real*> scratch_memory(1, sizeof(real) * most * (images + 1))
+    cdef const real* x = load_strips(s, conv.x + (n0 * conv.groups + group) * conv.c * conv.h * conv.w,
+                                     conv.groups * conv.c * conv.h * conv.w, images, strip * s.rows, phases)
+    cdef Py_ssize_t p, panel, o, rows, outputs, span, n
+    cdef const Part* part
+    for p in range(conv.count):
+        part = conv.parts + p
+        rows = min(s.rows, part.oh - strip * s.rows)
+        if rows <= 0:
+            continue
+        for panel in range(block * conv.block, min((block + 1) * conv.block, ceil_div(conv.o, conv.panel))):
+            o = panel * conv.panel
+            outputs = min(conv.panel, conv.o - o)
+            span = panel_span(conv, o)
+            multiply_outputs(conv, part, x, images, rows, part.weights + (group * conv.padded + o) * part.k,
+                             conv.bias + group * conv.o + o if conv.bias != NULL else NULL, outputs, span, sums)
+            for n in range(images):
+                store_transposed(conv, part, sums + n * rows * part.ow * span, span, outputs, rows, sums + most * images,
+                                 conv.y + (((n0 + n) * conv.groups + group) * conv.o + o) * conv.plane
+                                 + part.at + strip * s.rows * conv.row)
+
+
+# ---- lanes over positions ----
+
+cdef void positions_task(void* args, Py_ssize_t index) noexcept nogil:
+    """Compute one strip of rows of all maps of one group of one image."""
+    cdef Conv* conv = <Conv*> args
+    cdef const Strips* s = &conv.strips
+    cdef Py_ssize_t strip = index % s.count
+    cdef Py_ssize_t image = index // s.count                                # n * groups + group
+    cdef Py_ssize_t group = image % conv.groups
+    cdef Py_ssize_t slack = SLACK * (conv.advance + LANES)
+    cdef Py_ssize_t length = round_up(s.rows * conv.line, LANES) + SLACK * LANES
+    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * (strips_size(s) + slack))
+    cdef real* sums = <real*> scratch_memory(1, sizeof(real) * conv.o * length)
+    cdef const real* x = load_strips(s, conv.x + image * conv.c * conv.h * conv.w, 0, 1, strip * s.rows, phases)
+    cdef Py_ssize_t p, block, panel, tile, o, k, v, i, j, rows, vectors, vecs
+    cdef int depth, height
+    cdef const Part* part
+    cdef const real* from_
+    cdef real* to
+    cdef real bias
+    for p in range(conv.count):
+        part = conv.parts + p
+        rows = min(s.rows, part.oh - strip * s.rows)
+        if rows <= 0:
+            continue
+        depth = even_part(part.k, DEPTH)
+        vectors = ceil_div(rows * conv.line, LANES)
+        if part.k == 0:
+            memset(sums, 0, sizeof(real) * conv.o * length)
+        for block in range(ceil_div(part.k, depth)):
+            k = block * depth
+            for panel in range(ceil_div(conv.o, conv.panel)):
+                o = panel * conv.panel
+                height = <int> min(conv.panel, conv.o - o)
+                vecs = position_vecs(height)
+                for tile in range(ceil_div(vectors, vecs)):
+                    v = tile * vecs
+                    positions_tile(height, <int> vecs if vectors - v > 1 else 1, min(<Py_ssize_t> depth, part.k - k),
+                                   part.weights + (group * conv.o + o) * part.k + k * height, x + v * conv.advance,
+                                   part.offsets + k, conv.advance, sums + o * length + v * LANES, length, k > 0)
+        for o in range(conv.o):
+            bias = conv.bias[group * conv.o + o] if conv.bias != NULL else 0
+            for i in range(rows):
+                from_ = sums + o * length + i * conv.line
+                to = conv.y + (image * conv.o + o) * conv.plane + part.at + (strip * s.rows + i) * conv.row
+                if conv.column == 1:
+                    for j in range(part.ow):
+                        to[j] = from_[j] + bias
+                else:
+                    for j in range(part.ow):
+                        to[j * conv.column] = from_[j] + bias
+
+
+# ---- passes ----
+
+cdef void run(Conv* conv) noexcept nogil:
+    """Convolve as planned."""
+    cdef Py_ssize_t p, tasks = conv.batches * conv.groups * conv.strips.count * conv.blocks
+    cdef double work = 0
+    pack_weights(conv)
+    for p in range(conv.count):
+        work += 0.01 * conv.n * conv.groups * conv.o * conv.parts[p].k * conv.parts[p].oh * conv.parts[p].ow
+    parallel_for(outputs_task if conv.wide else positions_task, conv, tasks, work)
 
 
 def conv2d(object x, object w, object b, object y, object window, Py_ssize_t groups):
     """Write y = x (N, C, H, W) convolved with w (O, C / groups, KH, KW), plus b (O,) unless it is None."""
-    cdef Conv conv = describe(x.shape, w.shape, window, groups)
-    cdef const real* weights = read(w)
+    cdef Sizes s = read_sizes(x.shape, w.shape, window, groups)
+    cdef Conv conv
     conv.x = read(x)
+    conv.weights = read(w)
     conv.bias = read(b)
-    conv.out = write(y)
-    if conv.n * conv.o * conv.p == 0:
+    conv.y = write(y)
+    if s.n * s.o * s.p == 0:
         return
     with nogil:
-        run_forward(&conv, weights)
-
-
-# ---- input gradient ----
-
-cdef void flip_weights(const real* w, Py_ssize_t groups, Py_ssize_t outputs, Py_ssize_t channels, Py_ssize_t taps,
-                       real* flipped) noexcept nogil:
-    """Write flipped[g][c][o][tap] = w[g][o][c][last - tap]."""
-    cdef Py_ssize_t g, c, o, t
-    for g in range(groups):
-        for c in range(channels):
-            for o in range(outputs):
-                for t in range(taps):
-                    flipped[((g * channels + c) * outputs + o) * taps + t] = \
-                        w[((g * outputs + o) * channels + c) * taps + taps - 1 - t]
-
-
-cdef Conv mirrored(const Conv* conv) noexcept nogil:
-    """Describe the convolution of dy with flipped kernels that gives dx, for stride 1."""
-    cdef Conv back = conv[0]
-    cdef const Window* w = &conv.window
-    back.c, back.o = conv.o, conv.c
-    back.h, back.w = w.oh, w.ow
-    back.window.oh, back.window.ow = conv.h, conv.w
-    back.window.pt = (w.kh - 1) * w.dh - w.pt
-    back.window.pl = (w.kw - 1) * w.dw - w.pl
-    back.x = conv.dy
-    derive(&back)
-    return back
-
-
-cdef void col2im_task(void* args, Py_ssize_t index) noexcept nogil:
-    """Compute dx of one group of one image: columns = w' dy block by block, added where they came from."""
-    cdef Conv* conv = <Conv*> args
-    cdef const Window* w = &conv.window
-    cdef Py_ssize_t group = index % conv.groups
-    cdef const real* dy = conv.dy + index * conv.o * conv.p
-    cdef const real* weights = conv.weights + group * conv.o * conv.k
-    cdef real* image = conv.out + index * conv.c * conv.h * conv.w
-    cdef real* packed = <real*> scratch_memory(0, sizeof(real) * DEPTH * conv.block)
-    cdef real* columns = <real*> scratch_memory(1, sizeof(real) * conv.k * conv.block)
-    cdef int height = panel_rows(conv.k)
-    cdef Py_ssize_t block, p0, positions, step, o, depth, panel, k, tap, i, j, at, length, row
-    memset(image, 0, sizeof(real) * conv.c * conv.h * conv.w)
-    for block in range(conv.blocks):
-        p0 = block * conv.block
-        positions = min(conv.block, conv.p - p0)
-        for step in range(ceil_div(conv.o, DEPTH)):
-            o = step * DEPTH
-            depth = min(<Py_ssize_t> DEPTH, conv.o - o)
-            pack_columns(dy + o * conv.p + p0, conv.p, 1, depth, positions, packed)
-            for panel in range(ceil_div(conv.k, height)):
-                k = panel * height
-                multiply_panel(<int> min(<Py_ssize_t> height, conv.k - k), positions, depth,
-                               weights + conv.k * o + k * depth, packed, columns + k * conv.block, conv.block, o > 0)
-        for k in range(conv.k):
-            tap = k % conv.taps
-            i = p0 // w.ow
-            j = p0 % w.ow
-            at = 0
-            while at < positions:               # one piece for each output row that the block touches
-                length = min(w.ow - j, positions - at)
-                row = i * w.sh - w.pt + tap // w.kw * w.dh
-                if 0 <= row < conv.h:
-                    scatter_row(columns + k * conv.block + at, length, j * w.sw - w.pl + tap % w.kw * w.dw, w.sw,
-                                image + (k // conv.taps * conv.h + row) * conv.w, conv.w)
-                at += length
-                i += 1
-                j = 0
-
-
-cdef void run_col2im(Conv* conv, const real* w) noexcept nogil:
-    """Compute the input gradient for any stride."""
-    cdef real* packed = <real*> scratch_memory(2, sizeof(real) * conv.groups * conv.o * conv.k)
-    cdef Py_ssize_t most = max(<Py_ssize_t> TILE_COLUMNS, STRIP // conv.k), group
-    for group in range(conv.groups):
-        pack_weights(w + group * conv.o * conv.k, 1, conv.k, conv.k, conv.o, packed + group * conv.o * conv.k)
-    conv.weights = packed
-    conv.block = ceil_div(ceil_div(conv.p, ceil_div(conv.p, most)), TILE_COLUMNS) * TILE_COLUMNS
-    conv.blocks = ceil_div(conv.p, conv.block)
-    parallel_for(col2im_task, conv, conv.n * conv.groups, 0.03 * conv.n * conv.groups * conv.o * conv.k * conv.p)
+        plan_forward(&conv, &s)
+        run(&conv)
 
 
 def conv2d_input_grad(object dy, object w, object dx, object window, Py_ssize_t groups):
     """Write dx (N, C, H, W) from dy (N, O, OH, OW) and w (O, C / groups, KH, KW)."""
-    cdef Conv conv = describe(dx.shape, w.shape, window, groups)
-    cdef Conv back
-    cdef const real* weights = read(w)
-    cdef real* flipped
-    conv.dy = read(dy)
-    conv.out = write(dx)
-    if conv.n * conv.c * conv.h * conv.w == 0:
+    cdef Sizes s = read_sizes(dx.shape, w.shape, window, groups)
+    cdef Conv conv
+    conv.x = read(dy)
+    conv.weights = read(w)
+    conv.bias = NULL
+    conv.y = write(dx)
+    if s.n * s.c * s.h * s.w == 0:
         return
     with nogil:
-        if conv.o == 0 or conv.p == 0:
-            memset(conv.out, 0, sizeof(real) * conv.n * conv.groups * conv.c * conv.h * conv.w)
-        elif conv.window.sh == 1 and conv.window.sw == 1:
-            flipped = <real*> scratch_memory(1, sizeof(real) * conv.groups * conv.o * conv.k)
-            flip_weights(weights, conv.groups, conv.o, conv.c, conv.taps, flipped)
-            back = mirrored(&conv)
-            run_forward(&back, flipped)
+        if s.o * s.p == 0:
+            memset(conv.y, 0, sizeof(real) * s.n * s.groups * s.c * s.h * s.w)
         else:
-            run_col2im(&conv, weights)
-
-
-# ---- weight gradient ----
-
-cdef void load_rows(const Conv* conv, const real* dy, Py_ssize_t first, Py_ssize_t rows, real* to) noexcept nogil:
-    """Copy a strip of dy (O, OH, OW) to the pitch of the phases, with zeros at the unused positions."""
-    cdef const Window* w = &conv.window
-    cdef Py_ssize_t o, i
-    memset(to, 0, conv.o * conv.length * sizeof(real))
-    for o in range(conv.o):
-        for i in range(rows):
-            memcpy(to + o * conv.length + i * conv.phases.pitch, dy + (o * w.oh + first + i) * w.ow, w.ow * sizeof(real))
-
-
-cdef void dots_task(void* args, Py_ssize_t index) noexcept nogil:
-    """Compute dw of one group over one chunk of the images, few weights: each a dot product of vectors in registers."""
-    cdef Conv* conv = <Conv*> args
-    cdef Py_ssize_t group = index % conv.groups, chunk = index // conv.groups
-    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * strip_size(conv))
-    cdef real* dy = <real*> scratch_memory(1, sizeof(real) * (conv.o * conv.length + conv.o * conv.k * LANES))
-    cdef real* sums = dy + conv.o * conv.length
-    cdef int height = even_part(conv.o, DOT_ROWS), width = even_part(conv.k, DOT_TAPS), rows, taps
-    cdef Py_ssize_t n, strip, first, used, panel, part, o, k, r, t, lane
-    cdef real* tile
-    cdef real total
-    memset(sums, 0, conv.o * conv.k * LANES * sizeof(real))
-    for n in range(conv.n * chunk // conv.chunks, conv.n * (chunk + 1) // conv.chunks):
-        for strip in range(conv.strips):
-            first = strip * conv.strip
-            used = min(conv.strip, conv.window.oh - first)
-            load_strip(conv, conv.x + (n * conv.groups + group) * conv.c * conv.h * conv.w, first, phases)
-            load_rows(conv, conv.dy + (n * conv.groups + group) * conv.o * conv.p, first, used, dy)
-            for panel in range(ceil_div(conv.o, height)):
-                o = panel * height
-                rows = <int> min(<Py_ssize_t> height, conv.o - o)
-                for part in range(ceil_div(conv.k, width)):
-                    k = part * width
-                    taps = <int> min(<Py_ssize_t> width, conv.k - k)
-                    dots(rows, taps, ceil_div(used * conv.phases.pitch, LANES) * LANES, dy + o * conv.length, conv.length,
-                         phases, conv.offsets + k, sums + (o * conv.k + rows * k) * LANES)
-    for panel in range(ceil_div(conv.o, height)):
-        o = panel * height
-        rows = <int> min(<Py_ssize_t> height, conv.o - o)
-        for part in range(ceil_div(conv.k, width)):
-            k = part * width
-            taps = <int> min(<Py_ssize_t> width, conv.k - k)
-            tile = sums + (o * conv.k + rows * k) * LANES
-            for r in range(rows):
-                for t in range(taps):
-                    total = 0
-                    for lane in range(LANES):
-                        total += tile[(r * taps + t) * LANES + lane]
-                    conv.out[(index * conv.o + o + r) * conv.k + k + t] = total
-
-
-cdef void products_task(void* args, Py_ssize_t index) noexcept nogil:
-    """Compute one block of K of one group's dw, over one chunk of the images: products of packed blocks."""
-    cdef Conv* conv = <Conv*> args
-    cdef Py_ssize_t block = index % conv.blocks
-    cdef Py_ssize_t group = index // conv.blocks % conv.groups
-    cdef Py_ssize_t chunk = index // (conv.blocks * conv.groups)
-    cdef Py_ssize_t k0 = block * conv.block
-    cdef Py_ssize_t columns = min(conv.block, conv.k - k0)
-    cdef real* out = conv.out + ((chunk * conv.groups + group) * conv.o) * conv.k + k0
-    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * (strip_size(conv) + DEPTH * TILE_ROWS))
-    cdef real* packed_rows = phases + strip_size(conv)
-    cdef real* dy = <real*> scratch_memory(1, sizeof(real) * (conv.o * conv.length + DEPTH * conv.block))
-    cdef real* packed_columns = dy + conv.o * conv.length
-    cdef int height = panel_rows(conv.o), rows
-    cdef Py_ssize_t n, strip, first, used, step, q, depth, panel, o, j, t
-    cdef const real* from_
-    cdef real* to
-    cdef bint accumulate = False
-    for n in range(conv.n * chunk // conv.chunks, conv.n * (chunk + 1) // conv.chunks):
-        for strip in range(conv.strips):
-            first = strip * conv.strip
-            used = min(conv.strip, conv.window.oh - first)
-            load_strip(conv, conv.x + (n * conv.groups + group) * conv.c * conv.h * conv.w, first, phases)
-            load_rows(conv, conv.dy + (n * conv.groups + group) * conv.o * conv.p, first, used, dy)
-            for step in range(ceil_div(used * conv.phases.pitch, DEPTH)):
-                q = step * DEPTH
-                depth = min(<Py_ssize_t> DEPTH, used * conv.phases.pitch - q)
-                for j in range(ceil_div(columns, TILE_COLUMNS) * TILE_COLUMNS):      # k along the lanes
-                    to = packed_columns + j // TILE_COLUMNS * TILE_COLUMNS * depth + j % TILE_COLUMNS
-                    from_ = phases + (conv.offsets[k0 + j] if j < columns else 0) + q
-                    for t in range(depth):
-                        to[t * TILE_COLUMNS] = from_[t]
-                for panel in range(ceil_div(conv.o, height)):
-                    o = panel * height
-                    rows = <int> min(<Py_ssize_t> height, conv.o - o)
-                    pack_rows(dy + o * conv.length + q, conv.length, 1, rows, depth, packed_rows)
-                    multiply_panel(rows, columns, depth, packed_rows, packed_columns, out + o * conv.k, conv.k, accumulate)
-                accumulate = True
-
-
-def conv2d_weight_grad(object dy, object x, object dw, object window, Py_ssize_t groups):
-    """Write dw (O, C / groups, KH, KW) from dy (N, O, OH, OW) and x (N, C, H, W)."""
-    cdef Conv conv = describe(x.shape, dw.shape, window, groups)
-    cdef real* result = write(dw)
-    cdef Py_ssize_t size = conv.groups * conv.o * conv.k
-    cdef double work = 0.03 * conv.n * size * conv.p
-    cdef Py_ssize_t chunk, i
-    cdef bint by_dots = conv.o * conv.k * LANES <= MOST_DOTS
-    conv.dy = read(dy)
-    conv.x = read(x)
-    if size == 0:
-        return
-    with nogil:
-        if conv.n * conv.p == 0:
-            memset(result, 0, sizeof(real) * size)
-        else:
-            plan_strips(&conv)
-            conv.block = ceil_div(even_part(conv.k, POSITIONS), TILE_COLUMNS) * TILE_COLUMNS
-            conv.blocks = 1 if by_dots else ceil_div(conv.k, conv.block)
-            if conv.blocks * conv.groups < CHUNKS and size * CHUNKS <= MOST_PARTIAL:
-                conv.chunks = min(<Py_ssize_t> CHUNKS, conv.n)
-            conv.out = result
-            if conv.chunks > 1:
-                conv.out = <real*> scratch_memory(2, sizeof(real) * size * conv.chunks)
-            parallel_for(dots_task if by_dots else products_task, &conv, conv.chunks * conv.groups * conv.blocks, work)
-            if conv.chunks > 1:
-                memcpy(result, conv.out, sizeof(real) * size)
-                for chunk in range(1, conv.chunks):
-                    for i in range(size):
-                        result[i] += conv.out[chunk * size + i]
+            plan_input_grad(&conv, &s)
+            run(&conv)
 
 
 # ---- patches ----
 
+cdef struct Patches:
+    Window window
+    Py_ssize_t planes, h, w     # n * c, and the size of the image
+    double work                 # elements of the patches
+    const real* x
+    real* out
+
+
+cdef Patches describe_patches(object shape, object window):
+    """Collect the sizes of im2col and col2im."""
+    cdef Patches p
+    p.window = read_window(window)
+    p.planes, p.h, p.w = shape[0] * shape[1], shape[2], shape[3]
+    p.work = 1.0 * p.planes * p.window.kh * p.window.kw * p.window.oh * p.window.ow
+    return p
+
+
 cdef void unfold_task(void* args, Py_ssize_t index) noexcept nogil:
     """Copy the patches of one channel of one image."""
-    cdef Conv* conv = <Conv*> args
-    cdef const Window* w = &conv.window
-    cdef const real* image = conv.x + index * conv.h * conv.w
-    cdef real* out = conv.out + index * conv.taps * conv.p
+    cdef const Patches* p = <Patches*> args
+    cdef const Window* w = &p.window
+    cdef const real* image = p.x + index * p.h * p.w
+    cdef real* out = p.out + index * w.kh * w.kw * w.oh * w.ow
     cdef Py_ssize_t tap, i, row
-    for tap in range(conv.taps):
+    for tap in range(w.kh * w.kw):
         for i in range(w.oh):
             row = i * w.sh - w.pt + tap // w.kw * w.dh
-            if 0 <= row < conv.h:
-                gather_row(image + row * conv.w, conv.w, tap % w.kw * w.dw - w.pl, w.sw, w.ow, 0, out)
+            if 0 <= row < p.h:
+                gather_row(image + row * p.w, p.w, tap % w.kw * w.dw - w.pl, w.sw, w.ow, 0, out)
             else:
                 memset(out, 0, w.ow * sizeof(real))
             out += w.ow
@@ -424,33 +417,33 @@ cdef void unfold_task(void* args, Py_ssize_t index) noexcept nogil:
 
 cdef void fold_task(void* args, Py_ssize_t index) noexcept nogil:
     """Add up the patches of one channel of one image."""
-    cdef Conv* conv = <Conv*> args
-    cdef const Window* w = &conv.window
-    cdef const real* patches = conv.x + index * conv.taps * conv.p
-    cdef real* image = conv.out + index * conv.h * conv.w
+    cdef const Patches* p = <Patches*> args
+    cdef const Window* w = &p.window
+    cdef const real* patches = p.x + index * w.kh * w.kw * w.oh * w.ow
+    cdef real* image = p.out + index * p.h * p.w
     cdef Py_ssize_t tap, i, row
-    memset(image, 0, sizeof(real) * conv.h * conv.w)
-    for tap in range(conv.taps):
+    memset(image, 0, sizeof(real) * p.h * p.w)
+    for tap in range(w.kh * w.kw):
         for i in range(w.oh):
             row = i * w.sh - w.pt + tap // w.kw * w.dh
-            if 0 <= row < conv.h:
-                scatter_row(patches, w.ow, tap % w.kw * w.dw - w.pl, w.sw, image + row * conv.w, conv.w)
+            if 0 <= row < p.h:
+                scatter_row(patches, w.ow, tap % w.kw * w.dw - w.pl, w.sw, image + row * p.w, p.w)
             patches += w.ow
 
 
 def im2col(object x, object columns, object window):
     """Write columns (N, C * KH * KW, OH * OW): the patches of x (N, C, H, W)."""
-    cdef Conv conv = describe(x.shape, (1,), window, 1)
-    conv.x = read(x)
-    conv.out = write(columns)
+    cdef Patches p = describe_patches(x.shape, window)
+    p.x = read(x)
+    p.out = write(columns)
     with nogil:
-        parallel_for(unfold_task, &conv, conv.n * conv.c, 1.0 * conv.n * conv.k * conv.p)
+        parallel_for(unfold_task, &p, p.planes, p.work)
 
 
 def col2im(object columns, object x, object window):
     """Write x (N, C, H, W): the sum of the patches in columns (N, C * KH * KW, OH * OW).  The adjoint of im2col."""
-    cdef Conv conv = describe(x.shape, (1,), window, 1)
-    conv.x = read(columns)
-    conv.out = write(x)
+    cdef Patches p = describe_patches(x.shape, window)
+    p.x = read(columns)
+    p.out = write(x)
     with nogil:
-        parallel_for(fold_task, &conv, conv.n * conv.c, 1.0 * conv.n * conv.k * conv.p)
+        parallel_for(fold_task, &p, p.planes, p.work)

@@ -8,13 +8,9 @@ cdef extern from "transpose.h":
     void pack_transposed(const real* source, Py_ssize_t stride, int lines, Py_ssize_t depth, real* to, int width) noexcept nogil
 
 cdef extern from "gemm.h":
-    const int TILE_ROWS, TILE_COLUMNS, DOT_ROWS, DOT_TAPS
-    void shifted_tile(int rows, Py_ssize_t depth, const real* a, const real* b, const Py_ssize_t* offsets, real* c,
-                      Py_ssize_t ldc, bint accumulate) noexcept nogil
+    const int TILE_ROWS, TILE_COLUMNS
     void edge_tile(int rows, Py_ssize_t columns, Py_ssize_t depth, const real* a, const real* b, real* c, Py_ssize_t ldc,
                    bint accumulate) noexcept nogil
-    void dots(int rows, int taps, Py_ssize_t length, const real* y, Py_ssize_t ldy, const real* x,
-              const Py_ssize_t* offsets, real* sums) noexcept nogil
 
 cdef enum:
     DEPTH = 256         # of a block: a packed column panel (DEPTH x TILE_COLUMNS floats) is 32 KiB

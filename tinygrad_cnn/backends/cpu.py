@@ -146,7 +146,7 @@ class CpuBackend(ReferenceBackend):
         name = algorithms.choose(which, dtype, window, groups, *sizes)
         if name in algorithms.TILE:
             return self._kernels("winograd", dtype), algorithms.TILE[name]
-        return self._kernels("conv", dtype), groups
+        return self._kernels("conv_weights" if which == "weight grad" else "conv", dtype), groups
 
     def conv2d(self, x: Array, w: Array, b: Array | None, window: Window, groups: int) -> Array:
         sizes = (x.shape[0], x.shape[1], w.shape[0], (window.oh, window.ow))

@@ -1,0 +1,238 @@
+/* The innermost loops of convolution: tiles of sums held in registers, over operands that are not packed.
+ *
+ * x is an image in which every element under the kernel is a constant shift (phases.pxd), so tiles read it where it lies.
+ * The lanes of a tile are output positions or output channels; the other operand is broadcast.
+ */
+#ifndef TINYGRAD_CNN_CONV_H
+#define TINYGRAD_CNN_CONV_H
+
+#include "gemm.h"
+
+#if defined(__AVX512F__)
+enum { DOT_SUMS = 24, DOT_ROWS = 4, DOT_TAPS = 12 };
+#else
+enum { DOT_SUMS = 8, DOT_ROWS = 2, DOT_TAPS = 8 };
+#endif
+
+/* Fewer rows of sums leave registers for more vectors in each. */
+ALWAYS_INLINE int position_vecs(int rows) {
+#if defined(__AVX512F__)
+    return rows <= 2 ? 8 : rows == 3 ? 6 : rows <= 6 ? 4 : rows <= 8 ? 3 : 2;
+#else
+    return rows == 1 ? 6 : rows == 2 ? 4 : rows == 3 ? 3 : 2;
+#endif
+}
+
+/* y[r][v]  (+)=  sum over k of  w[k][r] * x[offsets[k] + v * step ...]       lanes = positions, w packed as [depth][rows] */
+ALWAYS_INLINE void positions_of(const int rows, const int vecs, ptrdiff_t depth, const real *w, const real *x,
+                                const ptrdiff_t *offsets, ptrdiff_t step, real *y, ptrdiff_t ldy, int accumulate) {
+    vec sum[TILE_ROWS][8];
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vecs; v++) sum[r][v] = vec_set((real)0);
+    for (ptrdiff_t k = 0; k < depth; k++, w += rows) {
+        const real *from = x + offsets[k];
+        vec row[8];
+        for (int v = 0; v < vecs; v++) row[v] = vec_load(from + v * step);
+        for (int r = 0; r < rows; r++)
+            for (int v = 0; v < vecs; v++) sum[r][v] += w[r] * row[v];
+    }
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vecs; v++) {
+            real *to = y + r * ldy + v * LANES;
+            vec_store(to, accumulate ? vec_load(to) + sum[r][v] : sum[r][v]);
+        }
+}
+
+/* One tile of position_vecs(rows) vectors, or of one. */
+static void positions_tile(int rows, int vecs, ptrdiff_t depth, const real *w, const real *x, const ptrdiff_t *offsets,
+                           ptrdiff_t step, real *y, ptrdiff_t ldy, int accumulate) {
+    switch (rows) {
+#define CASE(n) \
+    case n: \
+        if (vecs == 1) { \
+            positions_of(n, 1, depth, w, x, offsets, step, y, ldy, accumulate); \
+        } else { \
+            positions_of(n, position_vecs(n), depth, w, x, offsets, step, y, ldy, accumulate); \
+        } \
+        break;
+        FOR_ROWS(CASE)
+#undef CASE
+    }
+}
+
+/* y[r]  (+)=  sum over k of  x[offsets[k] + r] * w[k]       lanes = output channels, rows = neighbouring positions
+ *
+ * w and y are packed: vecs * LANES outputs for each k or position.
+ */
+ALWAYS_INLINE void outputs_of(const int rows, const int vecs, ptrdiff_t depth, const real *x, const ptrdiff_t *offsets,
+                              const real *w, real *y, int accumulate) {
+    vec sum[TILE_ROWS][TILE_VECS];
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vecs; v++) sum[r][v] = vec_set((real)0);
+    for (ptrdiff_t k = 0; k < depth; k++, w += vecs * LANES) {
+        const real *from = x + offsets[k];
+        vec row[TILE_VECS];
+        for (int v = 0; v < vecs; v++) row[v] = vec_load(w + v * LANES);
+        for (int r = 0; r < rows; r++)
+            for (int v = 0; v < vecs; v++) sum[r][v] += from[r] * row[v];
+    }
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vecs; v++) {
+            real *to = y + (r * vecs + v) * LANES;
+            vec_store(to, accumulate ? vec_load(to) + sum[r][v] : sum[r][v]);
+        }
+}
+
+static void outputs_tile(int rows, int vecs, ptrdiff_t depth, const real *x, const ptrdiff_t *offsets, const real *w, real *y,
+                         int accumulate) {
+    switch (rows) {
+#define CASE(n) \
+    case n: \
+        if (vecs == 1) { \
+            outputs_of(n, 1, depth, x, offsets, w, y, accumulate); \
+        } else { \
+            outputs_of(n, TILE_VECS, depth, x, offsets, w, y, accumulate); \
+        } \
+        break;
+        FOR_ROWS(CASE)
+#undef CASE
+    }
+}
+
+/* dw[r]  +=  sum over runs i, q < length of  x[starts[i] + offsets[r] + q] * dy[i * length + q]       lanes = output channels
+ *
+ * The sums of one call start at zero, so that rounding errors grow with its length and not with that of the batch.
+ */
+ALWAYS_INLINE void taps_of(const int rows, const int vecs, ptrdiff_t runs, const ptrdiff_t *starts, ptrdiff_t length,
+                           const real *x, const ptrdiff_t *offsets, const real *dy, real *dw) {
+    vec sum[TILE_ROWS][TILE_VECS];
+    const real *tap[TILE_ROWS];
+    for (int r = 0; r < rows; r++) {
+        tap[r] = x + offsets[r];
+        for (int v = 0; v < vecs; v++) sum[r][v] = vec_set((real)0);
+    }
+    for (ptrdiff_t i = 0; i < runs; i++)
+        for (ptrdiff_t q = starts[i]; q < starts[i] + length; q++, dy += vecs * LANES) {
+            vec row[TILE_VECS];
+            for (int v = 0; v < vecs; v++) row[v] = vec_load(dy + v * LANES);
+            for (int r = 0; r < rows; r++)
+                for (int v = 0; v < vecs; v++) sum[r][v] += tap[r][q] * row[v];
+        }
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vecs; v++) {
+            real *to = dw + (r * vecs + v) * LANES;
+            vec_store(to, vec_load(to) + sum[r][v]);
+        }
+}
+
+static void taps_tile(int rows, int vecs, ptrdiff_t runs, const ptrdiff_t *starts, ptrdiff_t length, const real *x,
+                      const ptrdiff_t *offsets, const real *dy, real *dw) {
+    switch (rows) {
+#define CASE(n) \
+    case n: \
+        if (vecs == 1) { \
+            taps_of(n, 1, runs, starts, length, x, offsets, dy, dw); \
+        } else { \
+            taps_of(n, TILE_VECS, runs, starts, length, x, offsets, dy, dw); \
+        } \
+        break;
+        FOR_ROWS(CASE)
+#undef CASE
+    }
+}
+
+/* sums[r][t]  +=  products of LANES neighbours, over all of  y_r[q] * x[offsets[t] + q],  q < length
+ *
+ * Row y_r begins at y + r * ldy; length is a multiple of LANES.  The lanes are added up later, by the caller.
+ */
+ALWAYS_INLINE void dots_of(const int rows, const int taps, ptrdiff_t length, const real *y, ptrdiff_t ldy, const real *x,
+                           const ptrdiff_t *offsets, real *sums) {
+    vec sum[DOT_ROWS][DOT_TAPS];
+    for (int r = 0; r < rows; r++)
+        for (int t = 0; t < taps; t++) sum[r][t] = vec_set((real)0);
+    for (ptrdiff_t q = 0; q < length; q += LANES) {
+        vec row[DOT_ROWS];
+        for (int r = 0; r < rows; r++) row[r] = vec_load(y + r * ldy + q);
+        for (int t = 0; t < taps; t++) {
+            vec tap = vec_load(x + offsets[t] + q);
+            for (int r = 0; r < rows; r++) sum[r][t] += row[r] * tap;
+        }
+    }
+    for (int r = 0; r < rows; r++)
+        for (int t = 0; t < taps; t++) {
+            real *to = sums + (r * taps + t) * LANES;
+            vec_store(to, vec_load(to) + sum[r][t]);
+        }
+}
+
+static void dots(int rows, int taps, ptrdiff_t length, const real *y, ptrdiff_t ldy, const real *x,
+                 const ptrdiff_t *offsets, real *sums) {
+#define CASE(r, t) case r * 16 + t: dots_of(r, t, length, y, ldy, x, offsets, sums); break;
+#define TAPS4(r) CASE(r, 1) CASE(r, 2) CASE(r, 3) CASE(r, 4)
+#define TAPS8(r) TAPS4(r) CASE(r, 5) CASE(r, 6) CASE(r, 7) CASE(r, 8)
+    switch (rows * 16 + taps) {
+#if defined(__AVX512F__)
+        TAPS8(1) CASE(1, 9) CASE(1, 10) CASE(1, 11) CASE(1, 12)
+        TAPS8(2) CASE(2, 9) CASE(2, 10) CASE(2, 11) CASE(2, 12)
+        TAPS8(3)
+        TAPS4(4) CASE(4, 5) CASE(4, 6)
+#else
+        TAPS8(1) TAPS4(2)
+#endif
+    }
+#undef TAPS8
+#undef TAPS4
+#undef CASE
+}
+
+/* to[j][i] = from[i][j] for LANES x LANES elements: log2(LANES) rounds in which rows i and i + LANES / 2 are interleaved. */
+ALWAYS_INLINE void transpose_block(const real *from, ptrdiff_t ldf, real *to, ptrdiff_t ldt) {
+#if defined(__GNUC__) && !defined(__clang__)
+    vec row[LANES], mixed[LANES];
+    __typeof__((vec){0} < (vec){0}) low, high;
+    for (int i = 0; i < LANES; i++) {
+        low[i] = i / 2 + i % 2 * LANES;
+        high[i] = low[i] + LANES / 2;
+        row[i] = vec_load(from + i * ldf);
+    }
+    for (int round = 1; round < LANES; round *= 2) {
+        for (int i = 0; i < LANES / 2; i++) {
+            mixed[2 * i] = __builtin_shuffle(row[i], row[i + LANES / 2], low);
+            mixed[2 * i + 1] = __builtin_shuffle(row[i], row[i + LANES / 2], high);
+        }
+        for (int i = 0; i < LANES; i++) row[i] = mixed[i];
+    }
+    for (int i = 0; i < LANES; i++) vec_store(to + i * ldt, row[i]);
+#else
+    for (int i = 0; i < LANES; i++)
+        for (int j = 0; j < LANES; j++) to[j * ldt + i] = from[i * ldf + j];
+#endif
+}
+
+/* transpose_block for rows x columns elements at an edge; `to` gets zeros for the missing rows if it has room for them. */
+static void transpose_edge(ptrdiff_t rows, ptrdiff_t columns, const real *from, ptrdiff_t ldf, real *to, ptrdiff_t ldt,
+                           ptrdiff_t room) {
+    real a[LANES * LANES], b[LANES * LANES];
+    for (int i = 0; i < LANES; i++)
+        for (int j = 0; j < LANES; j++) a[i * LANES + j] = i < rows && j < columns ? from[i * ldf + j] : (real)0;
+    transpose_block(a, LANES, b, LANES);
+    if (room >= LANES)
+        for (ptrdiff_t j = 0; j < columns; j++) vec_store(to + j * ldt, vec_load(b + j * LANES));
+    else
+        for (ptrdiff_t j = 0; j < columns; j++)
+            for (ptrdiff_t i = 0; i < room; i++) to[j * ldt + i] = b[j * LANES + i];
+}
+
+/* to[j][i] = from[i][j] for i < rows, j < columns, and 0 for rows <= i < padded. */
+static void transpose(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t padded, const real *from, ptrdiff_t ldf, real *to,
+                      ptrdiff_t ldt) {
+    for (ptrdiff_t i = 0; i < padded; i += LANES)
+        for (ptrdiff_t j = 0; j < columns; j += LANES)
+            if (i + LANES <= rows && j + LANES <= columns)
+                transpose_block(from + i * ldf + j, ldf, to + j * ldt + i, ldt);
+            else
+                transpose_edge(rows - i, columns - j < LANES ? columns - j : LANES, from + i * ldf + j, ldf,
+                               to + j * ldt + i, ldt, padded - i);
+}
+
+#endif

@@ -1,0 +1,94 @@
+# What the passes of convolution share: tiles of sums, sizes, and images in which kernel elements are constant shifts.
+from phases cimport Phases, load_phases, phases_of, phases_size, shift
+from real cimport LANES, real
+from window cimport Window, read_window
+
+cdef extern from "conv.h":
+    const int TILE_ROWS, TILE_COLUMNS, DOT_SUMS, DOT_ROWS, DOT_TAPS
+    int position_vecs(int rows) noexcept nogil
+    void positions_tile(int rows, int vecs, Py_ssize_t depth, const real* w, const real* x, const Py_ssize_t* offsets,
+                        Py_ssize_t step, real* y, Py_ssize_t ldy, bint accumulate) noexcept nogil
+    void outputs_tile(int rows, int vecs, Py_ssize_t depth, const real* x, const Py_ssize_t* offsets, const real* w,
+                      real* y, bint accumulate) noexcept nogil
+    void taps_tile(int rows, int vecs, Py_ssize_t runs, const Py_ssize_t* starts, Py_ssize_t length, const real* x,
+                   const Py_ssize_t* offsets, const real* dy, real* dw) noexcept nogil
+    void dots(int rows, int taps, Py_ssize_t length, const real* y, Py_ssize_t ldy, const real* x,
+              const Py_ssize_t* offsets, real* sums) noexcept nogil
+    void transpose(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t padded, const real* source, Py_ssize_t ldf, real* to,
+                   Py_ssize_t ldt) noexcept nogil
+
+cdef enum:
+    TASKS = 8                   # enough for the threads of a small machine, where a batch gives fewer
+    CACHED = 320 << 10          # bytes of images that are worked on together: a part of L2
+
+cdef struct Sizes:
+    Window window
+    Py_ssize_t n, c, h, w       # images; channels and size of one group's input
+    Py_ssize_t o, groups        # output channels of one group
+    Py_ssize_t taps, k, p       # kh * kw, c * taps, oh * ow
+
+
+cdef inline Sizes read_sizes(object x_shape, object w_shape, object window, Py_ssize_t groups):
+    """Collect the sizes of a convolution."""
+    cdef Sizes s
+    s.window = read_window(window)
+    s.groups = groups
+    s.n, s.c, s.h, s.w = x_shape
+    s.c //= groups
+    s.o = w_shape[0] // groups
+    s.taps = s.window.kh * s.window.kw
+    s.k = s.c * s.taps
+    s.p = s.window.oh * s.window.ow
+    return s
+
+
+cdef inline Py_ssize_t round_up(Py_ssize_t size, Py_ssize_t step) noexcept nogil:
+    return (size + step - 1) // step * step
+
+
+cdef struct Strips:             # images cut into strips of output rows, or several small ones taken together
+    Phases phases               # of one strip of one image
+    bint in_place               # the image itself serves as its phases: stride 1, no padding
+    Py_ssize_t rows, count      # output rows of a strip; strips of an image
+    Py_ssize_t images           # worked on together
+    Py_ssize_t image            # elements between two of them
+
+
+cdef inline Strips cut_strips(const Window* w, Py_ssize_t c, Py_ssize_t height, Py_ssize_t width, Py_ssize_t stride,
+                              bint may_stay, Py_ssize_t most_rows, Py_ssize_t most_images) noexcept nogil:
+    """Choose how many output rows or images are worked on together; images are `stride` elements apart."""
+    cdef Strips s
+    cdef Py_ssize_t budget = CACHED // <Py_ssize_t> sizeof(real), most
+    s.phases = phases_of(w, c, height, width, 1)
+    most = max(<Py_ssize_t> 1, budget // max(<Py_ssize_t> 1, c * s.phases.high * s.phases.wide * s.phases.pitch)
+               - s.phases.rows + 1)
+    most = max(<Py_ssize_t> 1, min(min(most, most_rows), w.oh))
+    s.count = max(<Py_ssize_t> 1, (w.oh + most - 1) // most)
+    s.rows = (w.oh + s.count - 1) // s.count
+    s.phases = phases_of(w, c, height, width, s.rows)
+    s.images = 1
+    s.image = phases_size(&s.phases)
+    if s.count == 1 and s.image > 0:
+        s.images = max(<Py_ssize_t> 1, min(2 * budget // s.image, most_images))
+    s.in_place = may_stay and w.sh == 1 and w.sw == 1 and w.pt == 0 and w.pl == 0 \
+        and w.oh + (w.kh - 1) * w.dh <= height and s.phases.pitch == width
+    if s.in_place:
+        s.phases.rows = height
+        s.image = stride
+    return s
+
+
+cdef inline Py_ssize_t strips_size(const Strips* s) noexcept nogil:
+    """Return how many elements the phases of the images worked on together take."""
+    return 0 if s.in_place else s.images * s.image
+
+
+cdef inline const real* load_strips(const Strips* s, const real* images, Py_ssize_t stride, Py_ssize_t count,
+                                    Py_ssize_t first, real* phases) noexcept nogil:
+    """Return what the strip that starts at output row `first` needs of `count` images, `stride` elements apart."""
+    cdef Py_ssize_t n
+    if s.in_place:
+        return images + first * s.phases.pitch
+    for n in range(count):
+        load_phases(&s.phases, images + n * stride, first, 0, phases + n * s.image)
+    return phases
