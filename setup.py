@@ -74,7 +74,6 @@ def translate(extensions: list[Extension], directives: dict[str, object]) -> lis
         build_dir="build/cython",
         include_path=["ext"],
         compiler_directives=directives,
-        show_all_warnings=True,
     )
 
 
