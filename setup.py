@@ -69,12 +69,7 @@ def translate(extensions: list[Extension], directives: dict[str, object]) -> lis
     """Let Cython write the C files of modules."""
     from Cython.Build import cythonize
 
-    return cythonize(
-        extensions,
-        build_dir="build/cython",
-        include_path=["ext"],
-        compiler_directives=directives,
-    )
+    return cythonize(extensions, build_dir="build/cython", include_path=["ext"], compiler_directives=directives)
 
 
 class BuildKernels(build_ext):

@@ -10,7 +10,7 @@ import_runtime()
 
 cdef struct Matrix:             # strides count elements; a batch stride of 0 repeats the matrix
     const real* data
-    Py_ssize_t row, column, batch
+    Py_ssize_t rows, columns, row, column, batch
 
 cdef struct Product:
     Matrix a, b
@@ -51,31 +51,33 @@ cdef void product_task(void* args, Py_ssize_t index) noexcept nogil:
 
 
 cdef int fill_matrix(object array, Matrix* matrix) except -1:
-    """Read data and strides of an array of shape (batch, rows, columns)."""
+    """Read data, sizes and strides of an array of shape ([batch,] rows, columns)."""
     cdef Py_buffer view
+    cdef int axis
     PyObject_GetBuffer(array, &view, PyBUF_STRIDES)
     try:
-        if view.ndim != 3 or view.itemsize != sizeof(real):
-            raise TypeError(f"matmul kernel expects 3 dimensions of {sizeof(real)}-byte elements")
+        if not 2 <= view.ndim <= 3 or view.itemsize != sizeof(real):
+            raise TypeError(f"matmul kernel expects 2 or 3 dimensions of {sizeof(real)}-byte elements")
+        axis = view.ndim - 2
         matrix.data = <const real*> view.buf
-        matrix.batch = view.strides[0] // <Py_ssize_t> sizeof(real)
-        matrix.row = view.strides[1] // <Py_ssize_t> sizeof(real)
-        matrix.column = view.strides[2] // <Py_ssize_t> sizeof(real)
+        matrix.batch = view.strides[0] // <Py_ssize_t> sizeof(real) if axis else 0
+        matrix.rows, matrix.columns = view.shape[axis], view.shape[axis + 1]
+        matrix.row = view.strides[axis] // <Py_ssize_t> sizeof(real)
+        matrix.column = view.strides[axis + 1] // <Py_ssize_t> sizeof(real)
     finally:
         PyBuffer_Release(&view)
     return 0
 
 
 def matmul(object a, object b, object bias, object c):
-    """Write c[batch] = a[batch] @ b[batch] (+ bias): (B, M, K) @ (B, K, N), any strides; c contiguous."""
+    """Write c[batch] = a[batch] @ b[batch] (+ bias): ([B,] M, K) @ ([B,] K, N), any strides; c contiguous."""
     cdef Product p
-    cdef Py_ssize_t batches = c.shape[0], least_blocks
+    cdef Py_ssize_t batches = len(a) if a.ndim == 3 else 1, least_blocks
     fill_matrix(a, &p.a)
     fill_matrix(b, &p.b)
     p.c = write(c)
     p.bias = read(bias)
-    p.m, p.k = a.shape[1:]
-    p.n = b.shape[2]
+    p.m, p.k, p.n = p.a.rows, p.a.columns, p.b.columns
     if batches == 0 or p.m == 0 or p.n == 0:
         return
     # Blocks depend on the shape alone, never on the number of threads, so neither does any sum.

@@ -123,7 +123,7 @@ class CpuBackend(ReferenceBackend):
             return super().matmul(x, y)
         if x.ndim == y.ndim == 2:
             z = _empty((x.shape[0], y.shape[1]), x.dtype)
-            kernels.matmul(x[None], y[None], None, z[None])
+            kernels.matmul(x, y, None, z)
             return z
         batch = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
         z = _empty((*batch, x.shape[-2], y.shape[-1]), x.dtype)
@@ -135,8 +135,7 @@ class CpuBackend(ReferenceBackend):
         if kernels is None:
             return super().linear(x, w, b)
         y = _empty((*x.shape[:-1], w.shape[0]), x.dtype)
-        rows = prod(x.shape[:-1])
-        kernels.matmul(x.reshape(1, rows, x.shape[-1]), w.T[None], _maybe(b), y.reshape(1, rows, w.shape[0]))
+        kernels.matmul(x if x.ndim == 2 else x.reshape(prod(x.shape[:-1]), x.shape[-1]), w.T, _maybe(b), y)
         return y
 
     # ---- convolution ----
@@ -314,6 +313,8 @@ def _sum_layout(shape: Shape, dims: Dims) -> tuple[int, int, int, int] | None:
     sizes = [size for _, size in runs]
     if kinds in ([], [True]):
         return 1, 1, 1, prod(sizes)
+    if kinds == [False]:
+        return 1, 1, sizes[0], 1
     if kinds == [False, True]:
         return 1, 1, sizes[0], sizes[1]
     if kinds == [True, False]:
