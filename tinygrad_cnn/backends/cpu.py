@@ -94,11 +94,10 @@ class CpuBackend(ReferenceBackend):
 
     def reduce(self, op: str, x: Array, dims: Dims, keepdim: bool) -> Array:
         kernels = self._kernels("reduce", x.dtype) if op in ("sum", "mean") else None
-        layout = _sum_layout(x.shape, dims) if kernels is not None and x.size else None
-        if kernels is None or layout is None:
+        layout = _sum_layout(x.shape, dims)
+        if kernels is None or layout is None or not x.size:
             return super().reduce(op, x, dims, keepdim)
-        shape = tuple(1 if d in dims else n for d, n in enumerate(x.shape) if keepdim or d not in dims)
-        y = _empty(shape, x.dtype)
+        y = _empty(_without(x.shape, dims, keepdim), x.dtype)
         kernels.sum(_contiguous(x), y, *layout, 1.0 if op == "sum" else 1.0 / (layout[1] * layout[3]))
         return y
 
@@ -295,6 +294,12 @@ class CpuBackend(ReferenceBackend):
         out = _empty((len(index), *images.shape[1:]), table.dtype)
         self._kernels("images", table.dtype).gather_images(_contiguous(images), index, table, out)
         return out
+
+
+@lru_cache(maxsize=4096)
+def _without(shape: Shape, dims: Dims, keepdim: bool) -> Shape:
+    """Return the shape of a reduction's result."""
+    return tuple(1 if d in dims else n for d, n in enumerate(shape) if keepdim or d not in dims)
 
 
 @lru_cache(maxsize=4096)

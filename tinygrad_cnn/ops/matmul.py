@@ -21,8 +21,8 @@ class Matmul(Op):
         return self.backend.matmul(self._exchanged(x) if xt else x, self._exchanged(y) if yt else y)
 
     def _exchanged(self, x: Any) -> Any:
-        axes = range(x.ndim)
-        return self.backend.permute(x, (*axes[:-2], axes[-1], axes[-2]))
+        last = x.ndim - 1
+        return self.backend.permute(x, (*range(last - 1), last, last - 1))
 
     def backward(self, dz: Any) -> Any:
         x, y = self.saved_tensors

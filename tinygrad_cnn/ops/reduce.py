@@ -27,9 +27,7 @@ class Reduction(Op):
     uses_x = uses_y = False
 
     def forward(self, x: Any, dims: tuple[int, ...], keepdim: bool = False) -> Any:
-        self.shape, self.kept = x.shape, tuple(1 if d in dims else size for d, size in enumerate(x.shape))
-        self.count = product(x.shape[d] for d in dims)
-        self.dims = dims
+        self.shape, self.dims = x.shape, dims
         y = self.backend.reduce(self.kernel, x, dims, keepdim)
         if self.uses_x or self.uses_y:
             self.save(*([x] if self.uses_x else []), *([y] if self.uses_y else []))
@@ -37,9 +35,10 @@ class Reduction(Op):
 
     def backward(self, dy: Any) -> Any:
         needed = [*self.saved_tensors]
+        kept = [1 if d in self.dims else size for d, size in enumerate(self.shape)]
         if self.uses_y:
-            needed[-1] = reshape(needed[-1], self.kept)
-        dx = type(self).derivative(self, reshape(dy, self.kept), *needed)
+            needed[-1] = reshape(needed[-1], kept)
+        dx = type(self).derivative(self, reshape(dy, kept), *needed)
         return dx if dx._array.shape == self.shape else Expand.apply(dx, self.shape)
 
 
@@ -68,7 +67,7 @@ def _product_of_others(op: Reduction, dy: Any, x: Any, y: Any) -> Any:
 
 
 _sum = row("sum", lambda _, dy: dy)
-_mean = row("mean", lambda op, dy: dy / op.count)
+_mean = row("mean", lambda op, dy: dy / product(op.shape[d] for d in op.dims))
 _prod = row("prod", _product_of_others)
 _amax = row("amax", _share)
 _amin = row("amin", _share)
