@@ -423,8 +423,7 @@ class Tensor(TensorBase):
 
         return tensor_repr(self)
 
-    def __hash__(self) -> builtins.int:
-        return id(self)
+    __hash__ = object.__hash__  # two tensors are never the same key, whatever their elements
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         if id(self) in memo:

@@ -43,14 +43,13 @@ class SGD(Optimizer):
     def step_group(self, backend: Any, group: dict[str, Any], params: list[Tensor]) -> None:
         """Change parameters of one group that have a gradient."""
         momentum = group["momentum"]
-        started = (
-            [self.state[p].get("momentum_buffer") is not None for p in params] if momentum else [False] * len(params)
-        )
-        if momentum:
-            for p, running in zip(params, started):
-                if not running:
-                    self.state[p]["momentum_buffer"] = p.new_empty(p.shape)
-        momenta = [self.state[p]["momentum_buffer"]._array if momentum else None for p in params]
+        started, momenta = [False] * len(params), [None] * len(params)
+        for i, p in enumerate(params if momentum else ()):
+            state = self.state[p]
+            started[i] = state.get("momentum_buffer") is not None
+            if not started[i]:
+                state["momentum_buffer"] = p.new_empty(p.shape)
+            momenta[i] = state["momentum_buffer"]._array
         backend.sgd(
             [p._array for p in params], [p._grad._array for p in params], momenta, started, float(group["lr"]), momentum,
             group["dampening"], group["weight_decay"], group["nesterov"], group["maximize"],
