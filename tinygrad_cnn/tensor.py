@@ -423,7 +423,7 @@ class Tensor(TensorBase):
 
         return tensor_repr(self)
 
-    __hash__ = object.__hash__  # two tensors are never the same key, whatever their elements
+    __hash__ = TensorBase.__hash__  # which a class that defines __eq__ must name
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         if id(self) in memo:

@@ -63,6 +63,9 @@ class TensorBase:
     _version: Version
     _view: View | None
 
+    def __hash__(self) -> int:
+        return id(self)
+
 
 def wrap(cls: Any, array: Array, backend: Backend) -> Any:
     """Make a tensor without history."""
