@@ -95,21 +95,18 @@ ALWAYS_INLINE vec upper_half(vec a) { return a; }
 #endif
 
 /* Offsets are bytes in memory and integers as wide as `real` in registers. */
-#if defined(__GNUC__)
-typedef uint8_t vec_bytes __attribute__((vector_size(VEC_BYTES)));
-typedef uint8_t lane_bytes __attribute__((vector_size(LANE_COUNT)));
-#else
-typedef uint8_t lane_bytes;
-#endif
-
-ALWAYS_INLINE lane_bytes to_bytes(lanes values) {
+ALWAYS_INLINE void store_bytes(uint8_t *to, lanes values) {
 #if defined(__AVX512F__)
-    return __builtin_convertvector(values, lane_bytes);
+    __m128i bytes = sizeof(real) == 4 ? _mm512_cvtepi32_epi8((__m512i)values) : _mm512_cvtepi64_epi8((__m512i)values);
 #elif defined(__GNUC__)
-    return __builtin_shufflevector((vec_bytes)values, (vec_bytes)values, STEPS(0, JOIN(BYTES_, REAL)));
+    typedef uint8_t vec_bytes __attribute__((vector_size(VEC_BYTES)));
+    typedef uint8_t lane_bytes __attribute__((vector_size(LANE_COUNT)));
+    lane_bytes bytes =
+        __builtin_shufflevector((vec_bytes)values, (vec_bytes)values, STEPS(0, JOIN(BYTES_, REAL)));
 #else
-    return (uint8_t)values;
+    uint8_t bytes = (uint8_t)values;
 #endif
+    memcpy(to, &bytes, LANES);
 }
 
 ALWAYS_INLINE lanes load_bytes(const uint8_t *from) {
@@ -143,8 +140,8 @@ ALWAYS_INLINE void prefetch_for_writing(const real *from, ptrdiff_t n) {
 
 /* ---- forward: lines of windows ---- */
 
-/* `lines` lines of `count` windows, whose results follow each other.  Row u of window q of line i begins at
- * rows[u] + i * advance + q * step (1 or 2), and its element v lies taps[v] further.
+/* `lines` lines of `count` windows of each of `images` images; results follow each other.  Row u of window q of line i begins
+ * at rows[u] + i * advance + q * step (1 or 2), and its element v lies taps[v] further.
  *
  * Lines shorter than a vector are written with a whole vector: what is too much the next line puts right.  Only the last ones,
  * with less than LANES elements of `room`, are written exactly.  If two lines fit into a vector, they are done together. */
@@ -154,7 +151,7 @@ typedef struct {
     int kh, kw, step, dense;   /* dense: without dilation */
     int doubled;               /* two lines at a time: count <= LANES / 2 */
     int streamed;              /* lines are read in the order of memory, each for the first time */
-    ptrdiff_t lines, count, advance;
+    ptrdiff_t lines, count, advance, images, image_advance;
     const real *scales; /* of the averages */
     ptrdiff_t scale_advance; /* from one line to the next: 0 if all are equal */
     real *y;
@@ -213,19 +210,20 @@ ALWAYS_INLINE vec sum_block(const pool_lines *p, const int kh, const int kw, con
 
 /* Write n results, or LANES where there is room. */
 ALWAYS_INLINE void put(const pool_lines *p, const int maxima, ptrdiff_t at, ptrdiff_t n, vec value, lanes offset) {
-    const int whole = p->room - at >= LANES;
-    if (whole)
+    if (p->room - at >= LANES && (!maxima || p->small)) {
         vec_store(p->y + at, value);
-    else
-        memcpy(p->y + at, &value, n * sizeof(real));
-    if (!maxima) return;
-    lane_bytes bytes = to_bytes(offset);
-    if (!p->small)
-        for (ptrdiff_t l = 0; l < n; l++) p->large[at + l] = (int32_t)((const lane *)&offset)[l];
-    else if (whole)
-        memcpy(p->small + at, &bytes, LANES);
-    else
-        memcpy(p->small + at, &bytes, n);
+        if (maxima) store_bytes(p->small + at, offset);
+        return;
+    }
+    real values[LANES];
+    lanes offsets[1] = {offset};
+    vec_store(values, value);
+    memcpy(p->y + at, values, n * sizeof(real));
+    for (ptrdiff_t l = 0; maxima && l < n; l++)
+        if (p->small)
+            p->small[at + l] = (uint8_t)((const lane *)offsets)[l];
+        else
+            p->large[at + l] = (int32_t)((const lane *)offsets)[l];
 }
 
 ALWAYS_INLINE void pool_loop(const pool_lines *lines, const int maxima, const int kh, const int kw, const int paired,
@@ -242,12 +240,18 @@ ALWAYS_INLINE void pool_loop(const pool_lines *lines, const int maxima, const in
     }
     const int doubled = paired && p->doubled;
     const ptrdiff_t n = p->count < LANES ? p->count : LANES, last = p->count - n;
-    for (ptrdiff_t i = 0; i < p->lines; i += 1 + doubled) {
+    for (ptrdiff_t image = 0, i = 0; image < p->images; i += 1 + doubled) {
+        if (i >= p->lines) {
+            image++;
+            i = -1 - doubled;
+            continue;
+        }
         const int both = doubled && i + 1 < p->lines;
         const ptrdiff_t second = !doubled ? LANES : both ? p->advance : 0;
-        if (p->streamed) prefetch(p->rows[0] + i * p->advance, (1 + both) * p->advance);
+        const ptrdiff_t line = image * p->image_advance + i * p->advance;
+        if (p->streamed) prefetch(p->rows[0] + line, (1 + both) * p->advance);
         for (ptrdiff_t q = 0;; q = q + n < last ? q + n : last) { /* the last block may overlap the one before it */
-            const ptrdiff_t at = i * p->count + q, shift = i * p->advance + (paired ? 2 * q : q);
+            const ptrdiff_t at = (image * p->lines + i) * p->count + q, shift = line + (paired ? 2 * q : q);
             const real *scales = p->scales + i * p->scale_advance + q;
             vec value = vec_set((real)0), sum = value;
             lanes offset = lanes_set(0);
@@ -348,6 +352,11 @@ static void zip_exactly(const real *a, const real *b, real *to, ptrdiff_t n) {
     for (ptrdiff_t i = 0; i < last; i += LANES) zip_block(a + i, b + i, to + 2 * i);
     zip_block(a + last, b + last, to + 2 * last);
     if (n % 2) to[n - 1] = a[pairs];
+}
+
+/* Add a line of dy to the places of the maxima: places[offset] from the beginning of each window. */
+static void scatter_line(const real *dy, const uint8_t *offsets, ptrdiff_t count, const int *places, ptrdiff_t step, real *dx) {
+    for (ptrdiff_t j = 0; j < count; j++, dx += step) dx[places[offsets[j]]] += dy[j];
 }
 
 /* ---- backward: lines of windows that do not overlap ---- */

@@ -16,7 +16,7 @@ cdef extern from "pool.h":
         const real** rows
         const Py_ssize_t* taps
         int kh, kw, step, dense, doubled, streamed
-        Py_ssize_t lines, count, advance
+        Py_ssize_t lines, count, advance, images, image_advance
         const real* scales
         Py_ssize_t scale_advance
         real* y
@@ -33,6 +33,8 @@ cdef extern from "pool.h":
         Py_ssize_t dy_room, dx_room
     void max_lines(const pool_lines* lines) noexcept nogil
     void avg_lines(const pool_lines* lines) noexcept nogil
+    void scatter_line(const real* dy, const uint8_t* offsets, Py_ssize_t count, const int* places, Py_ssize_t step,
+                      real* dx) noexcept nogil
     void spread(const spread_lines* lines) noexcept nogil
     vec image_sums(const real* x, Py_ssize_t size) noexcept nogil
     void prefetch(const real* source, Py_ssize_t n) noexcept nogil
@@ -112,11 +114,6 @@ cdef inline Py_ssize_t with_room(Py_ssize_t size) noexcept nogil:
     return (size + 2 * LANES + 15) // 16 * 16
 
 
-cdef inline bint doubled(const Pool* pool) noexcept nogil:
-    """Tell whether two lines of windows fit into a vector."""
-    return pool.window.sw == 2 and 2 * pool.window.ow <= LANES
-
-
 cdef void plan(Pool* pool) noexcept nogil:
     """Decide how rows are read and staged."""
     cdef const Window* w = &pool.window
@@ -181,20 +178,20 @@ cdef void mend_offsets(const Pool* pool, Py_ssize_t at, Py_ssize_t count) noexce
 
 
 cdef inline void pool_run(const Pool* pool, pool_lines* lines, Py_ssize_t plane, Span span, Py_ssize_t advance,
-                          bint direct) noexcept nogil:
-    """Pool lines of windows of a plane."""
+                          Py_ssize_t images) noexcept nogil:
+    """Pool lines of windows of a plane, or of several if these are all their lines."""
     cdef const Window* w = &pool.window
     cdef Py_ssize_t at = (plane * w.oh + span.begin) * w.ow
     lines.lines, lines.advance = span.end - span.begin, advance
-    lines.streamed, lines.doubled = direct, direct and doubled(pool)
-    lines.room = pool.y + (pool.planes_end * w.oh * w.ow) - (pool.y + at)
+    lines.images, lines.image_advance = images, pool.h * pool.w
+    lines.room = pool.planes_end * w.oh * w.ow - at
     lines.y = pool.y + at
     if pool.maxima:
         lines.small = pool.small + at if pool.small != NULL else NULL
         lines.large = pool.large + at
         max_lines(lines)
         if w.pt > 0 or w.pl > 0:
-            mend_offsets(pool, at, lines.lines * w.ow)
+            mend_offsets(pool, at, images * lines.lines * w.ow)
     else:
         lines.scale_advance = 0 if pool.uniform else w.ow
         lines.scales = pool.scales + span.begin * lines.scale_advance
@@ -220,6 +217,7 @@ cdef void staged_lines(const Pool* pool, pool_lines* lines, const real** rows, r
     cdef const Window* w = &pool.window
     cdef Py_ssize_t size = pool.pieces * pool.distance, h = 0, i, u      # rows of the padded image before h are staged
     cdef Span line
+    lines.streamed = lines.doubled = False
     for i in range(begin, end):
         h = max(h, i * w.sh)
         while h < i * w.sh + pool.span:
@@ -228,7 +226,7 @@ cdef void staged_lines(const Pool* pool, pool_lines* lines, const real** rows, r
         for u in range(w.kh):
             rows[u] = staged + (i * w.sh + u * w.dh) % pool.span * size
         line.begin, line.end = i, i + 1
-        pool_run(pool, lines, plane, line, 0, False)
+        pool_run(pool, lines, plane, line, 0, 1)
 
 
 cdef void forward_task(void* args, Py_ssize_t task) noexcept nogil:
@@ -241,8 +239,7 @@ cdef void forward_task(void* args, Py_ssize_t task) noexcept nogil:
     cdef pool_lines lines
     cdef Span planes = planes_of(&pool, task), inner = direct_lines(&pool, 0), direct
     cdef Py_ssize_t plane = planes.begin, count, u, v
-    # Planes whose lines follow each other at one distance are pooled as one.
-    cdef bint joined = inner.begin == 0 and inner.end == w.oh and w.oh * w.sh == pool.h and (pool.maxima or pool.uniform)
+    cdef bint whole = inner.begin == 0 and inner.end == w.oh      # planes that need no staging are pooled together
     for v in range(w.kw):
         taps[v] = v * (pool.distance if pool.stride > 1 else w.dw)
     lines.rows, lines.taps, lines.count = rows, taps, w.ow
@@ -250,16 +247,15 @@ cdef void forward_task(void* args, Py_ssize_t task) noexcept nogil:
     pool.planes_end = planes.end
     while plane < planes.end:
         direct = inner
-        if (pool.planes - plane - 1) * pool.h * pool.w < pool.reads:
+        count = min(planes.end, pool.planes - (pool.reads - 1) // (pool.h * pool.w) - 1) - plane
+        if count < 1:                       # a window's row might reach beyond the end of x
             direct = direct_lines(&pool, plane)
+        count = max(<Py_ssize_t> 1, count) if whole else 1
         staged_lines(&pool, &lines, rows, staged, plane, 0, direct.begin)
         for u in range(w.kh):
             rows[u] = pool.x + (plane * pool.h + direct.begin * w.sh - w.pt + u * w.dh) * pool.w
-        count = 1
-        if joined:
-            count = max(count, min(planes.end, pool.planes - (pool.reads - 1) // (pool.h * pool.w) - 1) - plane)
-            direct.end += (count - 1) * w.oh
-        pool_run(&pool, &lines, plane, direct, w.sh * pool.w, True)
+        lines.streamed, lines.doubled = True, w.sw == 2 and 2 * w.ow <= LANES
+        pool_run(&pool, &lines, plane, direct, w.sh * pool.w, count)
         staged_lines(&pool, &lines, rows, staged, plane, direct.end, w.oh)
         plane += count
 
@@ -279,46 +275,48 @@ def max_pool2d(object x, object y, object offsets, object window):
         run_tasks(forward_task, &pool, 0.1 * pool.planes * w.oh * w.ow * w.kh * w.kw)
 
 
-cdef struct Place:
-    int row, column             # of a window's element, from its first
-
-
-cdef Place* find_places(const Pool* pool) noexcept nogil:
-    """Tabulate where the elements of a window lie."""
+cdef int* find_places(const Pool* pool) noexcept nogil:
+    """Tabulate how far the elements of a window lie from its first."""
     cdef const Window* w = &pool.window
-    cdef Place* places = <Place*> scratch_memory(2, sizeof(Place) * w.kh * w.kw)
+    cdef int* places = <int*> scratch_memory(2, sizeof(int) * max(<Py_ssize_t> 256, w.kh * w.kw))
     cdef Py_ssize_t u, v
     for u in range(w.kh):
         for v in range(w.kw):
-            places[u * w.kw + v].row = <int> (u * w.dh)
-            places[u * w.kw + v].column = <int> (v * w.dw)
+            places[u * w.kw + v] = <int> (u * w.dh * pool.w + v * w.dw)
     return places
 
 
-cdef inline Py_ssize_t position(const Pool* pool, const Place* places, Py_ssize_t at, Py_ssize_t h,
-                                Py_ssize_t w) noexcept nogil:
-    """Return where in its plane the maximum of window `at`, which begins at (h, w), lies; -1 if it has no elements."""
-    cdef Place place = places[pool.small[at] if pool.small != NULL else pool.large[at]]
-    h += place.row
-    w += place.column
-    return h * pool.w + w if 0 <= h < pool.h and 0 <= w < pool.w else -1
+cdef inline Py_ssize_t position(const Pool* pool, Py_ssize_t plane, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
+    """Return where in its plane the maximum of window (i, j) lies, h * W + w; -1 for a window outside the image."""
+    cdef const Window* w = &pool.window
+    cdef Py_ssize_t at = (plane * w.oh + i) * w.ow + j
+    cdef Py_ssize_t offset = pool.small[at] if pool.small != NULL else pool.large[at]
+    cdef Py_ssize_t row = i * w.sh - w.pt + offset // w.kw * w.dh
+    cdef Py_ssize_t column = j * w.sw - w.pl + offset % w.kw * w.dw
+    return row * pool.w + column if 0 <= row < pool.h and 0 <= column < pool.w else -1
 
 
 cdef void scatter_task(void* args, Py_ssize_t task) noexcept nogil:
     """Add each element of dy to the place of its maximum."""
     cdef Pool* pool = <Pool*> args
     cdef const Window* w = &pool.window
-    cdef const Place* places = find_places(pool)
+    cdef const int* places = find_places(pool)
     cdef Span planes = planes_of(pool, task)
     cdef Py_ssize_t plane, i, j, at, place
+    # No window lies outside the image: none begins behind it, and one that begins in the padding reaches out of it.
+    cdef bint inside = w.dh == 1 and w.dw == 1 and w.kh > w.pt and w.kw > w.pl and (w.oh - 1) * w.sh - w.pt < pool.h \
+        and (w.ow - 1) * w.sw - w.pl < pool.w and pool.small != NULL
     cdef real* dx
     for plane in range(planes.begin, planes.end):
         dx = pool.y + plane * pool.h * pool.w
         memset(dx, 0, sizeof(real) * pool.h * pool.w)
         for i in range(w.oh):
             at = (plane * w.oh + i) * w.ow
+            if inside:
+                scatter_line(pool.x + at, pool.small + at, w.ow, places, w.sw, dx + (i * w.sh - w.pt) * pool.w - w.pl)
+                continue
             for j in range(w.ow):
-                place = position(pool, places, at + j, i * w.sh - w.pt, j * w.sw - w.pl)
+                place = position(pool, plane, i, j)
                 if place >= 0:
                     dx[place] += pool.x[at + j]
 
@@ -327,17 +325,13 @@ cdef void gather_task(void* args, Py_ssize_t task) noexcept nogil:
     """Read the place of each maximum: the adjoint of the scatter."""
     cdef Pool* pool = <Pool*> args
     cdef const Window* w = &pool.window
-    cdef const Place* places = find_places(pool)
     cdef Span planes = planes_of(pool, task)
-    cdef Py_ssize_t plane, i, j, at, place
-    cdef const real* x
+    cdef Py_ssize_t plane, i, j, place
     for plane in range(planes.begin, planes.end):
-        x = pool.x + plane * pool.h * pool.w
         for i in range(w.oh):
-            at = (plane * w.oh + i) * w.ow
             for j in range(w.ow):
-                place = position(pool, places, at + j, i * w.sh - w.pt, j * w.sw - w.pl)
-                pool.y[at + j] = x[place] if place >= 0 else 0
+                place = position(pool, plane, i, j)
+                pool.y[(plane * w.oh + i) * w.ow + j] = pool.x[plane * pool.h * pool.w + place] if place >= 0 else 0
 
 
 def max_pool2d_grad(object dy, object offsets, object dx, object window):
