@@ -16,12 +16,14 @@
 typedef __typeof__(__builtin_choose_expr(sizeof(real) == 4, (int32_t)0, (int64_t)0)) lane;
 typedef lane lanes __attribute__((vector_size(VEC_BYTES)));
 #define lanes_set(scalar) ((lanes){0} + (lane)(scalar))
+ALWAYS_INLINE vec and_lanes(vec a, lanes b) { return (vec)((lanes)a & b); }
 #else
 typedef int32_t lane, lanes;
 #define lanes_set(scalar) (scalar)
+ALWAYS_INLINE vec and_lanes(vec a, lanes b) { return b ? a : 0; }
 #endif
 
-/* is_larger: value > old, or value is the first NaN;  choose: a where the mask is set, else b */
+/* and_lanes: zero where the integers are;  is_larger: value > old, or value is the first NaN;  choose: a where the mask is set, else b */
 #if defined(__AVX512F__)
 #include <immintrin.h>
 typedef uint16_t mask;
@@ -290,21 +292,29 @@ static void avg_lines(const pool_lines *p) { pool_any(p, 0); }
 
 /* ---- whole images: LANES of them at a time ---- */
 
-/* The sums of `size` neighbours (at least LANES) of LANES images. */
-ALWAYS_INLINE vec image_sums(const real *x, ptrdiff_t size) {
+ALWAYS_INLINE vec image_sums_of(const int vectors, const real *x, ptrdiff_t size) {
     vec part[LANES];
-    const ptrdiff_t whole = size / LANES * LANES;
     lanes rest = lanes_set(0); /* the lanes of the last vector that the whole ones before it leave */
-    for (int l = 0; l < LANES; l++) ((lane *)&rest)[l] = l >= LANES - (size - whole) ? -1 : 0;
+    for (int l = 0; l < LANES; l++) ((lane *)&rest)[l] = l >= LANES - size % LANES ? -1 : 0;
     for (int k = 0; k < LANES; k++, x += size) {
-        vec sum = vec_load(x);
-        for (ptrdiff_t i = LANES; i < whole; i += LANES) sum += vec_load(x + i);
-        if (whole < size) sum += (vec)((lanes)vec_load(x + size - LANES) & rest);
+        vec sum = and_lanes(vec_load(x + size - LANES), rest);
+        for (int i = 0; i < vectors; i++) sum += vec_load(x + i * LANES);
         part[k] = sum;
     }
     for (int w = LANES / 2; w > 0; w /= 2)
         for (int k = 0; k < w; k++) part[k] = evens(part[2 * k], part[2 * k + 1]) + odds(part[2 * k], part[2 * k + 1]);
     return part[0];
+}
+
+/* The sums of `size` neighbours (at least LANES) of LANES images. */
+static vec image_sums(const real *x, ptrdiff_t size) {
+    switch (size / LANES) {
+        case 1: return image_sums_of(1, x, size);
+        case 2: return image_sums_of(2, x, size);
+        case 3: return image_sums_of(3, x, size);
+        case 4: return image_sums_of(4, x, size);
+        default: return image_sums_of((int)(size / LANES), x, size);
+    }
 }
 
 /* ---- rows ---- */
@@ -395,6 +405,7 @@ ALWAYS_INLINE void spread_loop(const spread_lines *lines, const int kh, const in
     const vec zero = vec_set((real)0);
     for (ptrdiff_t i = 0; i < s->lines; i++) {
         prefetch(s->dy + i * s->count, s->count);
+        prefetch_for_writing(s->dx + i * s->advance, s->advance);
         for (ptrdiff_t q = 0;; q = q + n < last ? q + n : last) {
             const ptrdiff_t at = i * s->count + q, zeros = q == last ? s->width - 2 * s->count : 0;
             vec dy = zero;

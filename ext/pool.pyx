@@ -38,6 +38,7 @@ cdef extern from "pool.h":
     void spread(const spread_lines* lines) noexcept nogil
     vec image_sums(const real* x, Py_ssize_t size) noexcept nogil
     void prefetch(const real* source, Py_ssize_t n) noexcept nogil
+    void prefetch_for_writing(const real* to, Py_ssize_t n) noexcept nogil
     void copy_over(const real* source, real* to, Py_ssize_t n) noexcept nogil
     void fill_over(real* to, real value, Py_ssize_t n) noexcept nogil
     void fill_exactly(real* to, real value, Py_ssize_t n) noexcept nogil
@@ -82,6 +83,8 @@ cdef Pool describe(object image_shape, object window):
     pool.scales = NULL
     pool.uniform = False
     pool.per_task = max(<Py_ssize_t> 1, TASK // max(<Py_ssize_t> 1, pool.h * pool.w))
+    if pool.per_task > LANES:
+        pool.per_task -= pool.per_task % LANES      # for vectors of planes
     return pool
 
 
@@ -560,6 +563,7 @@ cdef void avg_backward_task(void* args, Py_ssize_t task) noexcept nogil:
         before = -1
         for h in range(w.pt, w.pt + pool.h):
             dx = pool.y + (plane * pool.h + h - w.pt) * pool.w
+            prefetch_for_writing(dx, pool.w)
             first = max(<Py_ssize_t> 0, (h - reach + w.sh - 1) // w.sh) if h > reach else 0
             last = min(w.oh - 1, h // w.sh)
             if w.dh == 1 and first == last == before:       # the same window rows as the row before
