@@ -364,9 +364,11 @@ static void zip_exactly(const real *a, const real *b, real *to, ptrdiff_t n) {
     if (n % 2) to[n - 1] = a[pairs];
 }
 
-/* Add a line of dy to the places of the maxima: places[offset] from the beginning of each window. */
-static void scatter_line(const real *dy, const uint8_t *offsets, ptrdiff_t count, const int *places, ptrdiff_t step, real *dx) {
-    for (ptrdiff_t j = 0; j < count; j++, dx += step) dx[places[offsets[j]]] += dy[j];
+/* Add lines of dy to the places of the maxima: places[offset] from the beginning of each window. */
+static void scatter(const real *dy, const uint8_t *offsets, ptrdiff_t lines, ptrdiff_t count, const int *places,
+                    ptrdiff_t advance, ptrdiff_t step, real *dx) {
+    for (ptrdiff_t i = 0; i < lines; i++, dx += advance, dy += count, offsets += count)
+        for (ptrdiff_t j = 0; j < count; j++) dx[step * j + places[offsets[j]]] += dy[j];
 }
 
 /* ---- backward: lines of windows that do not overlap ---- */

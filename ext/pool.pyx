@@ -33,8 +33,8 @@ cdef extern from "pool.h":
         Py_ssize_t dy_room, dx_room
     void max_lines(const pool_lines* lines) noexcept nogil
     void avg_lines(const pool_lines* lines) noexcept nogil
-    void scatter_line(const real* dy, const uint8_t* offsets, Py_ssize_t count, const int* places, Py_ssize_t step,
-                      real* dx) noexcept nogil
+    void scatter(const real* dy, const uint8_t* offsets, Py_ssize_t lines, Py_ssize_t count, const int* places,
+                 Py_ssize_t advance, Py_ssize_t step, real* dx) noexcept nogil
     void spread(const spread_lines* lines) noexcept nogil
     vec image_sums(const real* x, Py_ssize_t size) noexcept nogil
     void prefetch(const real* source, Py_ssize_t n) noexcept nogil
@@ -309,19 +309,19 @@ cdef void scatter_task(void* args, Py_ssize_t task) noexcept nogil:
     # No window lies outside the image: none begins behind it, and one that begins in the padding reaches out of it.
     cdef bint inside = w.dh == 1 and w.dw == 1 and w.kh > w.pt and w.kw > w.pl and (w.oh - 1) * w.sh - w.pt < pool.h \
         and (w.ow - 1) * w.sw - w.pl < pool.w and pool.small != NULL
-    cdef real* dx
+    cdef real* dx = pool.y + planes.begin * pool.h * pool.w
+    memset(dx, 0, sizeof(real) * (planes.end - planes.begin) * pool.h * pool.w)
     for plane in range(planes.begin, planes.end):
+        at = plane * w.oh * w.ow
         dx = pool.y + plane * pool.h * pool.w
-        memset(dx, 0, sizeof(real) * pool.h * pool.w)
+        if inside:
+            scatter(pool.x + at, pool.small + at, w.oh, w.ow, places, w.sh * pool.w, w.sw, dx - w.pt * pool.w - w.pl)
+            continue
         for i in range(w.oh):
-            at = (plane * w.oh + i) * w.ow
-            if inside:
-                scatter_line(pool.x + at, pool.small + at, w.ow, places, w.sw, dx + (i * w.sh - w.pt) * pool.w - w.pl)
-                continue
             for j in range(w.ow):
                 place = position(pool, plane, i, j)
                 if place >= 0:
-                    dx[place] += pool.x[at + j]
+                    dx[place] += pool.x[at + i * w.ow + j]
 
 
 cdef void gather_task(void* args, Py_ssize_t task) noexcept nogil:
