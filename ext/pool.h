@@ -16,12 +16,14 @@
 typedef __typeof__(__builtin_choose_expr(sizeof(real) == 4, (int32_t)0, (int64_t)0)) lane;
 typedef lane lanes __attribute__((vector_size(VEC_BYTES)));
 #define lanes_set(scalar) ((lanes){0} + (lane)(scalar))
+ALWAYS_INLINE vec and_lanes(vec a, lanes b) { return (vec)((lanes)a & b); }
 #else
 typedef int32_t lane, lanes;
 #define lanes_set(scalar) (scalar)
+ALWAYS_INLINE vec and_lanes(vec a, lanes b) { return b ? a : 0; }
 #endif
 
-/* is_larger: value > old, or value is the first NaN;  choose: a where the mask is set, else b */
+/* and_lanes: zero where the integers are;  is_larger: value > old, or value is the first NaN;  choose: a where the mask is set, else b */
 #if defined(__AVX512F__)
 #include <immintrin.h>
 typedef uint16_t mask;
@@ -85,36 +87,31 @@ ALWAYS_INLINE vec evens(vec a, vec b) { return __builtin_shufflevector(a, b, STE
 ALWAYS_INLINE vec odds(vec a, vec b) { return __builtin_shufflevector(a, b, STEPS(1, 2)); }
 ALWAYS_INLINE vec zip_low(vec a, vec b) { return __builtin_shufflevector(a, b, ZIP(0)); }
 ALWAYS_INLINE vec zip_high(vec a, vec b) { return __builtin_shufflevector(a, b, ZIP(LANE_COUNT / 2)); }
+ALWAYS_INLINE vec upper_half(vec a) { return __builtin_shufflevector(a, a, STEPS(LANE_COUNT / 2, 1)); }
 #else
 ALWAYS_INLINE vec evens(vec a, vec b) { return (void)b, a; }
 ALWAYS_INLINE vec odds(vec a, vec b) { return (void)a, b; }
 ALWAYS_INLINE vec zip_low(vec a, vec b) { return (void)b, a; }
 ALWAYS_INLINE vec zip_high(vec a, vec b) { return (void)a, b; }
+ALWAYS_INLINE vec upper_half(vec a) { return a; }
 #endif
 
 /* Offsets are bytes in memory and integers as wide as `real` in registers. */
-#if defined(__GNUC__)
-typedef uint8_t lane_bytes __attribute__((vector_size(LANE_COUNT)));
-typedef uint8_t vec_bytes __attribute__((vector_size(VEC_BYTES)));
-#endif
-
-ALWAYS_INLINE void store_bytes(uint8_t *to, lanes values, ptrdiff_t n) {
+ALWAYS_INLINE void store_bytes(uint8_t *to, lanes values) {
 #if defined(__AVX512F__)
-    lane_bytes bytes = __builtin_convertvector(values, lane_bytes);
+    __m128i bytes = sizeof(real) == 4 ? _mm512_cvtepi32_epi8((__m512i)values) : _mm512_cvtepi64_epi8((__m512i)values);
 #elif defined(__GNUC__)
-    lane_bytes bytes = __builtin_shufflevector((vec_bytes)values, (vec_bytes)values, STEPS(0, JOIN(BYTES_, REAL)));
+    typedef uint8_t vec_bytes __attribute__((vector_size(VEC_BYTES)));
+    typedef uint8_t lane_bytes __attribute__((vector_size(LANE_COUNT)));
+    lane_bytes bytes =
+        __builtin_shufflevector((vec_bytes)values, (vec_bytes)values, STEPS(0, JOIN(BYTES_, REAL)));
 #else
     uint8_t bytes = (uint8_t)values;
 #endif
-    if (n == LANES)
-        memcpy(to, &bytes, LANES);
-    else
-        memcpy(to, &bytes, n);
+    memcpy(to, &bytes, LANES);
 }
 
-ALWAYS_INLINE lanes load_bytes(const uint8_t *from, ptrdiff_t n) {
-    uint8_t part[LANES] = {0};
-    if (n < LANES) from = memcpy(part, from, n);
+ALWAYS_INLINE lanes load_bytes(const uint8_t *from) {
 #if defined(__AVX512F__)
     return sizeof(real) == 4 ? (lanes)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)from))
                              : (lanes)_mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)from));
@@ -127,50 +124,59 @@ ALWAYS_INLINE lanes load_bytes(const uint8_t *from, ptrdiff_t n) {
 #endif
 }
 
-ALWAYS_INLINE vec load_part(const real *from, ptrdiff_t n) {
-    if (n == LANES) return vec_load(from);
-    vec value = vec_set((real)0);
-    memcpy(&value, from, n * sizeof(real));
-    return value;
+/* Ask for memory that will be read (or written) soon.  The processor's own prefetching stops at the end of each page. */
+#if defined(__GNUC__)
+#define PREFETCH(address, writes) __builtin_prefetch(address, writes)
+#else
+#define PREFETCH(address, writes) ((void)0)
+#endif
+enum { AHEAD = 16384 / sizeof(real), CACHE_LINE = 64 / sizeof(real), FEW = 3 };
+
+ALWAYS_INLINE void prefetch(const real *from, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n; i += CACHE_LINE) PREFETCH(from + AHEAD + i, 0);
 }
 
-ALWAYS_INLINE void store_part(real *to, vec value, ptrdiff_t n) {
-    if (n == LANES)
-        vec_store(to, value);
-    else
-        memcpy(to, &value, n * sizeof(real));
+ALWAYS_INLINE void prefetch_for_writing(const real *from, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n; i += CACHE_LINE) PREFETCH(from + AHEAD + i, 1);
 }
 
 /* ---- forward: lines of windows ---- */
 
-/* `lines` lines of `count` windows, whose results follow each other.  Row u of window q of line i begins at
- * rows[u] + i * advance + q * (paired ? 2 : 1), and its element v lies taps[v] further. */
+/* `lines` lines of `count` windows of each of `images` images; results follow each other.  Row u of window q of line i begins
+ * at rows[u] + i * advance + q * step (1 or 2), and its element v lies taps[v] further.
+ *
+ * Lines shorter than a vector are written with a whole vector: what is too much the next line puts right.  Only the last ones,
+ * with less than LANES elements of `room`, are written exactly.  If two lines fit into a vector, they are done together. */
 typedef struct {
     const real *const *rows;
     const ptrdiff_t *taps;
-    int kh, kw, paired, dense; /* dense: taps 0, 1, ... lie in even, odd, ... lanes of their pairs */
-    ptrdiff_t lines, count, advance;
+    int kh, kw, step, dense;   /* dense: without dilation */
+    int doubled;               /* two lines at a time: count <= LANES / 2 */
+    int streamed;              /* lines are read in the order of memory, each for the first time */
+    ptrdiff_t lines, count, advance, images, image_advance;
     const real *scales; /* of the averages */
+    ptrdiff_t scale_advance; /* from one line to the next: 0 if all are equal */
     real *y;
     uint8_t *small; /* offsets u * kw + v, for windows of up to 256 elements */
     int32_t *large; /* or for larger ones */
+    ptrdiff_t room; /* elements of y that may be written */
 } pool_lines;
 
-/* One element of LANES windows; `tap` is where it lies in the first of them. */
-ALWAYS_INLINE vec load_tap(const real *row, ptrdiff_t tap, const int paired, const int odd) {
+/* One element of LANES windows; `tap` is where it lies in the first of them, `second` from there to the other half. */
+ALWAYS_INLINE vec load_tap(const real *row, ptrdiff_t tap, ptrdiff_t second, const int paired, const int odd) {
     if (!paired) return vec_load(row + tap);
     const real *pair = row + tap - odd;
-    return odd ? odds(vec_load(pair), vec_load(pair + LANES)) : evens(vec_load(pair), vec_load(pair + LANES));
+    return odd ? odds(vec_load(pair), vec_load(pair + second)) : evens(vec_load(pair), vec_load(pair + second));
 }
 
 ALWAYS_INLINE void max_block(const pool_lines *p, const int kh, const int kw, const int paired, const int dense,
-                             ptrdiff_t shift, vec *value, lanes *offset) {
+                             ptrdiff_t shift, ptrdiff_t second, vec *value, lanes *offset) {
     for (int u = 0; u < kh; u++) { /* along the rows first: the first of equal maxima must win */
         const real *row = p->rows[u] + shift;
-        vec row_value = load_tap(row, p->taps[0], paired, 0);
+        vec row_value = load_tap(row, p->taps[0], second, paired, 0);
         lanes row_offset = lanes_set(u * kw);
         for (int v = 1; v < kw; v++) {
-            vec x = load_tap(row, p->taps[v], paired, dense ? v & 1 : (int)(p->taps[v] & 1));
+            vec x = load_tap(row, p->taps[v], second, paired, dense ? v & 1 : (int)(p->taps[v] & 1));
             mask m = is_larger(x, row_value);
             row_value = choose(m, x, row_value);
             row_offset = choose_lanes(m, lanes_set(u * kw + v), row_offset);
@@ -181,45 +187,14 @@ ALWAYS_INLINE void max_block(const pool_lines *p, const int kh, const int kw, co
     }
 }
 
-ALWAYS_INLINE void max_loop(const pool_lines *p, const int kh, const int kw, const int paired, const int dense) {
-    const ptrdiff_t n = p->count < LANES ? p->count : LANES, last = p->count - n;
-    for (ptrdiff_t i = 0; i < p->lines; i++)
-        for (ptrdiff_t q = 0;; q = q + n < last ? q + n : last) { /* the last block may overlap the one before it */
-            vec value = vec_set((real)0);
-            lanes offset = lanes_set(0);
-            const ptrdiff_t at = i * p->count + q;
-            max_block(p, kh, kw, paired, dense, i * p->advance + (paired ? 2 * q : q), &value, &offset);
-            store_part(p->y + at, value, n);
-            if (p->small)
-                store_bytes(p->small + at, offset, n);
-            else
-                for (ptrdiff_t l = 0; l < n; l++) p->large[at + l] = (int32_t)((const lane *)&offset)[l];
-            if (q == last) break;
-        }
-}
-
-static void max_lines(const pool_lines *p) {
-    if (p->paired && p->dense && p->kh == 2 && p->kw == 2)
-        max_loop(p, 2, 2, 1, 1);
-    else if (p->paired && p->dense && p->kh == 3 && p->kw == 3)
-        max_loop(p, 3, 3, 1, 1);
-    else if (p->paired)
-        max_loop(p, p->kh, p->kw, 1, 0);
-    else if (p->kh == 3 && p->kw == 3)
-        max_loop(p, 3, 3, 0, 0);
-    else
-        max_loop(p, p->kh, p->kw, 0, 0);
-}
-
-/* The sum of the pairs that begin at `tap`, or of the single elements there, down the rows. */
 ALWAYS_INLINE vec column_sum(const pool_lines *p, const int kh, ptrdiff_t shift) {
     vec sum = vec_load(p->rows[0] + shift);
     for (int u = 1; u < kh; u++) sum += vec_load(p->rows[u] + shift);
     return sum;
 }
 
-ALWAYS_INLINE vec avg_block(const pool_lines *p, const int kh, const int kw, const int paired, const int dense,
-                            ptrdiff_t shift) {
+ALWAYS_INLINE vec sum_block(const pool_lines *p, const int kh, const int kw, const int paired, const int dense,
+                            ptrdiff_t shift, ptrdiff_t second) {
     vec sum = vec_set((real)0);
     for (int v = 0; v < kw; v++) {
         if (!paired) {
@@ -228,52 +203,118 @@ ALWAYS_INLINE vec avg_block(const pool_lines *p, const int kh, const int kw, con
         }
         const int odd = dense ? 0 : (int)(p->taps[v] & 1);
         const ptrdiff_t pair = shift + p->taps[v] - odd;
-        vec low = column_sum(p, kh, pair), high = column_sum(p, kh, pair + LANES);
+        vec low = column_sum(p, kh, pair), high = column_sum(p, kh, pair + second);
         sum += odd ? odds(low, high) : evens(low, high);
         if (dense && ++v < kw) sum += odds(low, high);
     }
     return sum;
 }
 
-ALWAYS_INLINE void avg_loop(const pool_lines *p, const int kh, const int kw, const int paired, const int dense) {
-    const ptrdiff_t n = p->count < LANES ? p->count : LANES, last = p->count - n;
-    for (ptrdiff_t i = 0; i < p->lines; i++)
-        for (ptrdiff_t q = 0;; q = q + n < last ? q + n : last) {
-            const ptrdiff_t at = i * p->count + q;
-            vec sum = avg_block(p, kh, kw, paired, dense, i * p->advance + (paired ? 2 * q : q));
-            store_part(p->y + at, sum * vec_load(p->scales + at), n);
-            if (q == last) break;
-        }
+/* Write n results, or LANES where there is room. */
+ALWAYS_INLINE void put(const pool_lines *p, const int maxima, ptrdiff_t at, ptrdiff_t n, vec value, lanes offset) {
+    if (p->room - at >= LANES && (!maxima || p->small)) {
+        vec_store(p->y + at, value);
+        if (maxima) store_bytes(p->small + at, offset);
+        return;
+    }
+    real values[LANES];
+    lanes offsets[1] = {offset};
+    vec_store(values, value);
+    memcpy(p->y + at, values, n * sizeof(real));
+    for (ptrdiff_t l = 0; maxima && l < n; l++)
+        if (p->small)
+            p->small[at + l] = (uint8_t)((const lane *)offsets)[l];
+        else
+            p->large[at + l] = (int32_t)((const lane *)offsets)[l];
 }
 
-static void avg_lines(const pool_lines *p) {
-    if (p->paired && p->dense && p->kh == 2 && p->kw == 2)
-        avg_loop(p, 2, 2, 1, 1);
-    else if (p->paired && p->dense && p->kh == 3 && p->kw == 3)
-        avg_loop(p, 3, 3, 1, 1);
-    else if (p->paired)
-        avg_loop(p, p->kh, p->kw, 1, p->dense);
-    else
-        avg_loop(p, p->kh, p->kw, 0, 0);
+ALWAYS_INLINE void pool_loop(const pool_lines *lines, const int maxima, const int kh, const int kw, const int paired,
+                             const int dense) {
+    pool_lines copy = *lines; /* which no store can change */
+    const pool_lines *p = &copy;
+    const real *rows[FEW];
+    ptrdiff_t taps[FEW];
+    if (dense) { /* kh and kw are constants, so these stay in registers */
+        for (int u = 0; u < kh; u++) rows[u] = lines->rows[u];
+        for (int v = 0; v < kw; v++) taps[v] = lines->taps[v];
+        copy.rows = rows;
+        copy.taps = taps;
+    }
+    const int doubled = paired && p->doubled;
+    const ptrdiff_t n = p->count < LANES ? p->count : LANES, last = p->count - n;
+    for (ptrdiff_t image = 0, i = 0; image < p->images; i += 1 + doubled) {
+        if (i >= p->lines) {
+            image++;
+            i = -1 - doubled;
+            continue;
+        }
+        const int both = doubled && i + 1 < p->lines;
+        const ptrdiff_t second = !doubled ? LANES : both ? p->advance : 0;
+        const ptrdiff_t line = image * p->image_advance + i * p->advance;
+        if (p->streamed) prefetch(p->rows[0] + line, (1 + both) * p->advance);
+        for (ptrdiff_t q = 0;; q = q + n < last ? q + n : last) { /* the last block may overlap the one before it */
+            const ptrdiff_t at = (image * p->lines + i) * p->count + q, shift = line + (paired ? 2 * q : q);
+            const real *scales = p->scales + i * p->scale_advance + q;
+            vec value = vec_set((real)0), sum = value;
+            lanes offset = lanes_set(0);
+            if (maxima)
+                max_block(p, kh, kw, paired, dense, shift, second, &value, &offset);
+            else {
+                sum = sum_block(p, kh, kw, paired, dense, shift, second);
+                value = sum * vec_load(scales);
+            }
+            put(p, maxima, at, n, value, offset);
+            if (both) { /* the upper half moves down */
+                if (!maxima) value = sum * vec_load(scales + p->scale_advance - LANES / 2);
+                put(p, maxima, at + n, n, upper_half(value), (lanes)upper_half((vec)offset));
+            }
+            if (q == last) break;
+        }
+    }
 }
+
+ALWAYS_INLINE void pool_any(const pool_lines *p, const int maxima) {
+    const int kh = p->kh, kw = p->kw, paired = p->step == 2, dense = p->dense;
+    if (dense && kh == 2 && kw == 2 && paired)
+        pool_loop(p, maxima, 2, 2, 1, 1);
+    else if (dense && kh == 3 && kw == 3 && paired)
+        pool_loop(p, maxima, 3, 3, 1, 1);
+    else if (dense && kh == 3 && kw == 3)
+        pool_loop(p, maxima, 3, 3, 0, 1);
+    else if (paired)
+        pool_loop(p, maxima, kh, kw, 1, 0);
+    else
+        pool_loop(p, maxima, kh, kw, 0, 0);
+}
+
+static void max_lines(const pool_lines *p) { pool_any(p, 1); }
+static void avg_lines(const pool_lines *p) { pool_any(p, 0); }
 
 /* ---- whole images: LANES of them at a time ---- */
 
-/* The sums of `size` neighbours (at least LANES) of LANES images. */
-ALWAYS_INLINE vec image_sums(const real *x, ptrdiff_t size) {
+ALWAYS_INLINE vec image_sums_of(const int vectors, const real *x, ptrdiff_t size) {
     vec part[LANES];
-    const ptrdiff_t whole = size / LANES * LANES;
     lanes rest = lanes_set(0); /* the lanes of the last vector that the whole ones before it leave */
-    for (int l = 0; l < LANES; l++) ((lane *)&rest)[l] = l >= LANES - (size - whole) ? -1 : 0;
+    for (int l = 0; l < LANES; l++) ((lane *)&rest)[l] = l >= LANES - size % LANES ? -1 : 0;
     for (int k = 0; k < LANES; k++, x += size) {
-        vec sum = vec_load(x);
-        for (ptrdiff_t i = LANES; i < whole; i += LANES) sum += vec_load(x + i);
-        if (whole < size) sum += (vec)((lanes)vec_load(x + size - LANES) & rest);
+        vec sum = and_lanes(vec_load(x + size - LANES), rest);
+        for (int i = 0; i < vectors; i++) sum += vec_load(x + i * LANES);
         part[k] = sum;
     }
     for (int w = LANES / 2; w > 0; w /= 2)
         for (int k = 0; k < w; k++) part[k] = evens(part[2 * k], part[2 * k + 1]) + odds(part[2 * k], part[2 * k + 1]);
     return part[0];
+}
+
+/* The sums of `size` neighbours (at least LANES) of LANES images. */
+static vec image_sums(const real *x, ptrdiff_t size) {
+    switch (size / LANES) {
+        case 1: return image_sums_of(1, x, size);
+        case 2: return image_sums_of(2, x, size);
+        case 3: return image_sums_of(3, x, size);
+        case 4: return image_sums_of(4, x, size);
+        default: return image_sums_of((int)(size / LANES), x, size);
+    }
 }
 
 /* ---- rows ---- */
@@ -323,53 +364,83 @@ static void zip_exactly(const real *a, const real *b, real *to, ptrdiff_t n) {
     if (n % 2) to[n - 1] = a[pairs];
 }
 
+/* Add lines of dy to the places of the maxima: places[offset] from the beginning of each window. */
+static void scatter(const real *dy, const uint8_t *offsets, ptrdiff_t lines, ptrdiff_t count, const int *places,
+                    ptrdiff_t advance, ptrdiff_t step, real *dx) {
+    for (ptrdiff_t i = 0; i < lines; i++, dx += advance, dy += count, offsets += count)
+        for (ptrdiff_t j = 0; j < count; j++) dx[step * j + places[offsets[j]]] += dy[j];
+}
+
 /* ---- backward: lines of windows that do not overlap ---- */
 
 /* `lines` lines of `count` windows of kh x kw (kw <= 2) elements, 2 columns apart: each element of dy goes to the place of
- * its maximum (offsets) or, scaled, to all places.  Row u of line i is written to dx + i * advance + u * distance. */
+ * its maximum (offsets) or, scaled, to all places.  Row u of line i is written to dx + i * advance + u * width.
+ * Lines shorter than a vector are read, and rows written, with whole vectors while there is `room` in dy and dx. */
 typedef struct {
     const real *dy;
     const uint8_t *offsets; /* NULL: averages */
     const real *scales;
     int kh, kw;
-    ptrdiff_t lines, count, advance, distance;
+    ptrdiff_t lines, count, advance, width, scale_advance;
     real *dx;
+    ptrdiff_t dy_room, dx_room;
 } spread_lines;
 
-ALWAYS_INLINE void spread_block(const spread_lines *s, const int kh, const int kw, vec dy, lanes offset, real *dx) {
+/* Write n elements from `at` on, then zeros; n is even and at most 2 * LANES. */
+ALWAYS_INLINE void put_pairs(const spread_lines *s, ptrdiff_t at, ptrdiff_t n, ptrdiff_t zeros, vec low, vec high) {
+    real *dx = s->dx + at;
+    if (s->dx_room - at >= 2 * LANES) {
+        vec_store(dx, low);
+        if (n > LANES) vec_store(dx + LANES, high);
+    } else {
+        real part[2 * LANES];
+        vec_store(part, low);
+        vec_store(part + LANES, high);
+        memcpy(dx, part, n * sizeof(real));
+    }
+    for (ptrdiff_t j = 0; j < zeros; j++) dx[n + j] = 0;
+}
+
+ALWAYS_INLINE void spread_loop(const spread_lines *lines, const int kh, const int kw, const int maxima) {
+    const spread_lines copy = *lines, *s = &copy; /* which no store can change */
+    const ptrdiff_t n = s->count < LANES ? s->count : LANES, last = s->count - n;
     const vec zero = vec_set((real)0);
-    for (int u = 0; u < kh; u++, dx += s->distance) {
-        vec a = dy, b = kw == 2 ? dy : zero;
-        if (s->offsets) {
-            a = choose(is_equal(offset, lanes_set(u * kw)), dy, zero);
-            if (kw == 2) b = choose(is_equal(offset, lanes_set(u * kw + 1)), dy, zero);
+    for (ptrdiff_t i = 0; i < s->lines; i++) {
+        prefetch(s->dy + i * s->count, s->count);
+        prefetch_for_writing(s->dx + i * s->advance, s->advance);
+        for (ptrdiff_t q = 0;; q = q + n < last ? q + n : last) {
+            const ptrdiff_t at = i * s->count + q, zeros = q == last ? s->width - 2 * s->count : 0;
+            vec dy = zero;
+            lanes offset = lanes_set(0);
+            if (s->dy_room - at >= LANES) {
+                dy = vec_load(s->dy + at);
+                if (maxima) offset = load_bytes(s->offsets + at);
+            } else {
+                uint8_t part[LANES] = {0};
+                memcpy(&dy, s->dy + at, n * sizeof(real));
+                if (maxima) offset = load_bytes(memcpy(part, s->offsets + at, n));
+            }
+            if (!maxima) dy *= vec_load(s->scales + i * s->scale_advance + q);
+            for (int u = 0; u < kh; u++) {
+                vec a = dy, b = kw == 2 ? dy : zero;
+                if (maxima) {
+                    a = choose(is_equal(offset, lanes_set(u * kw)), dy, zero);
+                    if (kw == 2) b = choose(is_equal(offset, lanes_set(u * kw + 1)), dy, zero);
+                }
+                put_pairs(s, i * s->advance + u * s->width + 2 * q, 2 * n, zeros, zip_low(a, b), zip_high(a, b));
+            }
+            if (q == last) break;
         }
-        vec_store(dx, zip_low(a, b));
-        vec_store(dx + LANES, zip_high(a, b));
     }
 }
 
-ALWAYS_INLINE void spread_loop(const spread_lines *s, const int kh, const int kw) {
-    const ptrdiff_t n = s->count < LANES ? s->count : LANES, last = s->count - n;
-    for (ptrdiff_t i = 0; i < s->lines; i++)
-        for (ptrdiff_t q = 0;; q = q + n < last ? q + n : last) {
-            const ptrdiff_t at = i * s->count + q;
-            vec dy = load_part(s->dy + at, n);
-            lanes offset = lanes_set(0);
-            if (s->offsets)
-                offset = load_bytes(s->offsets + at, n);
-            else
-                dy *= vec_load(s->scales + at);
-            spread_block(s, kh, kw, dy, offset, s->dx + i * s->advance + 2 * q);
-            if (q == last) break;
-        }
-}
-
 static void spread(const spread_lines *s) {
-    if (s->kh == 2 && s->kw == 2)
-        spread_loop(s, 2, 2);
+    if (s->kh == 2 && s->kw == 2 && s->offsets)
+        spread_loop(s, 2, 2, 1);
+    else if (s->kh == 2 && s->kw == 2)
+        spread_loop(s, 2, 2, 0);
     else
-        spread_loop(s, s->kh, s->kw);
+        spread_loop(s, s->kh, s->kw, s->offsets != NULL);
 }
 
 #endif

@@ -15,23 +15,30 @@ cdef extern from "pool.h":
     ctypedef struct pool_lines:
         const real** rows
         const Py_ssize_t* taps
-        int kh, kw, paired, dense
-        Py_ssize_t lines, count, advance
+        int kh, kw, step, dense, doubled, streamed
+        Py_ssize_t lines, count, advance, images, image_advance
         const real* scales
+        Py_ssize_t scale_advance
         real* y
         uint8_t* small
         int32_t* large
+        Py_ssize_t room
     ctypedef struct spread_lines:
         const real* dy
         const uint8_t* offsets
         const real* scales
         int kh, kw
-        Py_ssize_t lines, count, advance, distance
+        Py_ssize_t lines, count, advance, width, scale_advance
         real* dx
+        Py_ssize_t dy_room, dx_room
     void max_lines(const pool_lines* lines) noexcept nogil
     void avg_lines(const pool_lines* lines) noexcept nogil
+    void scatter(const real* dy, const uint8_t* offsets, Py_ssize_t lines, Py_ssize_t count, const int* places,
+                 Py_ssize_t advance, Py_ssize_t step, real* dx) noexcept nogil
     void spread(const spread_lines* lines) noexcept nogil
     vec image_sums(const real* x, Py_ssize_t size) noexcept nogil
+    void prefetch(const real* source, Py_ssize_t n) noexcept nogil
+    void prefetch_for_writing(const real* to, Py_ssize_t n) noexcept nogil
     void copy_over(const real* source, real* to, Py_ssize_t n) noexcept nogil
     void fill_over(real* to, real value, Py_ssize_t n) noexcept nogil
     void fill_exactly(real* to, real value, Py_ssize_t n) noexcept nogil
@@ -41,31 +48,27 @@ cdef extern from "pool.h":
 
 cdef enum:
     TASK = 8192                 # elements of x that a task takes at least, if there are so many
-    SHEET = 4096                # elements of several planes that are staged together
     LARGE = 16                  # elements of windows that, if apart, are averaged one after the other
 
 cdef struct Pool:
     Window window
     Py_ssize_t planes, h, w
     Py_ssize_t per_task         # planes
+    Py_ssize_t planes_end       # of a task
     const real* x               # what is read: x, or dy
     real* y                     # what is written: y, or dx
     uint8_t* small              # offsets (u * kw + v) of the maxima, for windows of up to 256 elements
     int32_t* large              # the same for larger windows
     real* scales                # 1 / divisor of each average
+    bint uniform                # these are all equal
     Py_ssize_t divisor          # of the average; 0: the number of elements averaged
     bint count_include_pad
-    # Staged rows: image rows with their padding, in the order in which windows read them.
+    # Staged rows: image rows with their padding.
     bint maxima                 # what is pooled: maxima or averages
-    bint paired                 # windows 2 columns apart, whose elements are taken from pairs
-    bint flat                   # the rows of a plane form one line of windows, for no row fills a vector
     Py_ssize_t span             # rows from a window's first to its last
-    Py_ssize_t pieces           # of a row; each serves some columns of the windows
-    Py_ssize_t shift            # from one piece's first column to the next one's
-    Py_ssize_t stride, count    # columns of a piece
-    Py_ssize_t distance         # from one piece to the next
-    Py_ssize_t high, deep       # flat: row phases (places modulo the stride), and rows of each
-    Py_ssize_t batch, sheet     # flat: planes staged together, and the distance of phases
+    Py_ssize_t reads            # elements that a line of windows reads from each row, those it does not need included
+    Py_ssize_t pieces, stride   # a row is staged in one piece, or sorted: for each column of the windows, all that it meets
+    Py_ssize_t count, distance  # elements of a piece, and from one piece to the next
 
 
 cdef Pool describe(object image_shape, object window):
@@ -78,8 +81,10 @@ cdef Pool describe(object image_shape, object window):
     pool.small = NULL
     pool.large = NULL
     pool.scales = NULL
-    pool.batch = 1
+    pool.uniform = False
     pool.per_task = max(<Py_ssize_t> 1, TASK // max(<Py_ssize_t> 1, pool.h * pool.w))
+    if pool.per_task > LANES:
+        pool.per_task -= pool.per_task % LANES      # for vectors of planes
     return pool
 
 
@@ -92,14 +97,9 @@ cdef int take_offsets(Pool* pool, object offsets, int flags) except -1:
     return 0
 
 
-cdef inline Py_ssize_t pieces_of(Py_ssize_t count, Py_ssize_t size) noexcept nogil:
-    return (count + size - 1) // size
-
-
 cdef void run_tasks(void (*task)(void*, Py_ssize_t) noexcept nogil, Pool* pool, double work) noexcept nogil:
     """Run a task for every `per_task` planes."""
-    pool.per_task = pieces_of(pool.per_task, pool.batch) * pool.batch
-    parallel_for(task, pool, pieces_of(pool.planes, pool.per_task), work)
+    parallel_for(task, pool, (pool.planes + pool.per_task - 1) // pool.per_task, work)
 
 
 cdef inline Span planes_of(const Pool* pool, Py_ssize_t task) noexcept nogil:
@@ -110,7 +110,7 @@ cdef inline Span planes_of(const Pool* pool, Py_ssize_t task) noexcept nogil:
     return span
 
 
-# ---- forward: staged rows ----
+# ---- forward: lines of windows, over the rows of a plane or over staged ones ----
 
 cdef inline Py_ssize_t with_room(Py_ssize_t size) noexcept nogil:
     """Return a size with room for vectors that reach beyond it, as a multiple of 16."""
@@ -118,52 +118,40 @@ cdef inline Py_ssize_t with_room(Py_ssize_t size) noexcept nogil:
 
 
 cdef void plan(Pool* pool) noexcept nogil:
-    """Decide how rows are staged."""
+    """Decide how rows are read and staged."""
     cdef const Window* w = &pool.window
-    cdef Py_ssize_t reach = (w.kw - 1) * w.dw, size
+    cdef Py_ssize_t reach = (w.kw - 1) * w.dw, across = max(w.ow, <Py_ssize_t> LANES)
     pool.span = (w.kh - 1) * w.dh + 1
-    pool.paired = w.sw == 2
-    pool.flat = w.ow < LANES
-    pool.stride = 1
-    if w.sw > 2 or pool.flat and not pool.paired:       # a piece for each element of the windows
-        pool.pieces, pool.shift, pool.stride, pool.count = w.kw, w.dw, w.sw, w.ow
-    elif pool.flat:                                     # a piece for each pair
-        pool.pieces, pool.shift, pool.count = reach // 2 + 1, 2, 2 * w.ow
+    if w.sw > 2:
+        pool.pieces, pool.stride, pool.count, pool.reads = w.kw, w.sw, w.ow, across
     else:
-        pool.pieces, pool.shift, pool.count = 1, 0, (2 * (w.ow + reach // 2) if pool.paired else w.ow + reach)
-    pool.distance = with_room(pool.count)
-    if pool.flat:
-        pool.high = min(w.sh, pool.span)
-        pool.deep = w.oh + (pool.span - 1) // w.sh
-        if pool.deep == w.oh:                           # else each plane ends with rows that only its last windows read
-            size = max(<Py_ssize_t> 1, pool.pieces * pool.high * pool.deep * pool.count)
-            pool.batch = max(<Py_ssize_t> 1, min(pool.planes, SHEET // size))
-        pool.sheet = with_room(pool.batch * pool.deep * pool.count)
-        pool.distance = pool.high * pool.sheet
+        pool.pieces, pool.stride, pool.count = 1, 1, (w.ow - 1) * w.sw + reach + 1
+        pool.reads = 2 * (across + reach // 2) if w.sw == 2 else across + reach
+    pool.distance = with_room(max(pool.reads, pool.count))
 
 
 cdef inline void stage_row(const Pool* pool, const real* plane, Py_ssize_t h, real* to) noexcept nogil:
-    """Copy row h of a plane, with padding, piece by piece; writes beyond the end of each."""
+    """Copy row h of a plane, with padding; writes beyond its end."""
     cdef const real* end = pool.x + pool.planes * pool.h * pool.w
     cdef const real* row = plane + h * pool.w
     cdef real padding = <real> -INFINITY if pool.maxima else 0
     cdef Py_ssize_t piece, first = -pool.window.pl, begin, stop
-    for piece in range(pool.pieces):
-        if h < 0 or h >= pool.h:
-            fill_over(to, padding, pool.count)
-        elif pool.stride > 1:
-            gather_row(row, pool.w, first, pool.stride, pool.count, padding, to)
+    if h < 0 or h >= pool.h:
+        fill_over(to, padding, pool.pieces * pool.distance - LANES)
+    elif pool.stride > 1:
+        for piece in range(pool.pieces):
+            gather_row(row, pool.w, first + piece * pool.window.dw, pool.stride, pool.count, padding, to)
+            to += pool.distance
+    else:
+        prefetch(row, pool.w)
+        begin = min(max(<Py_ssize_t> 0, -first), pool.count)
+        stop = max(min(pool.count, pool.w - first), begin)
+        fill_over(to, padding, begin)
+        if end - row >= first + stop + LANES - 1:
+            copy_over(row + first + begin, to + begin, stop - begin)
         else:
-            begin = min(max(<Py_ssize_t> 0, -first), pool.count)
-            stop = max(min(pool.count, pool.w - first), begin)
-            fill_over(to, padding, begin)
-            if end - row >= first + stop + LANES - 1:
-                copy_over(row + first + begin, to + begin, stop - begin)
-            else:
-                memcpy(to + begin, row + first + begin, sizeof(real) * (stop - begin))
-            fill_over(to + stop, padding, pool.count - stop)
-        first += pool.shift
-        to += pool.distance
+            memcpy(to + begin, row + first + begin, sizeof(real) * (stop - begin))
+        fill_over(to + stop, padding, pool.count - stop)
 
 
 cdef inline Py_ssize_t first_inside(Py_ssize_t first, Py_ssize_t step, Py_ssize_t count, Py_ssize_t size) noexcept nogil:
@@ -192,108 +180,87 @@ cdef void mend_offsets(const Pool* pool, Py_ssize_t at, Py_ssize_t count) noexce
                 pool.large[q] = <int32_t> offset
 
 
-cdef void describe_lines(const Pool* pool, const real** rows, Py_ssize_t* taps, pool_lines* lines) noexcept nogil:
-    """Describe the windows of all lines, and write where their columns lie."""
+cdef inline void pool_run(const Pool* pool, pool_lines* lines, Py_ssize_t plane, Span span, Py_ssize_t advance,
+                          Py_ssize_t images) noexcept nogil:
+    """Pool lines of windows of a plane, or of several if these are all their lines."""
     cdef const Window* w = &pool.window
-    cdef Py_ssize_t v, column
-    for v in range(w.kw):
-        column = v * w.dw
-        if w.sw > 2 or pool.flat and not pool.paired:
-            taps[v] = v * pool.distance
-        elif pool.flat:
-            taps[v] = column // 2 * pool.distance + column % 2
-        else:
-            taps[v] = column
-    lines.rows = rows
-    lines.taps = taps
-    lines.kh, lines.kw, lines.paired, lines.dense = <int> w.kh, <int> w.kw, pool.paired, w.dw == 1
-
-
-cdef inline void pool_run(const Pool* pool, pool_lines* lines, Py_ssize_t at, Py_ssize_t scale, Py_ssize_t count,
-                          Py_ssize_t repeats, Py_ssize_t advance) noexcept nogil:
-    """Pool lines of windows into the outputs from `at` on."""
+    cdef Py_ssize_t at = (plane * w.oh + span.begin) * w.ow
+    lines.lines, lines.advance = span.end - span.begin, advance
+    lines.images, lines.image_advance = images, pool.h * pool.w
+    lines.room = pool.planes_end * w.oh * w.ow - at
     lines.y = pool.y + at
-    lines.lines, lines.count, lines.advance = repeats, count, advance
     if pool.maxima:
         lines.small = pool.small + at if pool.small != NULL else NULL
         lines.large = pool.large + at
         max_lines(lines)
-        if pool.window.pt > 0 or pool.window.pl > 0:
-            mend_offsets(pool, at, repeats * count)
+        if w.pt > 0 or w.pl > 0:
+            mend_offsets(pool, at, images * lines.lines * w.ow)
     else:
-        lines.scales = pool.scales + scale
+        lines.scale_advance = 0 if pool.uniform else w.ow
+        lines.scales = pool.scales + span.begin * lines.scale_advance
         avg_lines(lines)
 
 
-cdef void flat_task(void* args, Py_ssize_t task) noexcept nogil:
-    """Pool planes of narrow rows: all windows of a plane, or of several, form one line."""
-    cdef Pool* pool = <Pool*> args
+cdef Span direct_lines(const Pool* pool, Py_ssize_t plane) noexcept nogil:
+    """Return which lines of windows can read a plane itself: those without padding, not beyond the end of x."""
     cdef const Window* w = &pool.window
-    cdef real* staged = <real*> scratch_memory(0, sizeof(real) * pool.pieces * pool.distance)
-    cdef const real** rows = <const real**> scratch_memory(1, (sizeof(real*) + sizeof(Py_ssize_t)) * (w.kh + w.kw))
-    cdef pool_lines lines
-    cdef Span planes = planes_of(pool, task)
-    cdef Py_ssize_t plane = planes.begin, count, b, i, a, u, needed = (w.oh - 1) * w.sh + pool.span
-    describe_lines(pool, rows, <Py_ssize_t*> (rows + w.kh), &lines)
-    for u in range(w.kh):
-        rows[u] = staged + u * w.dh % w.sh * pool.sheet + u * w.dh // w.sh * pool.count
-    while plane < planes.end:
-        count = min(pool.batch, planes.end - plane)
-        for b in range(count):
-            for i in range(pool.deep):
-                for a in range(min(pool.high, needed - i * w.sh)):
-                    stage_row(pool, pool.x + (plane + b) * pool.h * pool.w, i * w.sh + a - w.pt,
-                              staged + a * pool.sheet + (b * pool.deep + i) * pool.count)
-        pool_run(pool, &lines, plane * w.oh * w.ow, 0, count * w.oh * w.ow, 1, 0)
-        plane += count
-
-
-cdef Span unstaged_lines(const Pool* pool) noexcept nogil:
-    """Return which lines of windows can read a plane itself, without padding and without reaching beyond its end."""
-    cdef const Window* w = &pool.window
+    cdef Py_ssize_t rest = (pool.planes - plane) * pool.h * pool.w - pool.reads
+    cdef Py_ssize_t last = min(pool.h, rest // pool.w + 1 if rest >= 0 else 0) - pool.span + w.pt
     cdef Span span
-    cdef Py_ssize_t last
     span.begin = span.end = 0
-    if w.sw <= 2 and w.pl == 0 and (w.ow - 1) * w.sw + (w.kw - 1) * w.dw < pool.w:
+    if pool.stride == 1 and w.pl == 0 and pool.count <= pool.w and last >= 0:
         span.begin = min(w.oh, (w.pt + w.sh - 1) // w.sh)
-        span.end = span.begin
-        if pool.h * pool.w >= pool.count:
-            last = (pool.h * pool.w - pool.count) // pool.w - pool.span + 1 + w.pt      # row where a window may begin
-            if last >= 0:
-                span.end = max(span.begin, min(w.oh, last // w.sh + 1))
+        span.end = max(span.begin, min(w.oh, last // w.sh + 1))
     return span
 
 
-cdef void wide_task(void* args, Py_ssize_t task) noexcept nogil:
-    """Pool planes line by line."""
-    cdef Pool* pool = <Pool*> args
+cdef void staged_lines(const Pool* pool, pool_lines* lines, const real** rows, real* staged, Py_ssize_t plane,
+                       Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Pool lines of windows, staging rows as they are needed."""
     cdef const Window* w = &pool.window
-    cdef Py_ssize_t size = pool.pieces * pool.distance
-    cdef real* staged = <real*> scratch_memory(0, sizeof(real) * pool.span * size)
+    cdef Py_ssize_t size = pool.pieces * pool.distance, h = 0, i, u      # rows of the padded image before h are staged
+    cdef Span line
+    lines.streamed = lines.doubled = False
+    for i in range(begin, end):
+        h = max(h, i * w.sh)
+        while h < i * w.sh + pool.span:
+            stage_row(pool, pool.x + plane * pool.h * pool.w, h - w.pt, staged + h % pool.span * size)
+            h += 1
+        for u in range(w.kh):
+            rows[u] = staged + (i * w.sh + u * w.dh) % pool.span * size
+        line.begin, line.end = i, i + 1
+        pool_run(pool, lines, plane, line, 0, 1)
+
+
+cdef void forward_task(void* args, Py_ssize_t task) noexcept nogil:
+    """Pool planes line by line."""
+    cdef Pool pool = (<Pool*> args)[0]
+    cdef const Window* w = &pool.window
+    cdef real* staged = <real*> scratch_memory(0, sizeof(real) * pool.span * pool.pieces * pool.distance)
     cdef const real** rows = <const real**> scratch_memory(1, (sizeof(real*) + sizeof(Py_ssize_t)) * (w.kh + w.kw))
+    cdef Py_ssize_t* taps = <Py_ssize_t*> (rows + w.kh)
     cdef pool_lines lines
-    cdef Span planes = planes_of(pool, task), unstaged = unstaged_lines(pool)
-    cdef Py_ssize_t plane, i, u, h
-    cdef const real* x
-    describe_lines(pool, rows, <Py_ssize_t*> (rows + w.kh), &lines)
-    for plane in range(planes.begin, planes.end):
-        x = pool.x + plane * pool.h * pool.w
-        if unstaged.begin < unstaged.end:
-            for u in range(w.kh):
-                rows[u] = x + (unstaged.begin * w.sh - w.pt + u * w.dh) * pool.w
-            pool_run(pool, &lines, (plane * w.oh + unstaged.begin) * w.ow, unstaged.begin * w.ow, w.ow,
-                     unstaged.end - unstaged.begin, w.sh * pool.w)
-        h = 0                                   # rows of the padded image before h are staged
-        for i in range(w.oh):
-            if unstaged.begin <= i < unstaged.end:
-                continue
-            h = max(h, i * w.sh)
-            while h < i * w.sh + pool.span:
-                stage_row(pool, x, h - w.pt, staged + h % pool.span * size)
-                h += 1
-            for u in range(w.kh):
-                rows[u] = staged + (i * w.sh + u * w.dh) % pool.span * size
-            pool_run(pool, &lines, (plane * w.oh + i) * w.ow, i * w.ow, w.ow, 1, 0)
+    cdef Span planes = planes_of(&pool, task), inner = direct_lines(&pool, 0), direct
+    cdef Py_ssize_t plane = planes.begin, count, u, v
+    cdef bint whole = inner.begin == 0 and inner.end == w.oh      # planes that need no staging are pooled together
+    for v in range(w.kw):
+        taps[v] = v * (pool.distance if pool.stride > 1 else w.dw)
+    lines.rows, lines.taps, lines.count = rows, taps, w.ow
+    lines.kh, lines.kw, lines.step, lines.dense = <int> w.kh, <int> w.kw, 2 if w.sw == 2 else 1, w.dw == 1
+    pool.planes_end = planes.end
+    while plane < planes.end:
+        direct = inner
+        count = min(planes.end, pool.planes - (pool.reads - 1) // (pool.h * pool.w) - 1) - plane
+        if count < 1:                       # a window's row might reach beyond the end of x
+            direct = direct_lines(&pool, plane)
+        count = max(<Py_ssize_t> 1, count) if whole else 1
+        staged_lines(&pool, &lines, rows, staged, plane, 0, direct.begin)
+        for u in range(w.kh):
+            rows[u] = pool.x + (plane * pool.h + direct.begin * w.sh - w.pt + u * w.dh) * pool.w
+        lines.streamed, lines.doubled = True, w.sw == 2 and 2 * w.ow <= LANES
+        pool_run(&pool, &lines, plane, direct, w.sh * pool.w, count)
+        staged_lines(&pool, &lines, rows, staged, plane, direct.end, w.oh)
+        plane += count
 
 
 # ---- maxima ----
@@ -308,68 +275,66 @@ def max_pool2d(object x, object y, object offsets, object window):
     take_offsets(&pool, offsets, PyBUF_WRITABLE)
     with nogil:
         plan(&pool)
-        run_tasks(flat_task if pool.flat else wide_task, &pool, 0.1 * pool.planes * w.oh * w.ow * w.kh * w.kw)
+        run_tasks(forward_task, &pool, 0.1 * pool.planes * w.oh * w.ow * w.kh * w.kw)
 
 
-cdef struct Place:
-    int row, column             # of a window's element, from its first
-
-
-cdef Place* find_places(const Pool* pool) noexcept nogil:
-    """Tabulate where the elements of a window lie."""
+cdef int* find_places(const Pool* pool) noexcept nogil:
+    """Tabulate how far the elements of a window lie from its first."""
     cdef const Window* w = &pool.window
-    cdef Place* places = <Place*> scratch_memory(2, sizeof(Place) * w.kh * w.kw)
+    cdef int* places = <int*> scratch_memory(2, sizeof(int) * max(<Py_ssize_t> 256, w.kh * w.kw))
     cdef Py_ssize_t u, v
     for u in range(w.kh):
         for v in range(w.kw):
-            places[u * w.kw + v].row = <int> (u * w.dh)
-            places[u * w.kw + v].column = <int> (v * w.dw)
+            places[u * w.kw + v] = <int> (u * w.dh * pool.w + v * w.dw)
     return places
 
 
-cdef inline Py_ssize_t position(const Pool* pool, const Place* places, Py_ssize_t at, Py_ssize_t h,
-                                Py_ssize_t w) noexcept nogil:
-    """Return where in its plane the maximum of window `at`, which begins at (h, w), lies; -1 if it has no elements."""
-    cdef Place place = places[pool.small[at] if pool.small != NULL else pool.large[at]]
-    h += place.row
-    w += place.column
-    return h * pool.w + w if 0 <= h < pool.h and 0 <= w < pool.w else -1
+cdef inline Py_ssize_t position(const Pool* pool, Py_ssize_t plane, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
+    """Return where in its plane the maximum of window (i, j) lies, h * W + w; -1 for a window outside the image."""
+    cdef const Window* w = &pool.window
+    cdef Py_ssize_t at = (plane * w.oh + i) * w.ow + j
+    cdef Py_ssize_t offset = pool.small[at] if pool.small != NULL else pool.large[at]
+    cdef Py_ssize_t row = i * w.sh - w.pt + offset // w.kw * w.dh
+    cdef Py_ssize_t column = j * w.sw - w.pl + offset % w.kw * w.dw
+    return row * pool.w + column if 0 <= row < pool.h and 0 <= column < pool.w else -1
 
 
 cdef void scatter_task(void* args, Py_ssize_t task) noexcept nogil:
     """Add each element of dy to the place of its maximum."""
     cdef Pool* pool = <Pool*> args
     cdef const Window* w = &pool.window
-    cdef const Place* places = find_places(pool)
+    cdef const int* places = find_places(pool)
     cdef Span planes = planes_of(pool, task)
     cdef Py_ssize_t plane, i, j, at, place
-    cdef real* dx
+    # No window lies outside the image: none begins behind it, and one that begins in the padding reaches out of it.
+    cdef bint inside = w.dh == 1 and w.dw == 1 and w.kh > w.pt and w.kw > w.pl and (w.oh - 1) * w.sh - w.pt < pool.h \
+        and (w.ow - 1) * w.sw - w.pl < pool.w and pool.small != NULL
+    cdef real* dx = pool.y + planes.begin * pool.h * pool.w
+    memset(dx, 0, sizeof(real) * (planes.end - planes.begin) * pool.h * pool.w)
     for plane in range(planes.begin, planes.end):
+        at = plane * w.oh * w.ow
         dx = pool.y + plane * pool.h * pool.w
-        memset(dx, 0, sizeof(real) * pool.h * pool.w)
+        if inside:
+            scatter(pool.x + at, pool.small + at, w.oh, w.ow, places, w.sh * pool.w, w.sw, dx - w.pt * pool.w - w.pl)
+            continue
         for i in range(w.oh):
-            at = (plane * w.oh + i) * w.ow
             for j in range(w.ow):
-                place = position(pool, places, at + j, i * w.sh - w.pt, j * w.sw - w.pl)
+                place = position(pool, plane, i, j)
                 if place >= 0:
-                    dx[place] += pool.x[at + j]
+                    dx[place] += pool.x[at + i * w.ow + j]
 
 
 cdef void gather_task(void* args, Py_ssize_t task) noexcept nogil:
     """Read the place of each maximum: the adjoint of the scatter."""
     cdef Pool* pool = <Pool*> args
     cdef const Window* w = &pool.window
-    cdef const Place* places = find_places(pool)
     cdef Span planes = planes_of(pool, task)
-    cdef Py_ssize_t plane, i, j, at, place
-    cdef const real* x
+    cdef Py_ssize_t plane, i, j, place
     for plane in range(planes.begin, planes.end):
-        x = pool.x + plane * pool.h * pool.w
         for i in range(w.oh):
-            at = (plane * w.oh + i) * w.ow
             for j in range(w.ow):
-                place = position(pool, places, at + j, i * w.sh - w.pt, j * w.sw - w.pl)
-                pool.y[at + j] = x[place] if place >= 0 else 0
+                place = position(pool, plane, i, j)
+                pool.y[(plane * w.oh + i) * w.ow + j] = pool.x[plane * pool.h * pool.w + place] if place >= 0 else 0
 
 
 def max_pool2d_grad(object dy, object offsets, object dx, object window):
@@ -377,6 +342,7 @@ def max_pool2d_grad(object dy, object offsets, object dx, object window):
     cdef Pool pool = describe(dx.shape, window)
     pool.x = read(dy)
     pool.y = write(dx)
+    pool.maxima = True
     take_offsets(&pool, offsets, PyBUF_SIMPLE)
     with nogil:
         if spreads(&pool):
@@ -409,10 +375,10 @@ cdef inline Py_ssize_t extent(Py_ssize_t first, Py_ssize_t step, Py_ssize_t coun
 
 
 cdef void find_scales(Pool* pool) noexcept nogil:
-    """Tabulate 1 / divisor of each window of `batch` planes."""
+    """Tabulate 1 / divisor of each window, readable for a vector before and behind."""
     cdef const Window* w = &pool.window
-    cdef Py_ssize_t i, j, rows, columns, before = -1, size = w.oh * w.ow
-    cdef real* scales = <real*> scratch_memory(3, sizeof(real) * (pool.batch * size + LANES))
+    cdef Py_ssize_t i, j, rows, columns, before = -1
+    cdef real* scales = <real*> scratch_memory(3, sizeof(real) * (w.oh * w.ow + 2 * LANES)) + LANES
     pool.scales = scales
     for i in range(w.oh):
         rows = extent(i * w.sh - w.pt, w.dh, w.kh, w.pt, pool.h, w.pb, pool.count_include_pad)
@@ -424,8 +390,9 @@ cdef void find_scales(Pool* pool) noexcept nogil:
                 scales[j] = <real> 1 / (pool.divisor if pool.divisor != 0 else max(<Py_ssize_t> 1, rows * columns))
         before = rows
         scales += w.ow
-    for i in range(1, pool.batch):
-        memcpy(pool.scales + i * size, pool.scales, sizeof(real) * size)
+    pool.uniform = True
+    for i in range(w.oh * w.ow):
+        pool.uniform &= pool.scales[i] == pool.scales[0]
 
 
 cdef bint covers(const Pool* pool) noexcept nogil:
@@ -498,7 +465,7 @@ def avg_pool2d(object x, object y, object window, bint count_include_pad, Py_ssi
         elif apart:
             run_tasks(windows_task, &pool, 4 * work)
         else:
-            run_tasks(flat_task if pool.flat else wide_task, &pool, work)
+            run_tasks(forward_task, &pool, work)
 
 
 # ---- backward of averages: each row of dx from the rows of dy whose windows cover it ----
@@ -596,6 +563,7 @@ cdef void avg_backward_task(void* args, Py_ssize_t task) noexcept nogil:
         before = -1
         for h in range(w.pt, w.pt + pool.h):
             dx = pool.y + (plane * pool.h + h - w.pt) * pool.w
+            prefetch_for_writing(dx, pool.w)
             first = max(<Py_ssize_t> 0, (h - reach + w.sh - 1) // w.sh) if h > reach else 0
             last = min(w.oh - 1, h // w.sh)
             if w.dh == 1 and first == last == before:       # the same window rows as the row before
@@ -615,6 +583,7 @@ def avg_pool2d_grad(object dy, object dx, object window, bint count_include_pad,
     cdef double work = 0.1 * pool.planes * pool.h * pool.w
     pool.x = read(dy)
     pool.y = write(dx)
+    pool.maxima = False
     pool.count_include_pad = count_include_pad
     pool.divisor = divisor
     with nogil:
@@ -627,88 +596,45 @@ def avg_pool2d_grad(object dy, object dx, object window, bint count_include_pad,
 
 # ---- backward of pairs: windows that do not overlap, 2 columns apart ----
 
-cdef bint spreads(Pool* pool) noexcept nogil:
-    """Tell whether each element of dx belongs to one window, 2 columns from the next."""
+cdef bint spreads(const Pool* pool) noexcept nogil:
+    """Tell whether all elements of a window belong to it alone and lie inside the image, in pairs of columns."""
     cdef const Window* w = &pool.window
     return w.sw == 2 and w.kw <= 2 and w.kh <= w.sh and w.kh * w.kw <= 256 and w.dh == 1 and w.dw == 1 \
-        and w.pt == 0 and w.pl == 0
+        and w.pt == 0 and w.pl == 0 and 2 * w.ow <= pool.w and (w.oh - 1) * w.sh + w.kh <= pool.h
 
 
-cdef void put_row(const real* source, Py_ssize_t n, real* dx, Py_ssize_t w, Py_ssize_t room) noexcept nogil:
-    """Write a row of dx: n elements and zeros; may write beyond it, up to `room` elements."""
-    if room >= w + LANES:
-        copy_over(source, dx, n)
-        fill_over(dx + n, 0, w - n)
-    else:
-        memcpy(dx, source, sizeof(real) * n)
-        memset(dx + n, 0, sizeof(real) * (w - n))
-
-
-cdef void narrow_spread_task(void* args, Py_ssize_t task) noexcept nogil:
-    """Spread all windows of several planes at once, then sort rows."""
+cdef void spread_task(void* args, Py_ssize_t task) noexcept nogil:
+    """Spread the elements of dy over windows, line by line."""
     cdef Pool* pool = <Pool*> args
     cdef const Window* w = &pool.window
     cdef Span planes = planes_of(pool, task)
-    cdef Py_ssize_t size = w.oh * w.ow, plane = planes.begin, b, h, i, u, count
-    cdef real* dx
-    cdef real* end = pool.y + planes.end * pool.h * pool.w
+    cdef Py_ssize_t plane, h, size = w.oh * w.ow
+    # Planes whose lines follow each other at one distance are treated as one.
+    cdef Py_ssize_t count = 1
     cdef spread_lines s
+    if w.oh * w.sh == pool.h and w.kh == w.sh and (pool.maxima or pool.uniform):
+        count = planes.end - planes.begin
     s.offsets = NULL
-    s.scales = pool.scales
+    s.scales, s.scale_advance = pool.scales, 0 if pool.uniform else w.ow
     s.kh, s.kw = <int> w.kh, <int> w.kw
-    s.lines, s.advance = 1, 0
-    s.distance = with_room(2 * pool.batch * size)
-    s.dx = <real*> scratch_memory(0, sizeof(real) * w.kh * s.distance)
+    s.lines, s.count, s.advance, s.width = count * w.oh, w.ow, w.sh * pool.w, pool.w
+    plane = planes.begin
     while plane < planes.end:
-        count = min(pool.batch, planes.end - plane)
         s.dy = pool.x + plane * size
-        if pool.small != NULL:
+        if pool.maxima:
             s.offsets = pool.small + plane * size
-        s.count = count * size
+        s.dx = pool.y + plane * pool.h * pool.w
+        s.dy_room = (pool.planes - plane) * size
+        s.dx_room = (planes.end - plane) * pool.h * pool.w
         spread(&s)
-        for b in range(count):
-            for h in range(pool.h):
-                dx = pool.y + ((plane + b) * pool.h + h) * pool.w
-                i, u = h // w.sh, h % w.sh
-                if i < w.oh and u < w.kh:
-                    put_row(s.dx + u * s.distance + (b * w.oh + i) * 2 * w.ow, min(2 * w.ow, pool.w), dx, pool.w, end - dx)
-                else:
-                    memset(dx, 0, sizeof(real) * pool.w)
+        if count == 1:
+            for h in range(pool.h):         # rows between and below the windows
+                if h >= w.oh * w.sh or h % w.sh >= w.kh:
+                    memset(s.dx + h * pool.w, 0, sizeof(real) * pool.w)
         plane += count
 
 
-cdef void wide_spread_task(void* args, Py_ssize_t task) noexcept nogil:
-    """Spread lines of windows into the rows of dx."""
-    cdef Pool* pool = <Pool*> args
-    cdef const Window* w = &pool.window
-    cdef Span planes = planes_of(pool, task)
-    cdef Py_ssize_t plane, h, j, used = 2 * w.ow
-    cdef real* dx
-    cdef spread_lines s
-    s.offsets = NULL
-    s.scales = pool.scales
-    s.kh, s.kw = <int> w.kh, <int> w.kw
-    s.lines, s.count, s.advance, s.distance = w.oh, w.ow, w.sh * pool.w, pool.w
-    for plane in range(planes.begin, planes.end):
-        dx = pool.y + plane * pool.h * pool.w
-        s.dy = pool.x + plane * w.oh * w.ow
-        if pool.small != NULL:
-            s.offsets = pool.small + plane * w.oh * w.ow
-        s.dx = dx
-        spread(&s)
-        for h in range(pool.h):
-            if h // w.sh >= w.oh or h % w.sh >= w.kh:
-                memset(dx + h * pool.w, 0, sizeof(real) * pool.w)
-            else:
-                for j in range(used, pool.w):
-                    dx[h * pool.w + j] = 0
-
-
 cdef void run_spread(Pool* pool) noexcept nogil:
-    cdef const Window* w = &pool.window
-    cdef bint wide = w.ow >= LANES and 2 * w.ow <= pool.w and (w.oh - 1) * w.sh + w.kh <= pool.h
-    if not wide:
-        pool.batch = max(<Py_ssize_t> 1, min(pool.planes, SHEET // max(<Py_ssize_t> 1, 2 * w.kh * w.oh * w.ow)))
-    if pool.small == NULL:
+    if not pool.maxima:
         find_scales(pool)
-    run_tasks(wide_spread_task if wide else narrow_spread_task, pool, 0.1 * pool.planes * pool.h * pool.w)
+    run_tasks(spread_task, pool, 0.1 * pool.planes * pool.h * pool.w)
