@@ -1,9 +1,10 @@
-"""Batch normalisation of (N, C, L): each channel over all images and positions."""
+"""Batch normalisation of (N, C, L), each channel over all images and positions; local response normalisation."""
 from libc.math cimport sqrt
 
-from parallel cimport import_runtime, parallel_for
-from real cimport read, real, write
+from parallel cimport import_runtime, parallel_for, scratch_memory
+from real cimport LANES, read, real, vec, vec_load, vec_set, vec_store, write
 from sums cimport row_dot, row_squares, row_sum
+from vexp cimport load, prefetch, store, vec_exp, vec_log
 
 import_runtime()
 
@@ -97,3 +98,107 @@ def batch_norm_grad(object dy, object x, object w, object mean, object var, obje
     m.eps = eps
     with nogil:
         parallel_for(backward_task, &m, m.c, 0.7 * m.n * m.c * m.size)
+
+
+# ---- local response normalisation ----
+
+cdef enum:
+    PIXELS = 512        # neighbours that a task takes through all channels
+
+cdef struct Response:
+    const real* x
+    const real* dy
+    real* y             # or dx
+    Py_ssize_t c, pixels, blocks    # blocks of PIXELS
+    Py_ssize_t before, after        # channels of a window
+    real scale, beta, k
+
+
+cdef inline vec window_scale(const Response* r, const real* x, Py_ssize_t c, Py_ssize_t count) noexcept nogil:
+    """Return k + scale * the sum of squares around channel c; x points to channel 0."""
+    cdef vec total = vec_set(0), value
+    cdef Py_ssize_t j
+    for j in range(max(0, c - r.before), min(r.c, c + r.after + 1)):
+        value = load(x + j * r.pixels, count)
+        total = total + value * value
+    return vec_set(r.k) + total * vec_set(r.scale)
+
+
+cdef void response_task(void* args, Py_ssize_t index) noexcept nogil:
+    """Normalise one block of pixels of one image: y = x * scale ** -beta."""
+    cdef const Response* r = <const Response*> args
+    cdef Py_ssize_t first = index // r.blocks * r.c * r.pixels, begin = index % r.blocks * PIXELS, c, q, at
+    cdef Py_ssize_t end = min(r.pixels, begin + PIXELS)
+    cdef vec power
+    for c in range(r.c):
+        q = begin
+        while q < end:
+            at = first + c * r.pixels + q
+            prefetch(r.x + at + (r.after + 1) * r.pixels, False)     # channels are far apart
+            prefetch(r.y + at + r.pixels, True)
+            power = vec_exp(vec_log(window_scale(r, r.x + first + q, c, end - q)) * vec_set(-r.beta))
+            store(r.y + at, load(r.x + at, end - q) * power, end - q)
+            q += LANES
+
+
+cdef void response_grad_task(void* args, Py_ssize_t index) noexcept nogil:
+    """Compute dx of one block of pixels of one image.
+
+    dx = dy * scale ** -beta - 2 * alpha / size * beta * x * (the sum of dy * y / scale over the windows that contain x)
+    """
+    cdef const Response* r = <const Response*> args
+    cdef Py_ssize_t first = index // r.blocks * r.c * r.pixels, begin = index % r.blocks * PIXELS, c, j, q, at
+    cdef Py_ssize_t end = min(r.pixels, begin + PIXELS)
+    cdef real* shares = <real*> scratch_memory(0, sizeof(real) * r.c * PIXELS)     # dy * y / scale
+    cdef vec scale, direct, total, slope = vec_set(<real> (-2 * r.scale * r.beta))
+    for c in range(r.c):
+        q = begin
+        while q < end:
+            at = first + c * r.pixels + q
+            prefetch(r.x + at + (r.after + 1) * r.pixels, False)
+            prefetch(r.dy + at + r.pixels, False)
+            prefetch(r.y + at + r.pixels, True)
+            scale = window_scale(r, r.x + first + q, c, end - q)
+            direct = load(r.dy + at, end - q) * vec_exp(vec_log(scale) * vec_set(-r.beta))
+            store(r.y + at, direct, end - q)
+            vec_store(shares + c * PIXELS + q - begin, direct * load(r.x + at, end - q) / scale)
+            q += LANES
+    for c in range(r.c):
+        q = begin
+        while q < end:
+            at = first + c * r.pixels + q
+            total = vec_set(0)
+            for j in range(max(0, c - r.after), min(r.c, c + r.before + 1)):
+                total = total + vec_load(shares + j * PIXELS + q - begin)
+            store(r.y + at, load(r.y + at, end - q) + load(r.x + at, end - q) * total * slope, end - q)
+            q += LANES
+
+
+cdef Response response_of(object x, Py_ssize_t size, double alpha, double beta, double k):
+    """Describe the work."""
+    cdef Response r
+    _, r.c, r.pixels = x.shape
+    r.x = read(x)
+    r.blocks = (r.pixels + PIXELS - 1) // PIXELS
+    r.before, r.after = size // 2, (size - 1) // 2
+    r.scale, r.beta, r.k = <real> (alpha / size), <real> beta, <real> k
+    return r
+
+
+def local_response_norm(object x, object y, Py_ssize_t size, double alpha, double beta, double k):
+    """Write y (N, C, L)."""
+    cdef Response r = response_of(x, size, alpha, beta, k)
+    cdef Py_ssize_t n = x.shape[0]
+    r.y = write(y)
+    with nogil:
+        parallel_for(response_task, &r, n * r.blocks, 0.8 * n * r.c * r.pixels)
+
+
+def local_response_norm_grad(object dy, object x, object dx, Py_ssize_t size, double alpha, double beta, double k):
+    """Write dx (N, C, L)."""
+    cdef Response r = response_of(x, size, alpha, beta, k)
+    cdef Py_ssize_t n = x.shape[0]
+    r.dy = read(dy)
+    r.y = write(dx)
+    with nogil:
+        parallel_for(response_grad_task, &r, n * r.blocks, 1.5 * n * r.c * r.pixels)

@@ -455,3 +455,25 @@ def test_softmax_is_bit_identical_for_any_number_of_threads() -> None:
     finally:
         tg.set_num_threads(before)
     assert len(seen) == 1
+
+
+# ---- local response normalisation ----
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("size", [1, 2, 5, 300])
+@pytest.mark.parametrize("shape", [(2, 7, 5, 5), (1, 3, 1), (2, 70, 3, 7), (1, 5, 531), (1, 2, 1030)])
+def test_local_response_norm_of_any_size(level: str, dtype: Any, shape: tuple[int, ...], size: int) -> None:
+    backend: Any = get_backend(level)
+    x, dy = (3 * rng().standard_normal(shape)).astype(dtype), rng(1).standard_normal(shape).astype(dtype)
+    wide, wide_dy = x.astype(np.float64), dy.astype(np.float64)
+    for options in ((1e-4, 0.75, 1.0), (2.0, 0.75, 0.5), (1.0, 3.0, 2.0)):
+        close(
+            backend.local_response_norm(x, size, *options), REFERENCE.local_response_norm(wide, size, *options), dtype
+        )
+        close(
+            backend.local_response_norm_grad(dy, x, size, *options),
+            REFERENCE.local_response_norm_grad(wide_dy, wide, size, *options),
+            dtype,
+        )

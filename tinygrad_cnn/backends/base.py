@@ -287,6 +287,17 @@ class Backend:
         """Return dx, dw, db of batch_norm, mean and var being functions of x."""
 
     @kernel
+    def local_response_norm(self, x: Array, size: int, alpha: float, beta: float, k: float) -> Array:
+        """Compute x / (k + alpha * mean) ** beta for x (N, C, ...).
+
+        mean[n, c] averages x ** 2 over channels c - size // 2 ... c + (size - 1) // 2; those that do not exist count as 0.
+        """
+
+    @kernel
+    def local_response_norm_grad(self, dy: Array, x: Array, size: int, alpha: float, beta: float, k: float) -> Array:
+        """Return dx of local_response_norm."""
+
+    @kernel
     def softmax(self, x: Array, dim: int) -> Array:
         """Compute e ** x / sum(e ** x) along an axis."""
 

@@ -209,6 +209,18 @@ class CpuBackend(ReferenceBackend):
         kernels.batch_norm_grad(_contiguous(dy), x.reshape(n, c, size), _maybe(w), mean, var, dx, dw, db, eps)
         return dx, dw, db
 
+    def local_response_norm(self, x: Array, size: int, alpha: float, beta: float, k: float) -> Array:
+        y = _empty(x.shape, x.dtype)
+        images = _contiguous(x).reshape(_flat(x, 1))
+        self._kernels("norm", x.dtype).local_response_norm(images, y, size, alpha, beta, k)
+        return y
+
+    def local_response_norm_grad(self, dy: Array, x: Array, size: int, alpha: float, beta: float, k: float) -> Array:
+        dx = _empty(x.shape, x.dtype)
+        images = _contiguous(x).reshape(_flat(x, 1))
+        self._kernels("norm", x.dtype).local_response_norm_grad(_contiguous(dy), images, dx, size, alpha, beta, k)
+        return dx
+
     def softmax(self, x: Array, dim: int) -> Array:
         return self._softmax(x, dim, False)
 
