@@ -3,7 +3,7 @@ from libc.math cimport sqrt
 
 from parallel cimport import_runtime, parallel_for, scratch_memory
 from real cimport LANES, read, real, vec, vec_load, vec_set, vec_store, write
-from sums cimport row_dot, row_squares, row_sum
+from sums cimport RUN, rows_dot, rows_squares, rows_sum
 from vexp cimport load, prefetch, store, vec_exp, vec_log
 
 import_runtime()
@@ -24,48 +24,61 @@ cdef struct Norm:
 
 cdef void forward_task(void* args, Py_ssize_t c) noexcept nogil:
     """Normalise one channel."""
-    cdef Norm* m = <Norm*> args
-    cdef double total = 0, count = m.n * m.size
-    cdef Py_ssize_t n, i, at
-    cdef real mean, scale, shift
-    for n in range(m.n):
-        total += row_sum(m.x + (n * m.c + c) * m.size, m.size)
-    mean = <real> (total / count)
-    total = 0
-    for n in range(m.n):
-        total += row_squares(m.x + (n * m.c + c) * m.size, mean, m.size)
+    cdef const Norm* m = <const Norm*> args
+    cdef const real* x = m.x + c * m.size
+    cdef real* y = m.y + c * m.size
+    cdef Py_ssize_t stride = m.c * m.size, n, i
+    cdef double count = m.n * m.size
+    cdef real mean = <real> (rows_sum(x, m.n, stride, m.size) / count)
+    cdef real var = <real> (rows_squares(x, mean, m.n, stride, m.size) / count)
+    cdef vec middle = vec_set(mean), scale, shift = vec_set(m.b[c] if m.b != NULL else 0)
     m.mean[c] = mean
-    m.var[c] = <real> (total / count)
-    scale = <real> (1 / sqrt(m.var[c] + m.eps))
-    if m.w != NULL:
-        scale = scale * m.w[c]
-    shift = m.b[c] if m.b != NULL else 0
+    m.var[c] = var
+    scale = vec_set(<real> (1 / sqrt(var + m.eps)) * (m.w[c] if m.w != NULL else 1))
     for n in range(m.n):
-        at = (n * m.c + c) * m.size
-        for i in range(m.size):
-            m.y[at + i] = (m.x[at + i] - mean) * scale + shift
+        i = 0
+        while i < m.size:
+            i = vector_at(i, m.size)
+            prefetch(x + n * stride + i + m.size, False)
+            prefetch(y + n * stride + i + m.size, True)
+            store(y + n * stride + i, (load(x + n * stride + i, m.size - i) - middle) * scale + shift, m.size - i)
+            i += LANES
 
 
 cdef void backward_task(void* args, Py_ssize_t c) noexcept nogil:
     """Compute dx, dw and db of one channel."""
-    cdef Norm* m = <Norm*> args
-    cdef double dot = 0, total = 0, count = m.n * m.size
-    cdef double inverse = 1 / sqrt(m.var[c] + m.eps)
-    cdef real mean = m.mean[c], scale, mean_dy, slope
-    cdef Py_ssize_t n, i, at
-    for n in range(m.n):
-        at = (n * m.c + c) * m.size
-        total += row_sum(m.dy + at, m.size)
-        dot += row_dot(m.x + at, m.dy + at, mean, m.size)
+    cdef const Norm* m = <const Norm*> args
+    cdef const real* x = m.x + c * m.size
+    cdef const real* dy = m.dy + c * m.size
+    cdef real* dx = m.y + c * m.size
+    cdef Py_ssize_t stride = m.c * m.size, together = max(1, RUN // max(1, m.size)), n = 0, i, rows
+    cdef double dot = 0, total = 0, count = m.n * m.size, inverse = 1 / sqrt(m.var[c] + m.eps)
+    cdef vec middle = vec_set(m.mean[c]), scale, mean_dy, slope
+    while n < m.n:      # both sums at once, while rows are in the cache
+        rows = min(together, m.n - n)
+        total += rows_sum(dy + n * stride, rows, stride, m.size)
+        dot += rows_dot(x + n * stride, dy + n * stride, m.mean[c], rows, stride, m.size)
+        n += rows
     m.dw[c] = <real> (dot * inverse)
     m.db[c] = <real> total
-    scale = <real> (inverse * (m.w[c] if m.w != NULL else 1))
-    mean_dy = <real> (total / count)
-    slope = <real> (dot * inverse * inverse / count)
+    scale = vec_set(<real> (inverse * (m.w[c] if m.w != NULL else 1)))
+    mean_dy = vec_set(<real> (total / count))
+    slope = vec_set(<real> (dot * inverse * inverse / count))
     for n in range(m.n):
-        at = (n * m.c + c) * m.size
-        for i in range(m.size):
-            m.y[at + i] = scale * (m.dy[at + i] - mean_dy - (m.x[at + i] - mean) * slope)
+        i = 0
+        while i < m.size:
+            i = vector_at(i, m.size)
+            prefetch(x + n * stride + i + m.size, False)
+            prefetch(dy + n * stride + i + m.size, False)
+            prefetch(dx + n * stride + i + m.size, True)
+            store(dx + n * stride + i, scale * (load(dy + n * stride + i, m.size - i) - mean_dy
+                                                - (load(x + n * stride + i, m.size - i) - middle) * slope), m.size - i)
+            i += LANES
+
+
+cdef inline Py_ssize_t vector_at(Py_ssize_t i, Py_ssize_t size) noexcept nogil:
+    """Return where the next vector begins: the last one of a row overlaps the one before it."""
+    return size - LANES if size - i < LANES <= size else i
 
 
 def batch_norm(object x, object w, object b, object y, object mean, object var, double eps):

@@ -10,7 +10,7 @@ from cpython.buffer cimport PyBUF_SIMPLE
 
 from parallel cimport import_runtime, parallel_for, scratch_memory
 from real cimport LANES, address, read, real, vec, vec_load, vec_set, vec_store, write
-from sums cimport RUN, row_dot, row_sum
+from sums cimport RUN, row_sum, rows_dot
 from vexp cimport load, store, vec_exp, vec_load_part, vec_log, vec_max, vec_store_part, vec_sum, vec_top
 
 import_runtime()
@@ -210,7 +210,7 @@ cdef void backward_rows(const Softmax* s, Py_ssize_t first, Py_ssize_t rows) noe
     cdef real total[ROWS]
     cdef Py_ssize_t d = s.d, r
     for r in range(rows):
-        total[r] = <real> (row_sum(dy + r * d, d) if s.log else row_dot(y + r * d, dy + r * d, 0, d))
+        total[r] = <real> (row_sum(dy + r * d, d) if s.log else rows_dot(y + r * d, dy + r * d, 0, 1, d, d))
     for r in range(rows):
         row_grad(dy + r * d, y + r * d, total[r], d, s.log, s.y + (first + r) * d)
 

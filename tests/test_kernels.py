@@ -477,3 +477,35 @@ def test_local_response_norm_of_any_size(level: str, dtype: Any, shape: tuple[in
             REFERENCE.local_response_norm_grad(wide_dy, wide, size, *options),
             dtype,
         )
+
+
+# ---- elementwise ----
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("size", [0, 1, 7, 16, 33, 16391])
+def test_elementwise_of_any_size(level: str, dtype: Any, size: int) -> None:
+    backend: Any = get_backend(level)
+    a, b = (5 * rng().standard_normal(size)).astype(dtype), rng(1).uniform(-1, 1, size).astype(dtype)
+    ulps = 4 * np.finfo(dtype).eps
+    for op in ("relu", "exp", "sigmoid"):
+        exact = REFERENCE.elementwise(op, a.astype(np.longdouble))
+        np.testing.assert_allclose(backend.elementwise(op, a), exact.astype(dtype), rtol=ulps)
+    for op in ("relu_grad", "sigmoid_grad", "tanh_grad"):
+        exact = REFERENCE.elementwise(op, a.astype(np.float64), b.astype(np.float64))
+        close(backend.elementwise(op, a, b), exact, dtype)
+
+
+@on_levels
+@on_reals
+def test_exp_and_sigmoid_of_special_values(level: str, dtype: Any) -> None:
+    info = np.finfo(dtype)
+    most = np.log(info.max)
+    a = np.array(
+        [0, -0.0, np.inf, -np.inf, np.nan, 1e30, -1e30, most * 0.999999, most * 1.00001, -most * 0.98, -2 * most], dtype
+    )
+    for op in ("exp", "sigmoid"):
+        with np.errstate(all="ignore"):
+            exact = REFERENCE.elementwise(op, a.astype(np.longdouble)).astype(dtype)
+        np.testing.assert_allclose(get_backend(level).elementwise(op, a), exact, rtol=4 * info.eps, atol=info.tiny)

@@ -45,6 +45,8 @@ ELEMENTWISE = {
     "bitwise_xor": "bits set in one of a and b",
     "where": "b if a else c",
     "relu_grad": "0 if b <= 0 else a",
+    "sigmoid_grad": "a * b * (1 - b)",
+    "tanh_grad": "a * (1 - b * b)",
     "leaky_relu": "a if a > 0 else b * a",
     "leaky_relu_grad": "a if b > 0 else c * a",
     "neg": "-a",

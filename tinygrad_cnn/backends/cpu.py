@@ -19,6 +19,7 @@ from .reference import ReferenceBackend, _outside
 
 _REALS = {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64"}
 _contiguous = np.ascontiguousarray
+_COMPILED = {"relu", "exp", "sigmoid", "relu_grad", "sigmoid_grad", "tanh_grad"}  # elementwise, of one shape and dtype
 POOLED = 1 << 15  # bytes from which arrays live in blocks that are reused
 
 
@@ -77,10 +78,10 @@ class CpuBackend(ReferenceBackend):
     # ---- elementwise and reductions ----
 
     def elementwise(self, op: str, *operands: Any) -> Array:
-        if op == "relu" or op == "relu_grad":
-            a = operands[0]
+        if op in _COMPILED:
+            a, b = operands[0], operands[-1]
             kernels = self._kernels("elementwise", a.dtype)
-            if kernels is not None and (op == "relu" or operands[1].shape == a.shape):
+            if kernels is not None and (a is b or (b.shape == a.shape and b.dtype == a.dtype)):
                 y = _empty(a.shape, a.dtype)
                 getattr(kernels, op)(*map(_contiguous, operands), y)
                 return y

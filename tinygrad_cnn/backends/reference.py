@@ -35,6 +35,8 @@ _UFUNCS: dict[str, Any] = {
     "bitwise_xor": np.bitwise_xor,
     "where": np.where,
     "relu_grad": lambda a, b: np.where(b <= 0, 0, a),
+    "sigmoid_grad": lambda a, b: a * b * (1 - b),
+    "tanh_grad": lambda a, b: a * (1 - b * b),
     "leaky_relu": lambda a, b: np.where(a > 0, a, b * a),
     "leaky_relu_grad": lambda a, b, c: np.where(b > 0, a, c * a),
     "neg": np.negative,
