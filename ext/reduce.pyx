@@ -3,7 +3,7 @@ from libc.string cimport memset
 
 from parallel cimport import_runtime, parallel_for, scratch_memory
 from real cimport read, real, write
-from sums cimport row_sum
+from sums cimport rows_sum
 
 import_runtime()
 
@@ -22,11 +22,8 @@ cdef struct Sum:
 cdef void along_rows_task(void* args, Py_ssize_t index) noexcept nogil:
     """Add up A runs of B neighbours for one output."""
     cdef Sum* s = <Sum*> args
-    cdef Py_ssize_t p = index // s.k, k = index % s.k, a
-    cdef double total = 0
-    for a in range(s.a):
-        total += row_sum(s.x + ((p * s.a + a) * s.k + k) * s.b, s.b)
-    s.y[index] = <real> (total * s.scale)
+    cdef const real* x = s.x + (index // s.k * s.a * s.k + index % s.k) * s.b
+    s.y[index] = <real> (rows_sum(x, s.a, s.k * s.b, s.b) * s.scale)
 
 
 cdef void down_columns_task(void* args, Py_ssize_t index) noexcept nogil:

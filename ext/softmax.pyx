@@ -10,8 +10,8 @@ from cpython.buffer cimport PyBUF_SIMPLE
 
 from parallel cimport import_runtime, parallel_for, scratch_memory
 from real cimport LANES, address, read, real, vec, vec_load, vec_set, vec_store, write
-from sums cimport RUN, row_dot, row_sum
-from vexp cimport vec_exp, vec_load_part, vec_log, vec_max, vec_store_part, vec_sum, vec_top
+from sums cimport RUN, row_sum, rows_dot
+from vexp cimport load, store, vec_exp, vec_load_part, vec_log, vec_max, vec_store_part, vec_sum, vec_top
 
 import_runtime()
 
@@ -31,19 +31,6 @@ cdef struct Softmax:
     const int64_t* target   # of cross-entropy; else NULL
     int64_t ignore_index
     real* losses
-
-
-cdef inline vec load(const real* x, Py_ssize_t count) noexcept nogil:
-    """Return LANES elements, or as many as there are."""
-    return vec_load(x) if count >= LANES else vec_load_part(x, count, 0)
-
-
-cdef inline void store(real* y, vec value, Py_ssize_t count) noexcept nogil:
-    """Undo load."""
-    if count >= LANES:
-        vec_store(y, value)
-    else:
-        vec_store_part(y, value, count)
 
 
 # ---- columns side by side ----
@@ -223,7 +210,7 @@ cdef void backward_rows(const Softmax* s, Py_ssize_t first, Py_ssize_t rows) noe
     cdef real total[ROWS]
     cdef Py_ssize_t d = s.d, r
     for r in range(rows):
-        total[r] = <real> (row_sum(dy + r * d, d) if s.log else row_dot(y + r * d, dy + r * d, 0, d))
+        total[r] = <real> (row_sum(dy + r * d, d) if s.log else rows_dot(y + r * d, dy + r * d, 0, 1, d, d))
     for r in range(rows):
         row_grad(dy + r * d, y + r * d, total[r], d, s.log, s.y + (first + r) * d)
 

@@ -1,72 +1,75 @@
 # Accurate sums: vector lanes over short runs, double precision over the runs.
 from real cimport LANES, real, vec, vec_load, vec_set
-from vexp cimport vec_load_part, vec_sum
+from vexp cimport load, vec_load_part, vec_sum
 
 cdef enum:
     RUN = 4096          # elements added up in single precision before they go to double
 
+cdef enum Term:
+    VALUES              # x
+    SQUARES             # (x - mean) ** 2
+    PRODUCTS            # (x - mean) * y
+
+
+cdef inline vec term(Term kind, const real* x, const real* y, real mean, Py_ssize_t count) noexcept nogil:
+    """Return LANES terms of a sum, or as many as there are and zeros."""
+    cdef vec deviation
+    if kind == VALUES:
+        return load(x, count)
+    deviation = (vec_load(x) if count >= LANES else vec_load_part(x, count, mean)) - vec_set(mean)
+    return deviation * (deviation if kind == SQUARES else load(y, count))
+
+
+cdef inline vec run_sum(Term kind, const real* x, const real* y, real mean, Py_ssize_t n) noexcept nogil:
+    """Return sums over n neighbours, which the lanes share."""
+    cdef vec a = vec_set(0), b = a
+    cdef Py_ssize_t i = 0
+    while n - i >= 2 * LANES:
+        a = a + term(kind, x + i, y + i, mean, LANES)
+        b = b + term(kind, x + i + LANES, y + i + LANES, mean, LANES)
+        i += 2 * LANES
+    while i < n:
+        a = a + term(kind, x + i, y + i, mean, n - i)
+        i += LANES
+    return a + b
+
+
+cdef inline double sum_of(Term kind, const real* x, const real* y, real mean, Py_ssize_t rows, Py_ssize_t stride,
+                          Py_ssize_t n) noexcept nogil:
+    """Return the sum over rows of n neighbours, `stride` apart; short rows share a run."""
+    cdef double total = 0
+    cdef Py_ssize_t together = max(1, RUN // max(1, n)), r, k, i
+    cdef vec run
+    r = 0
+    while r < rows:
+        i = 0
+        while n - i > RUN:
+            total += vec_sum(run_sum(kind, x + r * stride + i, y + r * stride + i, mean, RUN))
+            i += RUN
+        run = vec_set(0)
+        for k in range(r, min(rows, r + together)):
+            run = run + run_sum(kind, x + k * stride + i, y + k * stride + i, mean, n - i)
+        total += vec_sum(run)
+        r += together
+    return total
+
+
+cdef inline double rows_sum(const real* x, Py_ssize_t rows, Py_ssize_t stride, Py_ssize_t n) noexcept nogil:
+    """Return the sum of all x in rows of n, `stride` apart."""
+    return sum_of(VALUES, x, x, 0, rows, stride, n)
+
+
+cdef inline double rows_squares(const real* x, real mean, Py_ssize_t rows, Py_ssize_t stride, Py_ssize_t n) noexcept nogil:
+    """Return the sum of (x - mean) ** 2."""
+    return sum_of(SQUARES, x, x, mean, rows, stride, n)
+
+
+cdef inline double rows_dot(const real* x, const real* y, real mean, Py_ssize_t rows, Py_ssize_t stride,
+                            Py_ssize_t n) noexcept nogil:
+    """Return the sum of (x - mean) * y."""
+    return sum_of(PRODUCTS, x, y, mean, rows, stride, n)
+
 
 cdef inline double row_sum(const real* x, Py_ssize_t n) noexcept nogil:
     """Return the sum of n neighbours."""
-    cdef double total = 0
-    cdef Py_ssize_t i = 0, stop
-    cdef vec a, b
-    while n - i >= 2 * LANES:
-        stop = min(n, i + RUN)
-        a = vec_set(0)
-        b = vec_set(0)
-        while stop - i >= 2 * LANES:
-            a = a + vec_load(x + i)
-            b = b + vec_load(x + i + LANES)
-            i += 2 * LANES
-        total += vec_sum(a + b)
-    a = vec_set(0)
-    while i < n:
-        a = a + vec_load_part(x + i, n - i, 0)
-        i += LANES
-    return total + vec_sum(a)
-
-
-cdef inline double row_squares(const real* x, real mean, Py_ssize_t n) noexcept nogil:
-    """Return the sum of (x - mean) ** 2 over n neighbours."""
-    cdef double total = 0
-    cdef Py_ssize_t i = 0, stop
-    cdef vec a, b, d, e, m = vec_set(mean)
-    while n - i >= 2 * LANES:
-        stop = min(n, i + RUN)
-        a = vec_set(0)
-        b = vec_set(0)
-        while stop - i >= 2 * LANES:
-            d = vec_load(x + i) - m
-            e = vec_load(x + i + LANES) - m
-            a = a + d * d
-            b = b + e * e
-            i += 2 * LANES
-        total += vec_sum(a + b)
-    a = vec_set(0)
-    while i < n:
-        d = vec_load_part(x + i, n - i, mean) - m
-        a = a + d * d
-        i += LANES
-    return total + vec_sum(a)
-
-
-cdef inline double row_dot(const real* x, const real* y, real mean, Py_ssize_t n) noexcept nogil:
-    """Return the sum of (x - mean) * y over n neighbours."""
-    cdef double total = 0
-    cdef Py_ssize_t i = 0, stop
-    cdef vec a, b, m = vec_set(mean)
-    while n - i >= 2 * LANES:
-        stop = min(n, i + RUN)
-        a = vec_set(0)
-        b = vec_set(0)
-        while stop - i >= 2 * LANES:
-            a = a + (vec_load(x + i) - m) * vec_load(y + i)
-            b = b + (vec_load(x + i + LANES) - m) * vec_load(y + i + LANES)
-            i += 2 * LANES
-        total += vec_sum(a + b)
-    a = vec_set(0)
-    while i < n:
-        a = a + (vec_load_part(x + i, n - i, mean) - m) * vec_load_part(y + i, n - i, 0)
-        i += LANES
-    return total + vec_sum(a)
+    return rows_sum(x, 1, n, n)

@@ -13,6 +13,13 @@
 
 #include "simd.h"
 
+/* Ask for a cache line that will be read, or written. */
+#if defined(__GNUC__)
+#define prefetch(at, write) __builtin_prefetch(at, write)
+#else
+#define prefetch(at, write)
+#endif
+
 /* vec_load_part: the first `count` lanes of a vector (all, if there are more), the others being `fill`; vec_store_part. */
 #if defined(__AVX512F__)
 

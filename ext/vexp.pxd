@@ -1,7 +1,8 @@
 # Vectors that need more than arithmetic; see vexp.h.
-from real cimport real, vec
+from real cimport LANES, real, vec, vec_load, vec_store
 
 cdef extern from "vexp.h":
+    void prefetch(const real* at, bint write) noexcept nogil   # a cache line that will be read, or written
     vec vec_max(vec a, vec b) noexcept nogil            # a > b ? a : b
     double vec_sum(vec v) noexcept nogil                # of all lanes
     real vec_top(vec v) noexcept nogil                  # the maximum of all lanes, none of which is NaN
@@ -10,3 +11,16 @@ cdef extern from "vexp.h":
     # The first `count` elements of a vector, the others being `fill`.
     vec vec_load_part(const real* source, Py_ssize_t count, real fill) noexcept nogil
     void vec_store_part(real* target, vec value, Py_ssize_t count) noexcept nogil
+
+
+cdef inline vec load(const real* x, Py_ssize_t count) noexcept nogil:
+    """Return LANES elements, or as many as there are."""
+    return vec_load(x) if count >= LANES else vec_load_part(x, count, 0)
+
+
+cdef inline void store(real* y, vec value, Py_ssize_t count) noexcept nogil:
+    """Undo load."""
+    if count >= LANES:
+        vec_store(y, value)
+    else:
+        vec_store_part(y, value, count)

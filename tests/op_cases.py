@@ -238,6 +238,18 @@ def normalised(draw_one: Any, training: bool) -> Call:
 
 
 @st.composite
+def responses(draw_one: Any) -> Call:
+    """Draw images and the window of local response normalisation."""
+    shape = (draw_one(draw.sizes), draw_one(draw.sizes), *draw_one(st.sampled_from([(1,), (3,), (2, 3), (1, 2, 1)])))
+    x = 2 * draw.normal(np.random.default_rng(draw_one(draw.seeds)), shape)
+    size, beta, k = (
+        draw_one(options)
+        for options in (st.integers(1, 6), st.sampled_from([0.75, 0.5, 2.0]), st.sampled_from([1.0, 2]))
+    )
+    return Call((x, size, draw_one(st.sampled_from([1e-4, 1.5])), beta, k))
+
+
+@st.composite
 def folded(draw_one: Any) -> Call:
     """Draw patches and the image that they fold to."""
     arguments, size = draw_one(draw.windows())
@@ -509,6 +521,10 @@ TABLE = [
             bad(RuntimeError, ("batch_norm", "running_mean"), zeros(2, 2), None, None),
             bad(RuntimeError, ("batch_norm", "weight", "(2,)"), zeros(2, 2), None, None, zeros(3), training=True)]),
     OpCase("batch_norm_eval", F.batch_norm, normalised(False), oracles.batch_norm),
+    OpCase("local_response_norm", F.local_response_norm, responses(), oracles.local_response_norm,
+           [bad(ValueError, ("local_response_norm", "(2, 3)"), zeros(2, 3), 5),
+            bad(RuntimeError, ("local_response_norm", "int64"), zeros(2, 3, 4, dtype="int64"), 5),
+            bad(RuntimeError, ("local_response_norm", "size", "0"), zeros(2, 3, 4), 0)]),
     OpCase("dropout_linear", lambda x: _dropout_twice(x), draw.one(shape=draw.with_axes), lambda x: x, second=False),
     # ---- losses ----
     OpCase("cross_entropy", F.cross_entropy, draw.classified(label_smoothing=st.sampled_from([0.0, 0.1])), oracles.cross_entropy,

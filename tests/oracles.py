@@ -137,6 +137,15 @@ def batch_norm(
     return y
 
 
+def local_response_norm(x: np.ndarray, size: int, alpha: float, beta: float, k: float) -> np.ndarray:
+    """Divide channel by channel."""
+    y = np.empty_like(x)
+    for c in range(x.shape[1]):
+        window = x[:, max(0, c - size // 2) : c - size // 2 + size]
+        y[:, c] = x[:, c] / (k + alpha * (window**2).sum(axis=1) / size) ** beta
+    return y
+
+
 def log_softmax(x: np.ndarray, dim: int) -> np.ndarray:
     """Take the logarithm of e ** x / sum(e ** x)."""
     return x - np.log(np.exp(x).sum(axis=dim, keepdims=True))

@@ -457,6 +457,60 @@ def test_softmax_is_bit_identical_for_any_number_of_threads() -> None:
     assert len(seen) == 1
 
 
+# ---- local response normalisation ----
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("size", [1, 2, 5, 300])
+@pytest.mark.parametrize("shape", [(2, 7, 5, 5), (1, 3, 1), (2, 70, 3, 7), (1, 5, 531), (1, 2, 1030)])
+def test_local_response_norm_of_any_size(level: str, dtype: Any, shape: tuple[int, ...], size: int) -> None:
+    backend: Any = get_backend(level)
+    x, dy = (3 * rng().standard_normal(shape)).astype(dtype), rng(1).standard_normal(shape).astype(dtype)
+    wide, wide_dy = x.astype(np.float64), dy.astype(np.float64)
+    for options in ((1e-4, 0.75, 1.0), (2.0, 0.75, 0.5), (1.0, 3.0, 2.0)):
+        close(
+            backend.local_response_norm(x, size, *options), REFERENCE.local_response_norm(wide, size, *options), dtype
+        )
+        close(
+            backend.local_response_norm_grad(dy, x, size, *options),
+            REFERENCE.local_response_norm_grad(wide_dy, wide, size, *options),
+            dtype,
+        )
+
+
+# ---- elementwise ----
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("size", [0, 1, 7, 16, 33, 16391])
+def test_elementwise_of_any_size(level: str, dtype: Any, size: int) -> None:
+    backend: Any = get_backend(level)
+    a, b = (5 * rng().standard_normal(size)).astype(dtype), rng(1).uniform(-1, 1, size).astype(dtype)
+    ulps = 4 * np.finfo(dtype).eps
+    for op in ("relu", "exp", "sigmoid"):
+        exact = REFERENCE.elementwise(op, a.astype(np.longdouble))
+        np.testing.assert_allclose(backend.elementwise(op, a), exact.astype(dtype), rtol=ulps)
+    for op in ("relu_grad", "sigmoid_grad", "tanh_grad"):
+        exact = REFERENCE.elementwise(op, a.astype(np.float64), b.astype(np.float64))
+        close(backend.elementwise(op, a, b), exact, dtype)
+
+
+@on_levels
+@on_reals
+def test_exp_and_sigmoid_of_special_values(level: str, dtype: Any) -> None:
+    info = np.finfo(dtype)
+    most = np.log(info.max)
+    a = np.array(
+        [0, -0.0, np.inf, -np.inf, np.nan, 1e30, -1e30, most * 0.999999, most * 1.00001, -most * 0.98, -2 * most], dtype
+    )
+    for op in ("exp", "sigmoid"):
+        with np.errstate(all="ignore"):
+            exact = REFERENCE.elementwise(op, a.astype(np.longdouble)).astype(dtype)
+        np.testing.assert_allclose(get_backend(level).elementwise(op, a), exact, rtol=4 * info.eps, atol=info.tiny)
+
+
 # ---- Winograd convolution: values, tails, padding, threads, the choice of the algorithm ----
 
 WINOGRAD = [  # (N, C, O, H, W, padding)

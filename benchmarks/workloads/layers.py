@@ -11,6 +11,7 @@ from ..frameworks import Framework
 from .workload import Workload, backward, floats, forward_backward, normal
 
 IMAGES = [(8, 64, 56, 56), (8, 512, 7, 7), (128, 16, 32, 32), (128, 64, 8, 8)]
+RESPONSES = [(16, 64, 55, 55), (16, 192, 27, 27)]  # AlexNet
 ACTIVATIONS = [(64, 6, 28, 28), (8, 64, 56, 56), (128, 16, 32, 32)]
 LOGITS = [(64, 10), (128, 1000), (4096, 10)]
 
@@ -41,6 +42,16 @@ WORKLOADS = [
         for s in IMAGES
     ),
     *(forward_backward(f"relu fwd+bwd {_label(s)}", "layers fwd+bwd", lambda F, x: F.relu(x), s) for s in ACTIVATIONS),
+    *(
+        forward_backward(
+            f"local_response_norm fwd+bwd {_label(s)}",
+            "layers fwd+bwd",
+            lambda F, x: F.local_response_norm(x, 5),
+            s,
+            formats=True,
+        )
+        for s in RESPONSES
+    ),
     *(_cross_entropy(*s) for s in LOGITS),
     *(
         forward_backward(f"log_softmax fwd+bwd {_label(s)}", "layers fwd+bwd", lambda F, x: F.log_softmax(x, 1), s)

@@ -80,6 +80,8 @@ LAYERS = [
     (nn.BatchNorm1d(4).eval(), (5, 4, 3), (5, 4, 3),
      "BatchNorm1d(4, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)",
      lambda m, x: x / (1 + 1e-5) ** 0.5),
+    (nn.LocalResponseNorm(3, 0.5), IMAGES, IMAGES, "LocalResponseNorm(3, alpha=0.5, beta=0.75, k=1.0)",
+     lambda m, x: F.local_response_norm(x, 3, 0.5)),
 ]  # fmt: skip
 by_layer = pytest.mark.parametrize(("layer", "shape", "out", "text", "same"), LAYERS, ids=[row[3] for row in LAYERS])
 

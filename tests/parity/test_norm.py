@@ -1,4 +1,4 @@
-"""Batch normalisation: training and evaluation, running statistics, shapes, errors."""
+"""Batch normalisation: training and evaluation, running statistics, shapes, errors.  Local response normalisation."""
 
 import numpy as np
 import pytest
@@ -96,3 +96,35 @@ def test_constant_channels_and_nan():
     agree("F.batch_norm(x, None, None, training=True)", x=x)
     x[0, 1, 0, 0] = np.nan
     agree("F.batch_norm(x, None, None, training=True)", x=Const(x))
+
+
+# ---- local response normalisation ----
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(2, 7, 5, 3), (3, 4, 17), (1, 1, 2, 2), (2, 6, 2, 3, 4), (2, 3, 1)], ids=str)
+@pytest.mark.parametrize(
+    "code",
+    rows("""
+    F.local_response_norm(x, 5)
+    F.local_response_norm(x, 4, 0.5)
+    F.local_response_norm(x, 1, alpha=1.0, beta=0.5, k=2.0)
+    F.local_response_norm(x, 3, 0.1, 1.25, 0.5)
+    F.local_response_norm(x * 100, size=20, alpha=1e-2)
+    F.local_response_norm(x.transpose(0, 1), 2, 1.0)
+"""),
+)
+def test_local_response_norm(code, shape, dtype):
+    agree(code, scaled=True, x=normal(*shape, dtype=dtype))
+
+
+@pytest.mark.parametrize("code", ["F.local_response_norm(x[0, 0], 2)", "F.local_response_norm(x, 0)"])
+def test_local_response_norm_errors(code):
+    both_reject(code, x=normal(2, 3, 4, 4))
+
+
+def test_local_response_norm_of_nothing_and_nan():
+    agree("F.local_response_norm(x, 2)", x=normal(0, 3, 4))
+    x = normal(2, 5, 3, 3)
+    x[0, 2, 1, 1], x[1, 0, 0, 0], x[1, 1] = np.nan, np.inf, 0.0
+    agree("F.local_response_norm(x, 3, 1.0, k=0.0)", x=Const(x))

@@ -45,6 +45,8 @@ ELEMENTWISE = {
     "bitwise_xor": "bits set in one of a and b",
     "where": "b if a else c",
     "relu_grad": "0 if b <= 0 else a",
+    "sigmoid_grad": "a * b * (1 - b)",
+    "tanh_grad": "a * (1 - b * b)",
     "leaky_relu": "a if a > 0 else b * a",
     "leaky_relu_grad": "a if b > 0 else c * a",
     "neg": "-a",
@@ -285,6 +287,17 @@ class Backend:
         self, dy: Array, x: Array, w: Array | None, mean: Array, var: Array, eps: float
     ) -> tuple[Array, Array, Array]:
         """Return dx, dw, db of batch_norm, mean and var being functions of x."""
+
+    @kernel
+    def local_response_norm(self, x: Array, size: int, alpha: float, beta: float, k: float) -> Array:
+        """Compute x / (k + alpha * mean) ** beta for x (N, C, ...).
+
+        mean[n, c] averages x ** 2 over channels c - size // 2 ... c + (size - 1) // 2; those that do not exist count as 0.
+        """
+
+    @kernel
+    def local_response_norm_grad(self, dy: Array, x: Array, size: int, alpha: float, beta: float, k: float) -> Array:
+        """Return dx of local_response_norm."""
 
     @kernel
     def softmax(self, x: Array, dim: int) -> Array:

@@ -22,6 +22,7 @@ from .reference import ReferenceBackend, _outside
 _REALS = {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64"}
 _ARITHMETIC = {"add": 0, "sub": 1, "mul": 2, "div": 3}
 _contiguous = np.ascontiguousarray
+_COMPILED = {"relu", "exp", "sigmoid", "relu_grad", "sigmoid_grad", "tanh_grad"}  # elementwise, of one shape and dtype
 _empty = _ext.runtime.empty
 
 
@@ -78,10 +79,10 @@ class CpuBackend(ReferenceBackend):
             y = self._arithmetic(_ARITHMETIC[op], *operands)
             if y is not None:
                 return y
-        if op == "relu" or op == "relu_grad":
-            a = operands[0]
+        if op in _COMPILED:
+            a, b = operands[0], operands[-1]
             kernels = self._kernels("elementwise", a.dtype)
-            if kernels is not None and (op == "relu" or operands[1].shape == a.shape):
+            if kernels is not None and (a is b or (b.shape == a.shape and b.dtype == a.dtype)):
                 y = _empty(a.shape, a.dtype)
                 getattr(kernels, op)(*map(_contiguous, operands), y)
                 return y
@@ -229,6 +230,18 @@ class CpuBackend(ReferenceBackend):
         dx, dw, db = _empty(x.shape, x.dtype), _empty(c, x.dtype), _empty(c, x.dtype)
         kernels.batch_norm_grad(_contiguous(dy), x.reshape(n, c, size), _maybe(w), mean, var, dx, dw, db, eps)
         return dx, dw, db
+
+    def local_response_norm(self, x: Array, size: int, alpha: float, beta: float, k: float) -> Array:
+        y = _empty(x.shape, x.dtype)
+        images = _contiguous(x).reshape(_flat(x, 1))
+        self._kernels("norm", x.dtype).local_response_norm(images, y, size, alpha, beta, k)
+        return y
+
+    def local_response_norm_grad(self, dy: Array, x: Array, size: int, alpha: float, beta: float, k: float) -> Array:
+        dx = _empty(x.shape, x.dtype)
+        images = _contiguous(x).reshape(_flat(x, 1))
+        self._kernels("norm", x.dtype).local_response_norm_grad(_contiguous(dy), images, dx, size, alpha, beta, k)
+        return dx
 
     def softmax(self, x: Array, dim: int) -> Array:
         return self._softmax(x, dim, False)

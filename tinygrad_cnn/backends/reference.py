@@ -35,6 +35,8 @@ _UFUNCS: dict[str, Any] = {
     "bitwise_xor": np.bitwise_xor,
     "where": np.where,
     "relu_grad": lambda a, b: np.where(b <= 0, 0, a),
+    "sigmoid_grad": lambda a, b: a * b * (1 - b),
+    "tanh_grad": lambda a, b: a * (1 - b * b),
     "leaky_relu": lambda a, b: np.where(a > 0, a, b * a),
     "leaky_relu_grad": lambda a, b, c: np.where(b > 0, a, c * a),
     "neg": np.negative,
@@ -371,6 +373,18 @@ class ReferenceBackend(Backend):
         dx = scale * (dy - (db.reshape(shape) + normal * dw.reshape(shape)) / count)
         return (dx if w is None else dx * w.reshape(shape)).astype(x.dtype), dw, db
 
+    def local_response_norm(self, x: Array, size: int, alpha: float, beta: float, k: float) -> Array:
+        scale = k + alpha / size * _sum_around(x * x, size // 2, (size - 1) // 2)
+        with np.errstate(all="ignore"):
+            return (x * scale**-beta).astype(x.dtype)
+
+    def local_response_norm_grad(self, dy: Array, x: Array, size: int, alpha: float, beta: float, k: float) -> Array:
+        scale = k + alpha / size * _sum_around(x * x, size // 2, (size - 1) // 2)
+        with np.errstate(all="ignore"):
+            direct = dy * scale**-beta
+            shares = _sum_around(direct * x / scale, (size - 1) // 2, size // 2)
+            return (direct - 2 * alpha / size * beta * x * shares).astype(x.dtype)
+
     def softmax(self, x: Array, dim: int) -> Array:
         with np.errstate(all="ignore"):
             e = np.exp(x - x.max(axis=dim, keepdims=True, initial=-np.inf))
@@ -443,6 +457,11 @@ class ReferenceBackend(Backend):
     def gather_images(self, images: Array, index: Array, table: Array) -> Array:
         batch = images[index]
         return np.stack([table[c][batch[:, c]] for c in range(images.shape[1])], axis=1)
+
+
+def _sum_around(x: np.ndarray, before: int, after: int) -> np.ndarray:
+    """Return the sum over channels c - before ... c + after for each channel c of x (N, C, ...)."""
+    return np.stack([x[:, max(0, c - before) : c + after + 1].sum(axis=1) for c in range(x.shape[1])], axis=1)
 
 
 def _along(dim: int, index: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -6,7 +6,7 @@ from ..ops.elementwise import leaky_relu, relu, sigmoid, tanh
 from ..ops.inplace import in_place
 from ..ops.loss import cross_entropy, l1_loss, mse_loss, nll_loss
 from ..ops.matmul import linear
-from ..ops.norm import batch_norm
+from ..ops.norm import batch_norm, local_response_norm
 from ..ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
 from ..ops.reduce import log_softmax, softmax
 from ..ops.shape import pad
@@ -27,6 +27,7 @@ __all__ = [
     "leaky_relu",
     "leaky_relu_",
     "linear",
+    "local_response_norm",
     "log_softmax",
     "max_pool2d",
     "mse_loss",

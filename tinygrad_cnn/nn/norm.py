@@ -6,7 +6,7 @@ from typing import Any
 
 from ..creation import empty, ones, tensor, zeros
 from ..dtypes import int64
-from ..ops.norm import batch_norm
+from ..ops.norm import batch_norm, local_response_norm
 from ..tensor import Tensor
 from . import init
 from .module import Module
@@ -118,3 +118,22 @@ class BatchNorm2d(_BatchNorm):
     """Batch normalisation of (N, C, H, W)."""
 
     dimensions = (4,)
+
+
+class LocalResponseNorm(Module):
+    """Divide by the activity of neighbouring channels; see functional.local_response_norm."""
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        super().__init__()
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise."""
+        return local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        """Show the arguments."""
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

@@ -8,7 +8,7 @@ inplace       how `_` methods change a tensor and its history
 matmul        matmul, linear
 conv          conv2d and its two gradients, unfold and fold
 pool          max, average and adaptive pooling
-norm          batch normalisation
+norm          batch and local response normalisation
 loss          cross-entropy and the composed losses
 dropout       dropout without masks
 

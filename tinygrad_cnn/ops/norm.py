@@ -1,17 +1,19 @@
-"""Batch normalisation."""
+"""Batch normalisation and local response normalisation."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from .. import autograd
 from ..autograd.graph import Op
 from ..autograd.modes import enable_grad, is_grad_enabled, no_grad
-from .elementwise import T, add, check_tensors, mul, rsqrt, sub
+from .elementwise import T, add, check_tensors, div, mul, pow, rsqrt, sub
 from .inplace import write_
+from .pool import avg_pool2d
 from .reduce import mean, var
 from .reduce import sum as sum_
-from .shape import reshape
+from .shape import pad, reshape
 
 
 class BatchNorm(Op):
@@ -39,16 +41,45 @@ class BatchNormGrad(Op):
         return self.backend.batch_norm_grad(dy, x, w, mean, var, eps)
 
     def backward(self, *ds: Any) -> Any:
-        dy, x, w = self.saved_tensors
-        with enable_grad():
-            grads = batch_norm_grad_formula(dy, x, w, self.eps)
-        inputs = [t for t, need in zip((dy, x, w), self.needs_grad) if need]
-        pairs = [(g, d) for g, d in zip(grads, ds) if d is not None and g.requires_grad]
-        if not pairs:
-            return None
-        outputs, cotangents = zip(*pairs)
-        found = iter(autograd.grad(outputs, inputs, cotangents, create_graph=is_grad_enabled(), allow_unused=True))
-        return tuple([next(found) if need else None for need in self.needs_grad[:3]])
+        return through_formula(self, lambda dy, x, w: batch_norm_grad_formula(dy, x, w, self.eps), ds)
+
+
+class LocalResponseNorm(Op):
+    """x (N, C, ...) -> x / (k + alpha * the mean of x ** 2 over neighbouring channels) ** beta."""
+
+    def forward(self, x: Any, size: int, alpha: float, beta: float, k: float) -> Any:
+        self.args = (size, alpha, beta, k)
+        self.save(x)
+        return self.backend.local_response_norm(x, *self.args)
+
+    def backward(self, dy: Any) -> Any:
+        return LocalResponseNormGrad.apply(dy, *self.saved_tensors, *self.args)
+
+
+class LocalResponseNormGrad(Op):
+    """dy and x -> dx, by one kernel; differentiated through the formula that the kernel computes."""
+
+    def forward(self, dy: Any, x: Any, size: int, alpha: float, beta: float, k: float) -> Any:
+        self.args = (size, alpha, beta, k)
+        self.save(dy, x)
+        return self.backend.local_response_norm_grad(dy, x, *self.args)
+
+    def backward(self, d: Any) -> Any:
+        return through_formula(self, lambda dy, x: (local_response_norm_grad_formula(dy, x, *self.args),), (d,))
+
+
+def through_formula(op: Op, formula: Callable[..., tuple[Any, ...]], ds: tuple[Any, ...]) -> Any:
+    """Return the gradients of what an op saved, its inputs, through a formula of its outputs in differentiable operations."""
+    tensors = op.saved_tensors
+    with enable_grad():
+        outputs = formula(*tensors)
+    inputs = [t for t, need in zip(tensors, op.needs_grad) if need]
+    pairs = [(y, d) for y, d in zip(outputs, ds) if d is not None and y.requires_grad]
+    if not pairs:
+        return None
+    differentiable, cotangents = zip(*pairs)
+    found = iter(autograd.grad(differentiable, inputs, cotangents, create_graph=is_grad_enabled(), allow_unused=True))
+    return tuple([next(found) if need else None for _, need in zip(tensors, op.needs_grad)])
 
 
 def channel_shape(x: Any) -> tuple[int, ...]:
@@ -65,6 +96,38 @@ def batch_norm_grad_formula(dy: Any, x: Any, w: Any, eps: float) -> tuple[Any, A
     dnormal = dy if w is None else mul(dy, reshape(w, channel_shape(x)))
     dx = mul(scale, dnormal - mean(dnormal, axes, True) - mul(normal, mean(mul(dnormal, normal), axes, True)))
     return dx, dw, db
+
+
+def _mean_around(x: Any, before: int, after: int) -> Any:
+    """Return the mean over channels c - before ... c + after for each channel c of x (N, C, ...)."""
+    rows = reshape(x, x._array.shape[0], 1, x._array.shape[1], -1)
+    return reshape(avg_pool2d(pad(rows, (0, 0, before, after)), (before + after + 1, 1), 1), x._array.shape)
+
+
+def local_response_norm_grad_formula(dy: Any, x: Any, size: int, alpha: float, beta: float, k: float) -> Any:
+    """Return dx of local_response_norm in differentiable operations."""
+    before, after = size // 2, (size - 1) // 2
+    scale = add(mul(_mean_around(mul(x, x), before, after), alpha), k)
+    direct = mul(dy, pow(scale, -beta))
+    return sub(direct, mul(x, mul(_mean_around(div(mul(direct, x), scale), after, before), 2 * alpha * beta)))
+
+
+def local_response_norm(input: T, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> T:
+    """Divide each element of input (N, C, ...) by (k + alpha * mean) ** beta; Krizhevsky et al., 2012, with alpha / size.
+
+    mean is that of the squares at the same position of `size` neighbouring channels; those that do not exist count as 0.
+    """
+    check_tensors("local_response_norm", input)
+    shape = input._array.shape
+    if len(shape) < 3:
+        raise ValueError(f"local_response_norm: expected input (N, C, L, ...), got shape {tuple(shape)}")
+    if input._array.dtype.kind != "f":
+        raise RuntimeError(
+            f"local_response_norm: expected a floating input, got {input._array.dtype}; convert with .float()"
+        )
+    if size < 1:
+        raise RuntimeError(f"local_response_norm: size must be at least 1, got {size}")
+    return LocalResponseNorm.apply(input, size, alpha, beta, k) if 0 not in shape else input
 
 
 def batch_norm(
