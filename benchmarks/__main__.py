@@ -1,4 +1,7 @@
-"""python -m benchmarks: verify and time workloads beside PyTorch, as a table and as JSON."""
+"""python -m benchmarks: verify and time workloads beside PyTorch, as a table and as JSON.
+
+NumPy takes no part in what is timed, so settings of its BLAS (OPENBLAS_CORETYPE) do not matter.
+"""
 
 from __future__ import annotations
 
