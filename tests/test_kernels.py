@@ -349,3 +349,112 @@ def test_a_kernel_refuses_what_the_backend_must_not_pass() -> None:
         kernels.relu(np.zeros(3), np.zeros(3))
     with pytest.raises((BufferError, ValueError)):
         kernels.relu(np.zeros(6, np.float32)[::2], np.zeros(3, np.float32))
+
+
+# ---- pooling: lines of every length, staged and direct rows, planes together ----
+
+POOLS = [  # shape, kernel, stride, padding ((top, bottom), (left, right)), dilation, ceil_mode
+    ((3, 5, 10, 10), 2, 2, 0, 1, False),  # two lines in a vector, rows of all planes at one distance
+    ((2, 9, 13, 13), 3, 2, 0, 1, False),  # two lines in a vector, rows shared by windows
+    ((1, 3, 13, 12), 3, 2, 0, 1, True),
+    ((2, 3, 27, 27), 3, 2, 0, 1, False),
+    ((2, 2, 37, 55), 3, 2, 0, 1, False),  # the last row reaches beyond the end of the last plane
+    ((2, 2, 30, 71), 2, 2, 0, 1, False),  # a column and blocks that overlap
+    ((2, 2, 31, 71), 2, 2, 0, 1, True),
+    ((1, 3, 40, 41), 3, 2, ((1, 1), (1, 1)), 1, False),
+    ((1, 3, 40, 9), 3, 2, ((0, 1), (1, 0)), 1, False),
+    ((2, 3, 20, 43), 3, 2, ((1, 1), (0, 0)), 1, False),  # direct between staged lines
+    ((2, 3, 14, 14), 3, 1, ((1, 1), (1, 1)), 1, False),
+    ((2, 3, 9, 40), (1, 2), (3, 2), 0, 1, False),  # rows between the windows
+    ((2, 3, 11, 40), (2, 1), (2, 2), 0, 1, False),  # columns between the windows
+    ((2, 3, 25, 50), 5, 2, ((2, 2), (2, 2)), 1, False),
+    ((2, 3, 25, 50), 3, 2, ((1, 1), (1, 1)), 2, False),
+    ((2, 3, 25, 50), 3, 1, 0, (2, 3), False),
+    ((2, 3, 25, 50), (3, 4), (4, 5), 0, 1, False),
+    ((2, 3, 21, 70), (2, 3), 3, ((1, 0), (1, 1)), 1, True),
+    ((3, 17, 7, 7), 7, 7, 0, 1, False),  # whole images, an odd number of them
+    ((2, 20, 8, 8), 8, 8, 0, 1, False),
+    ((3, 11, 2, 3), (2, 3), 1, 0, 1, False),  # whole images smaller than a vector
+    ((2, 3, 16, 16), 8, 8, 0, 1, False),
+    ((1, 1, 1, 1), 1, 1, 0, 1, False),
+    ((1, 1, 2, 2), 2, 2, 0, 1, False),
+]
+on_pools = pytest.mark.parametrize(("shape", "kernel", "stride", "padding", "dilation", "ceil"), POOLS, ids=str)
+
+
+@on_levels
+@on_reals
+@on_pools
+def test_pooling_of_odd_sizes(
+    level: str, dtype: Any, shape: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool
+) -> None:
+    backend, place = get_backend(level), window("test", shape[2:], kernel, stride, padding, dilation, ceil)
+    for special in (None, np.nan, -np.inf):
+        x = rng().integers(-3, 4, shape).astype(dtype)  # with many ties
+        if special is not None:
+            x[rng(1).random(shape) < 0.3] = special
+        (y, offsets), (expected, places) = backend.max_pool2d(x, place), REFERENCE.max_pool2d(x, place)
+        np.testing.assert_array_equal(y, expected)
+        np.testing.assert_array_equal(offsets, places)
+        dy = rng(2).standard_normal(y.shape).astype(dtype)
+        close(
+            backend.max_pool2d_grad(dy, offsets, place, shape[2:]),
+            REFERENCE.max_pool2d_grad(dy, offsets, place, shape[2:]),
+            dtype,
+        )
+    x = rng(3).standard_normal(shape).astype(dtype)
+    np.testing.assert_array_equal(
+        backend.max_pool2d_gather(x, offsets, place), REFERENCE.max_pool2d_gather(x, offsets, place)
+    )
+    for rule in ((True, 0), (False, 0), (True, 5)):
+        close(backend.avg_pool2d(x, place, *rule), REFERENCE.avg_pool2d(x, place, *rule), dtype)
+        close(
+            backend.avg_pool2d_grad(dy, place, shape[2:], *rule),
+            REFERENCE.avg_pool2d_grad(dy, place, shape[2:], *rule),
+            dtype,
+        )
+
+
+@on_levels
+@on_reals
+def test_pooling_reads_and_writes_nothing_else(level: str, dtype: Any) -> None:
+    """Vectors may reach beyond a line, but never beyond the arrays."""
+    kernels = get_backend(level)._kernels("pool", np.dtype(dtype))  # type: ignore[attr-defined]
+    for size, kernel, stride in ((10, 2, 2), (13, 3, 2), (5, 3, 1), (7, 7, 7), (34, 2, 2), (9, 3, 3)):
+        place = window("test", (size, size), kernel, stride, 0, 1)
+        x = rng().standard_normal((3, 7, size, size)).astype(dtype)
+        many = x[0, 0].size * 21
+        (y, offsets), dy = (
+            REFERENCE.max_pool2d(x, place),
+            rng(1).standard_normal((3, 7, place.oh, place.ow)).astype(dtype),
+        )
+        outputs = [
+            np.full(n + 64, 77, t) for n, t in ((y.size, dtype), (y.size, np.uint8), (y.size, dtype), (many, dtype))
+        ]
+        inner = [out[: out.size - 64] for out in outputs]
+        kernels.max_pool2d(x, inner[0].reshape(y.shape), inner[1].reshape(y.shape), place)
+        kernels.avg_pool2d(x, inner[2].reshape(y.shape), place, True, 0)
+        kernels.max_pool2d_grad(dy, offsets, inner[3].reshape(x.shape), place)
+        kernels.avg_pool2d_grad(dy, inner[3].reshape(x.shape), place, True, 0)
+        assert all((out[-64:] == 77).all() for out in outputs)
+
+
+@on_levels
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_pooling_is_the_same_for_any_number_of_threads(level: str, threads: int) -> None:
+    backend: Any = get_backend(level)
+    x = rng().standard_normal((9, 33, 13, 13)).astype(np.float32)
+    place = window("test", (13, 13), 3, 2, 0, 1)
+    dy = rng(1).standard_normal((9, 33, 6, 6)).astype(np.float32)
+    (expected, places), before = REFERENCE.max_pool2d(x, place), tg.get_num_threads()
+    alone = backend.max_pool2d_grad(dy, places, place, (13, 13)), backend.avg_pool2d(x, place, True, 0)
+    tg.set_num_threads(threads)
+    try:
+        y, offsets = backend.max_pool2d(x, place)
+        together = backend.max_pool2d_grad(dy, places, place, (13, 13)), backend.avg_pool2d(x, place, True, 0)
+    finally:
+        tg.set_num_threads(before)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(offsets, places)
+    for one, other in zip(alone, together):
+        np.testing.assert_array_equal(one, other)
