@@ -1,4 +1,4 @@
-/* The innermost loops of pooling: vectors of neighbouring outputs, whatever the stride.
+/* The innermost loops of pooling: vectors of neighbouring outputs, for maps of any width.
  *
  * Windows that advance by 2 find their elements in pairs of neighbours: two vectors are read and their even or odd lanes
  * kept, so no lane is wasted on columns between the windows.
@@ -10,7 +10,7 @@
 
 #include "simd.h"
 
-/* ---- vectors: integers beside the lanes, masks, even and odd lanes ---- */
+/* ---- vectors: integers as wide as the lanes, masks, even and odd lanes ---- */
 
 #if defined(__GNUC__)
 typedef __typeof__(__builtin_choose_expr(sizeof(real) == 4, (int32_t)0, (int64_t)0)) lane;
@@ -23,8 +23,9 @@ typedef int32_t lane, lanes;
 ALWAYS_INLINE vec and_lanes(vec a, lanes b) { return b ? a : 0; }
 #endif
 
-/* and_lanes: zero where the integers are;  is_larger: value > old, or value is the first NaN;  choose: a where the mask is set, else b */
-#if defined(__AVX512F__)
+/* is_larger: value > old, or value is the first NaN;  choose: a where the mask is set, else b */
+#if defined(__GNUC__) && defined(__AVX512F__)
+#define HAS_MASKS
 #include <immintrin.h>
 typedef uint16_t mask;
 ALWAYS_INLINE mask is_larger(vec value, vec old) {
@@ -98,13 +99,12 @@ ALWAYS_INLINE vec upper_half(vec a) { return a; }
 
 /* Offsets are bytes in memory and integers as wide as `real` in registers. */
 ALWAYS_INLINE void store_bytes(uint8_t *to, lanes values) {
-#if defined(__AVX512F__)
+#if defined(HAS_MASKS)
     __m128i bytes = sizeof(real) == 4 ? _mm512_cvtepi32_epi8((__m512i)values) : _mm512_cvtepi64_epi8((__m512i)values);
 #elif defined(__GNUC__)
     typedef uint8_t vec_bytes __attribute__((vector_size(VEC_BYTES)));
     typedef uint8_t lane_bytes __attribute__((vector_size(LANE_COUNT)));
-    lane_bytes bytes =
-        __builtin_shufflevector((vec_bytes)values, (vec_bytes)values, STEPS(0, JOIN(BYTES_, REAL)));
+    lane_bytes bytes = __builtin_shufflevector((vec_bytes)values, (vec_bytes)values, STEPS(0, JOIN(BYTES_, REAL)));
 #else
     uint8_t bytes = (uint8_t)values;
 #endif
@@ -112,7 +112,7 @@ ALWAYS_INLINE void store_bytes(uint8_t *to, lanes values) {
 }
 
 ALWAYS_INLINE lanes load_bytes(const uint8_t *from) {
-#if defined(__AVX512F__)
+#if defined(HAS_MASKS)
     return sizeof(real) == 4 ? (lanes)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)from))
                              : (lanes)_mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)from));
 #else
@@ -130,7 +130,7 @@ ALWAYS_INLINE lanes load_bytes(const uint8_t *from) {
 #else
 #define PREFETCH(address, writes) ((void)0)
 #endif
-enum { AHEAD = 16384 / sizeof(real), CACHE_LINE = 64 / sizeof(real), FEW = 3 };
+enum { AHEAD = 16384 / sizeof(real), CACHE_LINE = 64 / sizeof(real) };
 
 ALWAYS_INLINE void prefetch(const real *from, ptrdiff_t n) {
     for (ptrdiff_t i = 0; i < n; i += CACHE_LINE) PREFETCH(from + AHEAD + i, 0);
@@ -150,17 +150,19 @@ ALWAYS_INLINE void prefetch_for_writing(const real *from, ptrdiff_t n) {
 typedef struct {
     const real *const *rows;
     const ptrdiff_t *taps;
-    int kh, kw, step, dense;   /* dense: without dilation */
-    int doubled;               /* two lines at a time: count <= LANES / 2 */
-    int streamed;              /* lines are read in the order of memory, each for the first time */
+    int kh, kw, step, dense; /* dense: without dilation */
+    int doubled;             /* two lines at a time, for count <= LANES / 2 */
+    int streamed;            /* lines are read in the order of memory, each for the first time */
     ptrdiff_t lines, count, advance, images, image_advance;
-    const real *scales; /* of the averages */
+    const real *scales;      /* of the averages */
     ptrdiff_t scale_advance; /* from one line to the next: 0 if all are equal */
     real *y;
     uint8_t *small; /* offsets u * kw + v, for windows of up to 256 elements */
     int32_t *large; /* or for larger ones */
     ptrdiff_t room; /* elements of y that may be written */
 } pool_lines;
+
+enum { FEW = 3 }; /* rows or columns of windows for which there is a loop of their own */
 
 /* One element of LANES windows; `tap` is where it lies in the first of them, `second` from there to the other half. */
 ALWAYS_INLINE vec load_tap(const real *row, ptrdiff_t tap, ptrdiff_t second, const int paired, const int odd) {
@@ -169,6 +171,7 @@ ALWAYS_INLINE vec load_tap(const real *row, ptrdiff_t tap, ptrdiff_t second, con
     return odd ? odds(vec_load(pair), vec_load(pair + second)) : evens(vec_load(pair), vec_load(pair + second));
 }
 
+/* The maxima of LANES windows and their offsets. */
 ALWAYS_INLINE void max_block(const pool_lines *p, const int kh, const int kw, const int paired, const int dense,
                              ptrdiff_t shift, ptrdiff_t second, vec *value, lanes *offset) {
     for (int u = 0; u < kh; u++) { /* along the rows first: the first of equal maxima must win */
@@ -181,18 +184,24 @@ ALWAYS_INLINE void max_block(const pool_lines *p, const int kh, const int kw, co
             row_value = choose(m, x, row_value);
             row_offset = choose_lanes(m, lanes_set(u * kw + v), row_offset);
         }
-        mask m = is_larger(row_value, *value);
-        *value = u == 0 ? row_value : choose(m, row_value, *value);
-        *offset = u == 0 ? row_offset : choose_lanes(m, row_offset, *offset);
+        if (u > 0) {
+            mask m = is_larger(row_value, *value);
+            row_value = choose(m, row_value, *value);
+            row_offset = choose_lanes(m, row_offset, *offset);
+        }
+        *value = row_value;
+        *offset = row_offset;
     }
 }
 
+/* LANES neighbours, summed up down the rows. */
 ALWAYS_INLINE vec column_sum(const pool_lines *p, const int kh, ptrdiff_t shift) {
     vec sum = vec_load(p->rows[0] + shift);
     for (int u = 1; u < kh; u++) sum += vec_load(p->rows[u] + shift);
     return sum;
 }
 
+/* The sums of LANES windows: down the rows first, so that pairs are taken apart once. */
 ALWAYS_INLINE vec sum_block(const pool_lines *p, const int kh, const int kw, const int paired, const int dense,
                             ptrdiff_t shift, ptrdiff_t second) {
     vec sum = vec_set((real)0);
@@ -228,6 +237,29 @@ ALWAYS_INLINE void put(const pool_lines *p, const int maxima, ptrdiff_t at, ptrd
             p->large[at + l] = (int32_t)((const lane *)offsets)[l];
 }
 
+/* Pool a line whose rows lie `shift` behind the first one's, or with `both` also the next one, in the other half. */
+ALWAYS_INLINE void pool_line(const pool_lines *p, const int maxima, const int kh, const int kw, const int paired,
+                             const int dense, ptrdiff_t shift, ptrdiff_t at, const real *scales, int both) {
+    const ptrdiff_t n = p->count < LANES ? p->count : LANES, last = p->count - n;
+    const ptrdiff_t second = paired && p->doubled ? both * p->advance : LANES;
+    for (ptrdiff_t q = 0;; q = q + n < last ? q + n : last) { /* the last block may overlap the one before it */
+        const ptrdiff_t place = shift + (paired ? 2 * q : q);
+        vec low = vec_set((real)0), high;
+        lanes offset = lanes_set(0);
+        if (maxima) {
+            max_block(p, kh, kw, paired, dense, place, second, &low, &offset);
+            high = low;
+        } else {
+            vec sum = sum_block(p, kh, kw, paired, dense, place, second);
+            low = sum * vec_load(scales + q);
+            high = sum * vec_load(scales + p->scale_advance - LANES / 2);
+        }
+        put(p, maxima, at + q, n, low, offset);
+        if (both) put(p, maxima, at + n, n, upper_half(high), (lanes)upper_half((vec)offset));
+        if (q == last) break;
+    }
+}
+
 ALWAYS_INLINE void pool_loop(const pool_lines *lines, const int maxima, const int kh, const int kw, const int paired,
                              const int dense) {
     pool_lines copy = *lines; /* which no store can change */
@@ -241,36 +273,13 @@ ALWAYS_INLINE void pool_loop(const pool_lines *lines, const int maxima, const in
         copy.taps = taps;
     }
     const int doubled = paired && p->doubled;
-    const ptrdiff_t n = p->count < LANES ? p->count : LANES, last = p->count - n;
-    for (ptrdiff_t image = 0, i = 0; image < p->images; i += 1 + doubled) {
-        if (i >= p->lines) {
-            image++;
-            i = -1 - doubled;
-            continue;
+    for (ptrdiff_t image = 0, at = 0; image < p->images; image++, at += p->lines * p->count)
+        for (ptrdiff_t i = 0; i < p->lines; i += 1 + doubled) {
+            const int both = doubled && i + 1 < p->lines;
+            const ptrdiff_t shift = image * p->image_advance + i * p->advance;
+            if (p->streamed) prefetch(p->rows[0] + shift, (1 + both) * p->advance);
+            pool_line(p, maxima, kh, kw, paired, dense, shift, at + i * p->count, p->scales + i * p->scale_advance, both);
         }
-        const int both = doubled && i + 1 < p->lines;
-        const ptrdiff_t second = !doubled ? LANES : both ? p->advance : 0;
-        const ptrdiff_t line = image * p->image_advance + i * p->advance;
-        if (p->streamed) prefetch(p->rows[0] + line, (1 + both) * p->advance);
-        for (ptrdiff_t q = 0;; q = q + n < last ? q + n : last) { /* the last block may overlap the one before it */
-            const ptrdiff_t at = (image * p->lines + i) * p->count + q, shift = line + (paired ? 2 * q : q);
-            const real *scales = p->scales + i * p->scale_advance + q;
-            vec value = vec_set((real)0), sum = value;
-            lanes offset = lanes_set(0);
-            if (maxima)
-                max_block(p, kh, kw, paired, dense, shift, second, &value, &offset);
-            else {
-                sum = sum_block(p, kh, kw, paired, dense, shift, second);
-                value = sum * vec_load(scales);
-            }
-            put(p, maxima, at, n, value, offset);
-            if (both) { /* the upper half moves down */
-                if (!maxima) value = sum * vec_load(scales + p->scale_advance - LANES / 2);
-                put(p, maxima, at + n, n, upper_half(value), (lanes)upper_half((vec)offset));
-            }
-            if (q == last) break;
-        }
-    }
 }
 
 ALWAYS_INLINE void pool_any(const pool_lines *p, const int maxima) {
@@ -365,7 +374,7 @@ static void zip_exactly(const real *a, const real *b, real *to, ptrdiff_t n) {
 }
 
 /* Add lines of dy to the places of the maxima: places[offset] from the beginning of each window. */
-static void scatter(const real *dy, const uint8_t *offsets, ptrdiff_t lines, ptrdiff_t count, const int *places,
+static void scatter(const real *dy, const uint8_t *offsets, ptrdiff_t lines, ptrdiff_t count, const ptrdiff_t *places,
                     ptrdiff_t advance, ptrdiff_t step, real *dx) {
     for (ptrdiff_t i = 0; i < lines; i++, dx += advance, dy += count, offsets += count)
         for (ptrdiff_t j = 0; j < count; j++) dx[step * j + places[offsets[j]]] += dy[j];

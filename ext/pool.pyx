@@ -33,8 +33,8 @@ cdef extern from "pool.h":
         Py_ssize_t dy_room, dx_room
     void max_lines(const pool_lines* lines) noexcept nogil
     void avg_lines(const pool_lines* lines) noexcept nogil
-    void scatter(const real* dy, const uint8_t* offsets, Py_ssize_t lines, Py_ssize_t count, const int* places,
-                 Py_ssize_t advance, Py_ssize_t step, real* dx) noexcept nogil
+    void scatter(const real* dy, const uint8_t* offsets, Py_ssize_t lines, Py_ssize_t count,
+                 const Py_ssize_t* places, Py_ssize_t advance, Py_ssize_t step, real* dx) noexcept nogil
     void spread(const spread_lines* lines) noexcept nogil
     vec image_sums(const real* x, Py_ssize_t size) noexcept nogil
     void prefetch(const real* source, Py_ssize_t n) noexcept nogil
@@ -67,7 +67,7 @@ cdef struct Pool:
     bint maxima                 # what is pooled: maxima or averages
     Py_ssize_t span             # rows from a window's first to its last
     Py_ssize_t reads            # elements that a line of windows reads from each row, those it does not need included
-    Py_ssize_t pieces, stride   # a row is staged in one piece, or sorted: for each column of the windows, all that it meets
+    Py_ssize_t pieces, stride   # a row is staged in one piece, or as what each column of the windows meets
     Py_ssize_t count, distance  # elements of a piece, and from one piece to the next
 
 
@@ -81,6 +81,7 @@ cdef Pool describe(object image_shape, object window):
     pool.small = NULL
     pool.large = NULL
     pool.scales = NULL
+    pool.maxima = False
     pool.uniform = False
     pool.per_task = max(<Py_ssize_t> 1, TASK // max(<Py_ssize_t> 1, pool.h * pool.w))
     if pool.per_task > LANES:
@@ -154,7 +155,8 @@ cdef inline void stage_row(const Pool* pool, const real* plane, Py_ssize_t h, re
         fill_over(to + stop, padding, pool.count - stop)
 
 
-cdef inline Py_ssize_t first_inside(Py_ssize_t first, Py_ssize_t step, Py_ssize_t count, Py_ssize_t size) noexcept nogil:
+cdef inline Py_ssize_t first_inside(Py_ssize_t first, Py_ssize_t step, Py_ssize_t count,
+                                    Py_ssize_t size) noexcept nogil:
     """Return the first of `count` positions, `step` apart, that lies in [0, size); -1 if none does."""
     cdef Span span = inside(first, step, count, size)
     return span.begin if span.begin < span.end else -1
@@ -196,7 +198,6 @@ cdef inline void pool_run(const Pool* pool, pool_lines* lines, Py_ssize_t plane,
         if w.pt > 0 or w.pl > 0:
             mend_offsets(pool, at, images * lines.lines * w.ow)
     else:
-        lines.scale_advance = 0 if pool.uniform else w.ow
         lines.scales = pool.scales + span.begin * lines.scale_advance
         avg_lines(lines)
 
@@ -247,6 +248,7 @@ cdef void forward_task(void* args, Py_ssize_t task) noexcept nogil:
         taps[v] = v * (pool.distance if pool.stride > 1 else w.dw)
     lines.rows, lines.taps, lines.count = rows, taps, w.ow
     lines.kh, lines.kw, lines.step, lines.dense = <int> w.kh, <int> w.kw, 2 if w.sw == 2 else 1, w.dw == 1
+    lines.scales, lines.scale_advance = pool.scales, 0 if pool.uniform else w.ow
     pool.planes_end = planes.end
     while plane < planes.end:
         direct = inner
@@ -278,14 +280,14 @@ def max_pool2d(object x, object y, object offsets, object window):
         run_tasks(forward_task, &pool, 0.1 * pool.planes * w.oh * w.ow * w.kh * w.kw)
 
 
-cdef int* find_places(const Pool* pool) noexcept nogil:
+cdef Py_ssize_t* find_places(const Pool* pool) noexcept nogil:
     """Tabulate how far the elements of a window lie from its first."""
     cdef const Window* w = &pool.window
-    cdef int* places = <int*> scratch_memory(2, sizeof(int) * max(<Py_ssize_t> 256, w.kh * w.kw))
+    cdef Py_ssize_t* places = <Py_ssize_t*> scratch_memory(2, sizeof(Py_ssize_t) * w.kh * w.kw)
     cdef Py_ssize_t u, v
     for u in range(w.kh):
         for v in range(w.kw):
-            places[u * w.kw + v] = <int> (u * w.dh * pool.w + v * w.dw)
+            places[u * w.kw + v] = u * w.dh * pool.w + v * w.dw
     return places
 
 
@@ -303,18 +305,18 @@ cdef void scatter_task(void* args, Py_ssize_t task) noexcept nogil:
     """Add each element of dy to the place of its maximum."""
     cdef Pool* pool = <Pool*> args
     cdef const Window* w = &pool.window
-    cdef const int* places = find_places(pool)
+    cdef const Py_ssize_t* places = find_places(pool)
     cdef Span planes = planes_of(pool, task)
     cdef Py_ssize_t plane, i, j, at, place
     # No window lies outside the image: none begins behind it, and one that begins in the padding reaches out of it.
-    cdef bint inside = w.dh == 1 and w.dw == 1 and w.kh > w.pt and w.kw > w.pl and (w.oh - 1) * w.sh - w.pt < pool.h \
+    cdef bint covered = w.dh == 1 and w.dw == 1 and w.kh > w.pt and w.kw > w.pl and (w.oh - 1) * w.sh - w.pt < pool.h \
         and (w.ow - 1) * w.sw - w.pl < pool.w and pool.small != NULL
     cdef real* dx = pool.y + planes.begin * pool.h * pool.w
     memset(dx, 0, sizeof(real) * (planes.end - planes.begin) * pool.h * pool.w)
     for plane in range(planes.begin, planes.end):
         at = plane * w.oh * w.ow
         dx = pool.y + plane * pool.h * pool.w
-        if inside:
+        if covered:
             scatter(pool.x + at, pool.small + at, w.oh, w.ow, places, w.sh * pool.w, w.sw, dx - w.pt * pool.w - w.pl)
             continue
         for i in range(w.oh):
@@ -453,7 +455,6 @@ def avg_pool2d(object x, object y, object window, bint count_include_pad, Py_ssi
     cdef double work = 0.05 * pool.planes * w.oh * w.ow * w.kh * w.kw
     pool.x = read(x)
     pool.y = write(y)
-    pool.maxima = False
     pool.count_include_pad = count_include_pad
     pool.divisor = divisor
     with nogil:
@@ -583,7 +584,6 @@ def avg_pool2d_grad(object dy, object dx, object window, bint count_include_pad,
     cdef double work = 0.1 * pool.planes * pool.h * pool.w
     pool.x = read(dy)
     pool.y = write(dx)
-    pool.maxima = False
     pool.count_include_pad = count_include_pad
     pool.divisor = divisor
     with nogil:

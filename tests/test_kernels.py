@@ -511,6 +511,80 @@ def test_exp_and_sigmoid_of_special_values(level: str, dtype: Any) -> None:
         np.testing.assert_allclose(get_backend(level).elementwise(op, a), exact, rtol=4 * info.eps, atol=info.tiny)
 
 
+# ---- maxima and minima; sums of many short rows ----
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize(
+    "shape", [(1,), (3, 5), (67, 10), (2, 1000), (1, 10_003), (9, 6, 7, 7), (2, 3, 4, 5, 6), (3, 700, 2)]
+)
+def test_maxima_along_all_axes(level: str, dtype: Any, shape: tuple[int, ...]) -> None:
+    backend: Any = get_backend(level)
+    x = rng().standard_normal(shape).astype(dtype)
+    holed = x.copy()
+    holed.flat[x.size // 2], holed.flat[0] = np.nan, -np.inf
+    for mask in range(1, 2 ** len(shape)):
+        dims = tuple(d for d in range(len(shape)) if mask >> d & 1)
+        for op in ("amax", "amin"):
+            for values in (x, holed, np.full_like(x, -np.inf), np.full_like(x, np.inf)):
+                for keepdim in (False, True):
+                    y = backend.reduce(op, values, dims, keepdim)
+                    expected = REFERENCE.reduce(op, values, dims, keepdim)
+                    assert y.dtype == dtype
+                    np.testing.assert_array_equal(y, expected)
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("shape", [(5, 3, 49), (130, 2, 64), (3, 2, 5000), (1, 4, 1), (700, 1, 17)])
+def test_batch_norm_of_maps_of_any_size(level: str, dtype: Any, shape: tuple[int, ...]) -> None:
+    backend: Any = get_backend(level)
+    x, dy = (rng().standard_normal(shape) + 3).astype(dtype), rng(1).standard_normal(shape).astype(dtype)
+    w, b = rng(2).standard_normal(shape[1]).astype(dtype), rng(3).standard_normal(shape[1]).astype(dtype)
+    wide = [a.astype(np.float64) for a in (x, w, b, dy)]
+    forward = REFERENCE.batch_norm(*wide[:3], 1e-5)
+    for actual, expected in zip(backend.batch_norm(x, w, b, 1e-5), forward, strict=True):
+        close(actual, expected, dtype)
+    mean, var = (statistic.astype(dtype) for statistic in forward[1:])
+    backward = REFERENCE.batch_norm_grad(wide[3], *wide[:2], *forward[1:], 1e-5)
+    for actual, expected in zip(backend.batch_norm_grad(dy, x, w, mean, var, 1e-5), backward, strict=True):
+        close(actual, expected, dtype, scale=100 if shape[2] == 1 else 10)
+
+
+@on_levels
+@on_reals
+def test_sums_over_short_rows_are_accurate(level: str, dtype: Any) -> None:
+    x = (rng().standard_normal((3000, 3, 37)) + 1).astype(dtype)
+    backend, exact = get_backend(level), x.astype(np.longdouble)
+    for dims in ((0, 2), (2,), (0, 1, 2), (0,)):
+        total = exact.sum(axis=dims)
+        np.testing.assert_allclose(
+            backend.reduce("sum", x, dims, False), total, rtol=4 * np.finfo(dtype).eps, atol=1e-4
+        )
+
+
+# ---- optimiser steps ----
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("size", [1, 15, 16, 16400])
+@pytest.mark.parametrize("decoupled", [False, True])
+@pytest.mark.parametrize("amsgrad", [False, True])
+@pytest.mark.parametrize("maximize", [False, True])
+def test_adam_step(level: str, dtype: Any, size: int, decoupled: bool, amsgrad: bool, maximize: bool) -> None:
+    arrays = [rng(i).standard_normal(size) for i in range(2)] + [rng(i).uniform(0, 1, size) for i in range(3)]
+    results = []
+    for backend, kind in ((get_backend(level), dtype), (REFERENCE, np.float64)):
+        p, g, m, v, peak = (a.astype(dtype).astype(kind) for a in arrays)
+        peaks = [peak if amsgrad else None]
+        backend.adam([p], [g], [m], [v], peaks, [3], 0.01, 0.9, 0.99, 1e-8, 0.1, decoupled, maximize)
+        results.append((p, m, v, peak))
+    for actual, expected in zip(*results, strict=True):
+        close(actual, expected, dtype)
+
+
 # ---- Winograd convolution: values, tails, padding, threads, the choice of the algorithm ----
 
 WINOGRAD = [  # (N, C, O, H, W, padding)
@@ -521,6 +595,7 @@ WINOGRAD = [  # (N, C, O, H, W, padding)
     (2, 40, 30, 30, 45, 1),  # several blocks
     (37, 20, 14, 7, 7, 1),  # blocks of many images
     (1, 100, 70, 11, 6, ((0, 0), (0, 1))),
+    (3, 300, 260, 6, 5, 1),  # more kernels than tiles
 ]
 ERRORS = {(np.float32, 2): 1e-6, (np.float32, 4): 4e-6, (np.float64, 2): 1e-12, (np.float64, 4): 1e-12}
 
@@ -573,7 +648,7 @@ def test_winograd_over_drawn_geometry(level: str, algorithm: str, call: draw.Cal
 
 @on_levels
 @pytest.mark.parametrize("m", [2, 4])
-@pytest.mark.parametrize("shape", [(5, 20, 30, 19, 21, 1), (2, 140, 130, 9, 9, 1), (40, 16, 16, 16, 16, 1)], ids=str)
+@pytest.mark.parametrize("shape", [(5, 20, 30, 19, 21, 1), (2, 300, 260, 9, 9, 1), (40, 16, 16, 16, 16, 1)], ids=str)
 def test_winograd_is_bit_identical_for_any_number_of_threads(level: str, m: int, shape: tuple[Any, ...]) -> None:
     before = tg.get_num_threads()
     results = []
@@ -639,3 +714,164 @@ def test_only_shapes_that_gain_are_done_by_winograd() -> None:
     for name in ("direct", "exact"):
         with tg.set_conv_algorithm(name):
             assert chosen(64, 56) == "direct"
+
+
+# ---- convolution: paths that depend on the shape ----
+
+PATHS = [  # (N, C, H, W, O, KH, KW, stride, padding, dilation, groups)
+    (3, 5, 9, 31, 48, 3, 3, 1, 1, 1, 1),  # a panel of three vectors
+    (2, 48, 8, 15, 33, 2, 3, 1, 0, 1, 1),  # lanes partly used; the image itself serves as its phases
+    (19, 20, 7, 7, 70, 3, 3, 1, 1, 1, 1),  # several small images together, the last time fewer
+    (2, 34, 6, 5, 36, 1, 1, 2, 0, 1, 1),  # phases of dx that no tap meets
+    (2, 20, 11, 13, 40, 2, 2, 3, 0, 1, 2),
+    (2, 17, 16, 18, 35, 3, 5, (2, 4), (4, 3), (3, 2), 1),  # dilation and stride, padding beyond the kernel
+    (2, 3, 40, 43, 24, 11, 11, 4, 2, 1, 1),
+    (2, 18, 20, 20, 18, 3, 3, 1, 1, 1, 18),  # depthwise 3x3: rows of more than one vector
+    (1, 3, 19, 39, 3, 3, 3, 1, (0, 2), 1, 3),
+    (2, 4, 9, 70, 8, 3, 3, 1, 1, 1, 4),
+    (2, 10, 9, 33, 10, 3, 3, 2, 1, 1, 10),
+    (65, 6, 14, 14, 16, 5, 5, 1, 0, 1, 1),  # LeNet-5
+    (2, 40, 3, 2, 40, 3, 3, 1, 1, 1, 1),  # rows shorter than a tile
+]
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("shape", PATHS, ids=str)
+def test_conv2d_on_every_path(level: str, dtype: Any, shape: tuple[Any, ...]) -> None:
+    test_conv2d_in_all_passes(level, dtype, shape)
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("shape", [PATHS[0], PATHS[1], PATHS[3], PATHS[7]], ids=str)
+def test_conv2d_keeps_nan_where_it_belongs(level: str, dtype: Any, shape: tuple[Any, ...]) -> None:
+    x, w, b, dy, place, groups = conv_arguments(shape, dtype)
+    backend: Any = get_backend(level)
+    x[-1, -1, 2, 1] = dy[-1, -1, 1, 2] = np.nan
+    y = backend.conv2d(x, w, b, place, groups)
+    assert np.array_equal(np.isnan(y), np.isnan(REFERENCE.conv2d(x, w, b, place, groups)))
+    size = x.shape[2:]
+    dx = backend.conv2d_input_grad(dy, w, place, groups, size)
+    assert np.array_equal(np.isnan(dx), np.isnan(REFERENCE.conv2d_input_grad(dy, w, place, groups, size)))
+
+
+@on_levels
+@pytest.mark.parametrize(
+    "shape", [(40, 3, 60, 60, 20, 3, 3, 1, 1, 1, 1), (40, 2, 60, 60, 2, 3, 3, 1, 1, 1, 1)], ids=str
+)
+def test_conv2d_weight_grad_adds_long_sums_accurately(level: str, shape: tuple[Any, ...]) -> None:
+    x, _, _, dy, place, groups = conv_arguments(shape, np.float32)
+    backend: Any = get_backend(level)
+    dw = backend.conv2d_weight_grad(dy, x, place, groups)
+    exact = backend.conv2d_weight_grad(dy.astype(np.float64), x.astype(np.float64), place, groups)
+    assert np.linalg.norm(dw - exact) < 1e-6 * np.linalg.norm(exact)
+
+
+# ---- pooling: lines of every length, staged and direct rows, planes together ----
+
+POOLS = [  # shape, kernel, stride, padding ((top, bottom), (left, right)), dilation, ceil_mode
+    ((3, 5, 10, 10), 2, 2, 0, 1, False),  # two lines in a vector, rows of all planes at one distance
+    ((2, 9, 13, 13), 3, 2, 0, 1, False),  # two lines in a vector, rows shared by windows
+    ((1, 3, 13, 12), 3, 2, 0, 1, True),
+    ((2, 3, 27, 27), 3, 2, 0, 1, False),
+    ((2, 2, 37, 55), 3, 2, 0, 1, False),  # the last row reaches beyond the end of the last plane
+    ((2, 2, 30, 71), 2, 2, 0, 1, False),  # a column and blocks that overlap
+    ((2, 2, 31, 71), 2, 2, 0, 1, True),
+    ((1, 3, 40, 41), 3, 2, ((1, 1), (1, 1)), 1, False),
+    ((1, 3, 40, 9), 3, 2, ((0, 1), (1, 0)), 1, False),
+    ((2, 3, 20, 43), 3, 2, ((1, 1), (0, 0)), 1, False),  # direct between staged lines
+    ((2, 3, 14, 14), 3, 1, ((1, 1), (1, 1)), 1, False),
+    ((2, 3, 9, 40), (1, 2), (3, 2), 0, 1, False),  # rows between the windows
+    ((2, 3, 11, 40), (2, 1), (2, 2), 0, 1, False),  # columns between the windows
+    ((2, 3, 25, 50), 5, 2, ((2, 2), (2, 2)), 1, False),
+    ((2, 3, 25, 50), 3, 2, ((1, 1), (1, 1)), 2, False),
+    ((2, 3, 25, 50), 3, 1, 0, (2, 3), False),
+    ((2, 3, 25, 50), (3, 4), (4, 5), 0, 1, False),
+    ((2, 3, 21, 70), (2, 3), 3, ((1, 0), (1, 1)), 1, True),
+    ((3, 17, 7, 7), 7, 7, 0, 1, False),  # whole images, an odd number of them
+    ((2, 20, 8, 8), 8, 8, 0, 1, False),
+    ((3, 11, 2, 3), (2, 3), 1, 0, 1, False),  # whole images smaller than a vector
+    ((2, 3, 16, 16), 8, 8, 0, 1, False),
+    ((1, 1, 1, 1), 1, 1, 0, 1, False),
+    ((1, 1, 2, 2), 2, 2, 0, 1, False),
+]
+on_pools = pytest.mark.parametrize(("shape", "kernel", "stride", "padding", "dilation", "ceil"), POOLS, ids=str)
+
+
+@on_levels
+@on_reals
+@on_pools
+def test_pooling_of_odd_sizes(
+    level: str, dtype: Any, shape: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool
+) -> None:
+    backend, place = get_backend(level), window("test", shape[2:], kernel, stride, padding, dilation, ceil)
+    for special in (None, np.nan, -np.inf):
+        x = rng().integers(-3, 4, shape).astype(dtype)  # with many ties
+        if special is not None:
+            x[rng(1).random(shape) < 0.3] = special
+        (y, offsets), (expected, places) = backend.max_pool2d(x, place), REFERENCE.max_pool2d(x, place)
+        np.testing.assert_array_equal(y, expected)
+        np.testing.assert_array_equal(offsets, places)
+        dy = rng(2).standard_normal(y.shape).astype(dtype)
+        close(
+            backend.max_pool2d_grad(dy, offsets, place, shape[2:]),
+            REFERENCE.max_pool2d_grad(dy, offsets, place, shape[2:]),
+            dtype,
+        )
+    x = rng(3).standard_normal(shape).astype(dtype)
+    np.testing.assert_array_equal(
+        backend.max_pool2d_gather(x, offsets, place), REFERENCE.max_pool2d_gather(x, offsets, place)
+    )
+    for rule in ((True, 0), (False, 0), (True, 5)):
+        close(backend.avg_pool2d(x, place, *rule), REFERENCE.avg_pool2d(x, place, *rule), dtype)
+        close(
+            backend.avg_pool2d_grad(dy, place, shape[2:], *rule),
+            REFERENCE.avg_pool2d_grad(dy, place, shape[2:], *rule),
+            dtype,
+        )
+
+
+@on_levels
+@on_reals
+def test_pooling_reads_and_writes_nothing_else(level: str, dtype: Any) -> None:
+    """Vectors may reach beyond a line, but never beyond the arrays."""
+    kernels = get_backend(level)._kernels("pool", np.dtype(dtype))  # type: ignore[attr-defined]
+    for size, kernel, stride in ((10, 2, 2), (13, 3, 2), (5, 3, 1), (7, 7, 7), (34, 2, 2), (9, 3, 3)):
+        place = window("test", (size, size), kernel, stride, 0, 1)
+        x = rng().standard_normal((3, 7, size, size)).astype(dtype)
+        many = x[0, 0].size * 21
+        (y, offsets), dy = (
+            REFERENCE.max_pool2d(x, place),
+            rng(1).standard_normal((3, 7, place.oh, place.ow)).astype(dtype),
+        )
+        outputs = [
+            np.full(n + 64, 77, t) for n, t in ((y.size, dtype), (y.size, np.uint8), (y.size, dtype), (many, dtype))
+        ]
+        inner = [out[: out.size - 64] for out in outputs]
+        kernels.max_pool2d(x, inner[0].reshape(y.shape), inner[1].reshape(y.shape), place)
+        kernels.avg_pool2d(x, inner[2].reshape(y.shape), place, True, 0)
+        kernels.max_pool2d_grad(dy, offsets, inner[3].reshape(x.shape), place)
+        kernels.avg_pool2d_grad(dy, inner[3].reshape(x.shape), place, True, 0)
+        assert all((out[-64:] == 77).all() for out in outputs)
+
+
+@on_levels
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_pooling_is_the_same_for_any_number_of_threads(level: str, threads: int) -> None:
+    backend: Any = get_backend(level)
+    x = rng().standard_normal((9, 33, 13, 13)).astype(np.float32)
+    place = window("test", (13, 13), 3, 2, 0, 1)
+    dy = rng(1).standard_normal((9, 33, 6, 6)).astype(np.float32)
+    (expected, places), before = REFERENCE.max_pool2d(x, place), tg.get_num_threads()
+    alone = backend.max_pool2d_grad(dy, places, place, (13, 13)), backend.avg_pool2d(x, place, True, 0)
+    tg.set_num_threads(threads)
+    try:
+        y, offsets = backend.max_pool2d(x, place)
+        together = backend.max_pool2d_grad(dy, places, place, (13, 13)), backend.avg_pool2d(x, place, True, 0)
+    finally:
+        tg.set_num_threads(before)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(offsets, places)
+    for one, other in zip(alone, together):
+        np.testing.assert_array_equal(one, other)
