@@ -16,6 +16,7 @@ from gemm cimport TILE_COLUMNS, TILE_ROWS, ceil_div, even_part
 from parallel cimport import_runtime, parallel_for, scratch_memory
 from phases cimport shift
 from real cimport LANES, read, real, write
+from window cimport copy_row
 
 import_runtime()
 
@@ -126,7 +127,7 @@ cdef void load_rows(const Grad* g, const real* dy, Py_ssize_t first, Py_ssize_t 
     cdef Py_ssize_t ow = g.s.window.ow, pitch = g.strips.phases.pitch, o, i, j
     for o in range(g.s.o):
         for i in range(rows):
-            memcpy(to + o * length + i * pitch, dy + o * g.s.p + (first + i) * ow, ow * sizeof(real))
+            copy_row(dy + o * g.s.p + (first + i) * ow, ow, to + o * length + i * pitch)
             for j in range(ow, pitch):
                 to[o * length + i * pitch + j] = 0
         for j in range(rows * pitch, length):
