@@ -273,6 +273,12 @@ ALWAYS_INLINE void transpose_block(const real *from, ptrdiff_t ldf, real *to, pt
 #endif
 }
 
+/* Whole blocks, for `rows` a multiple of LANES: reads up to LANES - 1 elements behind each row, and writes rows for them. */
+static void transpose_blocks(ptrdiff_t rows, ptrdiff_t columns, const real *from, ptrdiff_t ldf, real *to, ptrdiff_t ldt) {
+    for (ptrdiff_t i = 0; i < rows; i += LANES)
+        for (ptrdiff_t j = 0; j < columns; j += LANES) transpose_block(from + i * ldf + j, ldf, to + j * ldt + i, ldt);
+}
+
 /* transpose_block for rows x columns elements at an edge; `to` gets zeros for the missing rows if it has room for them. */
 static void transpose_edge(ptrdiff_t rows, ptrdiff_t columns, const real *from, ptrdiff_t ldf, real *to, ptrdiff_t ldt,
                            ptrdiff_t room) {

@@ -14,12 +14,13 @@ depend on shapes alone: results do not depend on the number of threads.
 from libc.string cimport memset
 
 from convolution cimport (PANEL_VECS, TASKS, WIDE_ROWS, Sizes, Strips, cut_strips, load_strips, outputs_tile,
-                          plane_3x3, positions_tile, read_sizes, round_up, strips_size, transpose)
+                          plane_3x3, positions_tile, read_sizes, round_up, strips_size, transpose,
+                          transpose_blocks)
 from gemm cimport TILE_COLUMNS, TILE_ROWS, ceil_div, even_part
 from parallel cimport import_runtime, parallel_for, scratch_memory
 from phases cimport shift
 from real cimport LANES, read, real, write
-from window cimport Window, gather_row, read_window, scatter_row
+from window cimport Window, copy_row, gather_row, read_window, scatter_row
 
 import_runtime()
 
@@ -167,30 +168,40 @@ cdef Py_ssize_t panel_span(const Conv* conv, Py_ssize_t first) noexcept nogil:
     return min(conv.panel, conv.padded - first)
 
 
+cdef void turn_taps(const Conv* conv, const real* w, Py_ssize_t outputs, Py_ssize_t span, bint more, real* turned) noexcept nogil:
+    """Write turned[tap][output] for one input; there is `more` memory behind w if other inputs or groups follow."""
+    cdef Py_ssize_t taps = conv.order_o, t, i
+    if taps > 1 and outputs % LANES == 0 and more:
+        transpose_blocks(outputs, taps, w, taps, turned, span)
+        return
+    for t in range(taps):
+        for i in range(outputs):
+            turned[t * span + i] = w[i * taps + t]
+        for i in range(outputs, span):
+            turned[t * span + i] = 0
+
+
 cdef void pack_task(void* args, Py_ssize_t index) noexcept nogil:
     """Pack the weights of one panel of outputs of one group, for all parts."""
     cdef Conv* conv = <Conv*> args
     cdef Py_ssize_t panels = ceil_div(conv.o, conv.panel)
     cdef Py_ssize_t group = index // panels, first = index % panels * conv.panel
-    cdef Py_ssize_t span = panel_span(conv, first), outputs = min(conv.panel, conv.o - first), p, c, t, i
+    cdef Py_ssize_t span = panel_span(conv, first), outputs = min(conv.panel, conv.o - first), p, c, t
     cdef const real* w = conv.weights + group * conv.size + first * conv.order_o
-    cdef const real* from_
-    cdef const Part* part
+    cdef const Part* part = conv.parts
+    cdef real* turned
     cdef real* to
-    for p in range(conv.count):
-        part = conv.parts + p
-        to = part.weights + (group * conv.padded + first) * part.k
-        if part.count == conv.order_c:                          # all taps, in the order of the weights
-            transpose(outputs, part.k, span, w, conv.order_o, to, span)
-            continue
-        for c in range(conv.c):
+    if part.count == conv.order_c:                              # all taps, in the order of the weights
+        transpose(outputs, part.k, span, w, conv.order_o, part.weights + (group * conv.padded + first) * part.k, span)
+        return
+    turned = <real*> scratch_memory(1, sizeof(real) * round_up(conv.order_o, LANES) * span)
+    for c in range(conv.c):
+        turn_taps(conv, w + c * conv.order_c, outputs, span, c + 1 < conv.c or group + 1 < conv.groups, turned)
+        for p in range(conv.count):
+            part = conv.parts + p
+            to = part.weights + (group * conv.padded + first) * part.k + c * part.count * span
             for t in range(part.count):
-                from_ = w + c * conv.order_c + part.taps[t]
-                for i in range(outputs):
-                    to[i] = from_[i * conv.order_o]
-                for i in range(outputs, span):
-                    to[i] = 0
-                to += span
+                copy_row(turned + part.taps[t] * span, span, to + t * span)
 
 
 cdef void pack_weights(Conv* conv) noexcept nogil:

@@ -17,6 +17,8 @@ cdef extern from "conv.h":
               const Py_ssize_t* offsets, real* sums) noexcept nogil
     void transpose(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t padded, const real* source, Py_ssize_t ldf, real* to,
                    Py_ssize_t ldt) noexcept nogil
+    void transpose_blocks(Py_ssize_t rows, Py_ssize_t columns, const real* source, Py_ssize_t ldf, real* to,
+                          Py_ssize_t ldt) noexcept nogil
 
 cdef enum:
     TASKS = 8                   # enough for the threads of a small machine, where a batch gives fewer
