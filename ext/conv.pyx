@@ -168,7 +168,8 @@ cdef Py_ssize_t panel_span(const Conv* conv, Py_ssize_t first) noexcept nogil:
     return min(conv.panel, conv.padded - first)
 
 
-cdef void turn_taps(const Conv* conv, const real* w, Py_ssize_t outputs, Py_ssize_t span, bint more, real* turned) noexcept nogil:
+cdef void turn_taps(const Conv* conv, const real* w, Py_ssize_t outputs, Py_ssize_t span, bint more,
+                    real* turned) noexcept nogil:
     """Write turned[tap][output] for one input; there is `more` memory behind w if other inputs or groups follow."""
     cdef Py_ssize_t taps = conv.order_o, t, i
     if taps > 1 and outputs % LANES == 0 and more:

@@ -349,3 +349,55 @@ def test_a_kernel_refuses_what_the_backend_must_not_pass() -> None:
         kernels.relu(np.zeros(3), np.zeros(3))
     with pytest.raises((BufferError, ValueError)):
         kernels.relu(np.zeros(6, np.float32)[::2], np.zeros(3, np.float32))
+
+
+# ---- convolution: paths that depend on the shape ----
+
+PATHS = [  # (N, C, H, W, O, KH, KW, stride, padding, dilation, groups)
+    (3, 5, 9, 31, 48, 3, 3, 1, 1, 1, 1),  # a panel of three vectors
+    (2, 48, 8, 15, 33, 2, 3, 1, 0, 1, 1),  # lanes partly used; the image itself serves as its phases
+    (19, 20, 7, 7, 70, 3, 3, 1, 1, 1, 1),  # several small images together, the last time fewer
+    (2, 34, 6, 5, 36, 1, 1, 2, 0, 1, 1),  # phases of dx that no tap meets
+    (2, 20, 11, 13, 40, 2, 2, 3, 0, 1, 2),
+    (2, 17, 16, 18, 35, 3, 5, (2, 4), (4, 3), (3, 2), 1),  # dilation and stride, padding beyond the kernel
+    (2, 3, 40, 43, 24, 11, 11, 4, 2, 1, 1),
+    (2, 18, 20, 20, 18, 3, 3, 1, 1, 1, 18),  # depthwise 3x3: rows of more than one vector
+    (1, 3, 19, 39, 3, 3, 3, 1, (0, 2), 1, 3),
+    (2, 4, 9, 70, 8, 3, 3, 1, 1, 1, 4),
+    (2, 10, 9, 33, 10, 3, 3, 2, 1, 1, 10),
+    (65, 6, 14, 14, 16, 5, 5, 1, 0, 1, 1),  # LeNet-5
+    (2, 40, 3, 2, 40, 3, 3, 1, 1, 1, 1),  # rows shorter than a tile
+]
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("shape", PATHS, ids=str)
+def test_conv2d_on_every_path(level: str, dtype: Any, shape: tuple[Any, ...]) -> None:
+    test_conv2d_in_all_passes(level, dtype, shape)
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("shape", [PATHS[0], PATHS[1], PATHS[3], PATHS[7]], ids=str)
+def test_conv2d_keeps_nan_where_it_belongs(level: str, dtype: Any, shape: tuple[Any, ...]) -> None:
+    x, w, b, dy, place, groups = conv_arguments(shape, dtype)
+    backend: Any = get_backend(level)
+    x[-1, -1, 2, 1] = dy[-1, -1, 1, 2] = np.nan
+    y = backend.conv2d(x, w, b, place, groups)
+    assert np.array_equal(np.isnan(y), np.isnan(REFERENCE.conv2d(x, w, b, place, groups)))
+    size = x.shape[2:]
+    dx = backend.conv2d_input_grad(dy, w, place, groups, size)
+    assert np.array_equal(np.isnan(dx), np.isnan(REFERENCE.conv2d_input_grad(dy, w, place, groups, size)))
+
+
+@on_levels
+@pytest.mark.parametrize(
+    "shape", [(40, 3, 60, 60, 20, 3, 3, 1, 1, 1, 1), (40, 2, 60, 60, 2, 3, 3, 1, 1, 1, 1)], ids=str
+)
+def test_conv2d_weight_grad_adds_long_sums_accurately(level: str, shape: tuple[Any, ...]) -> None:
+    x, _, _, dy, place, groups = conv_arguments(shape, np.float32)
+    backend: Any = get_backend(level)
+    dw = backend.conv2d_weight_grad(dy, x, place, groups)
+    exact = backend.conv2d_weight_grad(dy.astype(np.float64), x.astype(np.float64), place, groups)
+    assert np.linalg.norm(dw - exact) < 1e-6 * np.linalg.norm(exact)
