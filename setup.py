@@ -15,7 +15,19 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-FAMILIES = ["conv", "conv_weights", "elementwise", "images", "matmul", "norm", "optim", "pool", "random", "reduce", "softmax"]
+FAMILIES = [
+    "conv",
+    "conv_weights",
+    "elementwise",
+    "images",
+    "matmul",
+    "norm",
+    "optim",
+    "pool",
+    "random",
+    "reduce",
+    "softmax",
+]
 LEVELS = ["v2", "v3", "v4"] if platform.machine().lower() in {"x86_64", "amd64"} else ["base"]
 REALS = {"float32": "float", "float64": "double"}
 SHARED = sorted(str(path) for path in Path("ext").iterdir() if path.suffix in {".pxd", ".h"})

@@ -321,7 +321,7 @@ cdef void positions_task(void* args, Py_ssize_t index) noexcept nogil:
     cdef Py_ssize_t image = index // s.count                                # n * groups + group
     cdef Py_ssize_t group = image % conv.groups
     cdef Py_ssize_t length = round_up(s.rows * conv.line, LANES)
-    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * (strips_size(s) + LANES))
+    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * (strips_size(s) + s.phases.pitch + LANES))
     cdef real* sums = <real*> scratch_memory(1, sizeof(real) * conv.o * length)
     cdef const real* x = load_strips(s, conv.x + image * conv.c * conv.h * conv.w, 0, 1, strip * s.rows, phases)
     cdef Py_ssize_t p, block, block_depth, panel, o, k, v, i, j, rows, vectors

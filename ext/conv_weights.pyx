@@ -185,13 +185,13 @@ cdef void dots_task(void* args, Py_ssize_t index) noexcept nogil:
     cdef Py_ssize_t first_group = index % g.blocks * g.block, end_group = min(first_group + g.block, s.groups)
     cdef Py_ssize_t chunk = index // g.blocks, size = s.o * s.k
     cdef Py_ssize_t length = round_up(strips.rows * strips.phases.pitch, LANES)
-    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * (strips_size(strips) + LANES))
+    cdef Py_ssize_t behind = strips.phases.pitch + LANES         # what the last unused positions read
+    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * (strips_size(strips) + behind))
     cdef real* dy = <real*> scratch_memory(1, sizeof(real) * (s.o * length + g.block * size * LANES))
     cdef real* sums = dy + s.o * length
-    cdef Py_ssize_t n, group, strip, first, i
+    cdef Py_ssize_t n, group, strip, first
     memset(sums, 0, g.block * size * LANES * sizeof(real))
-    for i in range(LANES):
-        phases[strips_size(strips) + i] = 0     # what the last unused positions read
+    memset(phases + strips_size(strips), 0, behind * sizeof(real))
     for n in range(s.n * chunk // g.chunks, s.n * (chunk + 1) // g.chunks):
         for group in range(first_group, end_group):
             for strip in range(strips.count):
