@@ -14,6 +14,23 @@ enum { DOT_SUMS = 24, DOT_ROWS = 4, DOT_TAPS = 12 };
 enum { DOT_SUMS = 8, DOT_ROWS = 2, DOT_TAPS = 8 };
 #endif
 
+/* Loops over registers that the compiler might not unroll by itself. */
+#if defined(__GNUC__)
+#define UNROLLED _Pragma("GCC unroll 16")
+#else
+#define UNROLLED
+#endif
+
+/* Keeps a vector in a register, where the compiler would rather load it again for each of two or three products. */
+#if defined(__GNUC__) && defined(__x86_64__)
+#define IN_REGISTER(vector) __asm__("" : "+v"(vector))
+#else
+#define IN_REGISTER(vector) ((void)0)
+#endif
+
+/* Panels of output channels have up to three vectors; the more they have, the fewer positions fit in a tile. */
+enum { PANEL_VECS = 3, WIDE_ROWS = TILE_ROWS * TILE_VECS / PANEL_VECS };
+
 /* Fewer rows of sums leave registers for more vectors in each. */
 ALWAYS_INLINE int position_vecs(int rows) {
 #if defined(__AVX512F__)
@@ -29,10 +46,14 @@ ALWAYS_INLINE void positions_of(const int rows, const int vecs, ptrdiff_t depth,
     vec sum[TILE_ROWS][8];
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < vecs; v++) sum[r][v] = vec_set((real)0);
+    TWO_STEPS
     for (ptrdiff_t k = 0; k < depth; k++, w += rows) {
         const real *from = x + offsets[k];
         vec row[8];
-        for (int v = 0; v < vecs; v++) row[v] = vec_load(from + v * step);
+        for (int v = 0; v < vecs; v++) {
+            row[v] = vec_load(from + v * step);
+            if (rows > 1) IN_REGISTER(row[v]);
+        }
         for (int r = 0; r < rows; r++)
             for (int v = 0; v < vecs; v++) sum[r][v] += w[r] * row[v];
     }
@@ -43,21 +64,59 @@ ALWAYS_INLINE void positions_of(const int rows, const int vecs, ptrdiff_t depth,
         }
 }
 
-/* One tile of position_vecs(rows) vectors, or of one. */
-static void positions_tile(int rows, int vecs, ptrdiff_t depth, const real *w, const real *x, const ptrdiff_t *offsets,
-                           ptrdiff_t step, real *y, ptrdiff_t ldy, int accumulate) {
+/* As many vectors as fit in the registers, of `left` that are wanted: returns their number. */
+ALWAYS_INLINE int positions_some(const int rows, ptrdiff_t left, ptrdiff_t depth, const real *w, const real *x,
+                                 const ptrdiff_t *offsets, ptrdiff_t step, real *y, ptrdiff_t ldy, int accumulate) {
+#define TRY(vecs) \
+    if (vecs <= position_vecs(rows) && vecs <= left) { \
+        positions_of(rows, vecs, depth, w, x, offsets, step, y, ldy, accumulate); \
+        return vecs; \
+    }
+    TRY(8) TRY(6) TRY(4) TRY(3) TRY(2)
+#undef TRY
+    positions_of(rows, 1, depth, w, x, offsets, step, y, ldy, accumulate);
+    return 1;
+}
+
+static int positions_tile(int rows, ptrdiff_t left, ptrdiff_t depth, const real *w, const real *x, const ptrdiff_t *offsets,
+                          ptrdiff_t step, real *y, ptrdiff_t ldy, int accumulate) {
     switch (rows) {
-#define CASE(n) \
-    case n: \
-        if (vecs == 1) { \
-            positions_of(n, 1, depth, w, x, offsets, step, y, ldy, accumulate); \
-        } else { \
-            positions_of(n, position_vecs(n), depth, w, x, offsets, step, y, ldy, accumulate); \
-        } \
-        break;
+#define CASE(n) case n: return positions_some(n, left, depth, w, x, offsets, step, y, ldy, accumulate);
         FOR_ROWS(CASE)
 #undef CASE
     }
+    return 1;
+}
+
+/* Rows of a plane convolved with a 3x3 kernel, stride 1: each vector of x serves up to three rows of y.  columns >= LANES. */
+ALWAYS_INLINE void plane_rows(const int rows, ptrdiff_t columns, const real *x, ptrdiff_t pitch, const vec *w, vec bias,
+                              real *y, ptrdiff_t ldy) {
+    for (ptrdiff_t j = 0; j < columns; j += LANES) {
+        if (j > columns - LANES) j = columns - LANES; /* the last vector overlaps */
+        vec sum[6];
+        UNROLLED
+        for (int r = 0; r < rows; r++) sum[r] = bias;
+        UNROLLED
+        for (int i = 0; i < rows + 2; i++) {
+            const real *from = x + i * pitch + j;
+            const vec left = vec_load(from), middle = vec_load(from + 1), right = vec_load(from + 2);
+            UNROLLED
+            for (int u = 0; u < 3; u++)
+                if (0 <= i - u && i - u < rows)
+                    sum[i - u] += w[u * 3] * left + w[u * 3 + 1] * middle + w[u * 3 + 2] * right;
+        }
+        UNROLLED
+        for (int r = 0; r < rows; r++) vec_store(y + r * ldy + j, sum[r]);
+    }
+}
+
+static void plane_3x3(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptrdiff_t pitch, const real *w, real bias, real *y,
+                      ptrdiff_t ldy) {
+    vec weights[9];
+    ptrdiff_t i = 0;
+    for (int k = 0; k < 9; k++) weights[k] = vec_set(w[k]);
+    for (; i + 4 <= rows; i += 4) plane_rows(4, columns, x + i * pitch, pitch, weights, vec_set(bias), y + i * ldy, ldy);
+    for (; i < rows; i++) plane_rows(1, columns, x + i * pitch, pitch, weights, vec_set(bias), y + i * ldy, ldy);
 }
 
 /* y[r]  (+)=  sum over k of  x[offsets[k] + r] * w[k]       lanes = output channels, rows = neighbouring positions
@@ -66,12 +125,13 @@ static void positions_tile(int rows, int vecs, ptrdiff_t depth, const real *w, c
  */
 ALWAYS_INLINE void outputs_of(const int rows, const int vecs, ptrdiff_t depth, const real *x, const ptrdiff_t *offsets,
                               const real *w, real *y, int accumulate) {
-    vec sum[TILE_ROWS][TILE_VECS];
+    vec sum[TILE_ROWS][PANEL_VECS];
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < vecs; v++) sum[r][v] = vec_set((real)0);
+    TWO_STEPS
     for (ptrdiff_t k = 0; k < depth; k++, w += vecs * LANES) {
         const real *from = x + offsets[k];
-        vec row[TILE_VECS];
+        vec row[PANEL_VECS];
         for (int v = 0; v < vecs; v++) row[v] = vec_load(w + v * LANES);
         for (int r = 0; r < rows; r++)
             for (int v = 0; v < vecs; v++) sum[r][v] += from[r] * row[v];
@@ -90,6 +150,8 @@ static void outputs_tile(int rows, int vecs, ptrdiff_t depth, const real *x, con
     case n: \
         if (vecs == 1) { \
             outputs_of(n, 1, depth, x, offsets, w, y, accumulate); \
+        } else if (vecs == PANEL_VECS) { \
+            outputs_of(n <= WIDE_ROWS ? n : 1, PANEL_VECS, depth, x, offsets, w, y, accumulate); \
         } else { \
             outputs_of(n, TILE_VECS, depth, x, offsets, w, y, accumulate); \
         } \
@@ -112,6 +174,7 @@ ALWAYS_INLINE void taps_of(const int rows, const int vecs, ptrdiff_t runs, const
         for (int v = 0; v < vecs; v++) sum[r][v] = vec_set((real)0);
     }
     for (ptrdiff_t i = 0; i < runs; i++)
+        TWO_STEPS
         for (ptrdiff_t q = starts[i]; q < starts[i] + length; q++, dy += vecs * LANES) {
             vec row[TILE_VECS];
             for (int v = 0; v < vecs; v++) row[v] = vec_load(dy + v * LANES);
@@ -155,6 +218,7 @@ ALWAYS_INLINE void dots_of(const int rows, const int taps, ptrdiff_t length, con
         for (int r = 0; r < rows; r++) row[r] = vec_load(y + r * ldy + q);
         for (int t = 0; t < taps; t++) {
             vec tap = vec_load(x + offsets[t] + q);
+            if (rows > 1) IN_REGISTER(tap);
             for (int r = 0; r < rows; r++) sum[r][t] += row[r] * tap;
         }
     }
@@ -207,6 +271,12 @@ ALWAYS_INLINE void transpose_block(const real *from, ptrdiff_t ldf, real *to, pt
     for (int i = 0; i < LANES; i++)
         for (int j = 0; j < LANES; j++) to[j * ldt + i] = from[i * ldf + j];
 #endif
+}
+
+/* Whole blocks, for `rows` a multiple of LANES: reads up to LANES - 1 elements behind each row, and writes rows for them. */
+static void transpose_blocks(ptrdiff_t rows, ptrdiff_t columns, const real *from, ptrdiff_t ldf, real *to, ptrdiff_t ldt) {
+    for (ptrdiff_t i = 0; i < rows; i += LANES)
+        for (ptrdiff_t j = 0; j < columns; j += LANES) transpose_block(from + i * ldf + j, ldf, to + j * ldt + i, ldt);
 }
 
 /* transpose_block for rows x columns elements at an edge; `to` gets zeros for the missing rows if it has room for them. */

@@ -11,22 +11,22 @@ stride, which only some elements of the kernel meet.
 Vector lanes run over output channels, or over positions where channels are few.  Every task owns its outputs, and blocks
 depend on shapes alone: results do not depend on the number of threads.
 """
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
-from convolution cimport (TASKS, Sizes, Strips, cut_strips, load_strips, outputs_tile, position_vecs, positions_tile,
-                          read_sizes, round_up, strips_size, transpose)
+from convolution cimport (PANEL_VECS, TASKS, WIDE_ROWS, Sizes, Strips, cut_strips, load_strips, outputs_tile,
+                          plane_3x3, positions_tile, read_sizes, round_up, strips_size, transpose,
+                          transpose_blocks)
 from gemm cimport TILE_COLUMNS, TILE_ROWS, ceil_div, even_part
 from parallel cimport import_runtime, parallel_for, scratch_memory
 from phases cimport shift
 from real cimport LANES, read, real, write
-from window cimport Window, gather_row, read_window, scatter_row
+from window cimport Window, copy_row, gather_row, read_window, scatter_row
 
 import_runtime()
 
 cdef enum:
     DEPTH = 256                 # most values of K in a block: its weights and the shifted rows share L1
     POSITIONS = 256             # enough for one reading of the weights, where images are small
-    SLACK = 8                   # most vectors that a tile reads beyond its last position
 
 cdef struct Part:               # the outputs of one phase of dx; forward there is only one
     Py_ssize_t k                # elements under its kernel: c * count
@@ -43,6 +43,7 @@ cdef struct Conv:
     Py_ssize_t plane, row, column   # distance of output maps, of rows and of columns of a part
     Part* parts
     Py_ssize_t count            # of parts
+    bint holes                  # some part has no taps, so that its outputs are 0
     bint wide                   # lanes run over output channels, not over positions
     Py_ssize_t panel            # output channels of a panel
     Strips strips
@@ -70,7 +71,9 @@ cdef void plan_lanes(Conv* conv, const Window* w, Py_ssize_t taps) noexcept nogi
     over_outputs *= max(1.0, 4.0 / max(<Py_ssize_t> 1, w.ow))       # too few sums to hide their latency
     conv.wide = over_outputs < over_positions
     conv.padded = padded if conv.wide else conv.o
-    conv.panel = TILE_COLUMNS if conv.wide else even_part(conv.o, TILE_ROWS)
+    conv.panel = even_part(conv.o, TILE_ROWS)
+    if conv.wide:
+        conv.panel = padded if padded == PANEL_VECS * LANES else TILE_COLUMNS
     images = max(<Py_ssize_t> 1, POSITIONS // max(<Py_ssize_t> 1, w.oh * w.ow)) if conv.wide else 1
     conv.strips = cut_strips(w, conv.c, conv.h, conv.w, conv.groups * conv.c * conv.h * conv.w, conv.wide, w.oh,
                              min(images, conv.n))
@@ -93,7 +96,7 @@ cdef void plan_forward(Conv* conv, const Sizes* s) noexcept nogil:
     conv.n, conv.groups, conv.c, conv.h, conv.w, conv.o = s.n, s.groups, s.c, s.h, s.w, s.o
     conv.plane, conv.row, conv.column = s.p, w.ow, 1
     conv.order_o, conv.order_c, conv.size = s.k, s.taps, s.o * s.k
-    conv.parts, conv.count = part, 1
+    conv.parts, conv.count, conv.holes = part, 1, False
     plan_lanes(conv, w, s.taps)
     part.k, part.count = s.k, s.taps
     part.oh, part.ow, part.at = w.oh, w.ow, 0
@@ -133,7 +136,7 @@ cdef void plan_input_grad(Conv* conv, const Sizes* s) noexcept nogil:
     conv.n, conv.groups, conv.c, conv.h, conv.w, conv.o = s.n, s.groups, s.o, w.oh, w.ow, s.c
     conv.plane, conv.row, conv.column = s.h * s.w, s.w * w.sh, w.sw
     conv.order_o, conv.order_c, conv.size = s.taps, s.k, s.o * s.k
-    conv.count = high * wide
+    conv.count, conv.holes = high * wide, False
     conv.parts = <Part*> scratch_memory(3, conv.count * sizeof(Part) + (s.o + 1) * s.taps * sizeof(Py_ssize_t))
     table = <Py_ssize_t*> (conv.parts + conv.count)
     plan_lanes(conv, &around, ceil_div(s.taps, conv.count))
@@ -147,6 +150,7 @@ cdef void plan_input_grad(Conv* conv, const Sizes* s) noexcept nogil:
                     part.taps[part.count] = t
                     part.count += 1
             part.k = s.o * part.count
+            conv.holes |= part.k == 0
             part.offsets = table + part.count
             table = part.offsets + part.k
             for c in range(s.o):
@@ -164,30 +168,41 @@ cdef Py_ssize_t panel_span(const Conv* conv, Py_ssize_t first) noexcept nogil:
     return min(conv.panel, conv.padded - first)
 
 
+cdef void turn_taps(const Conv* conv, const real* w, Py_ssize_t outputs, Py_ssize_t span, bint more,
+                    real* turned) noexcept nogil:
+    """Write turned[tap][output] for one input; there is `more` memory behind w if other inputs or groups follow."""
+    cdef Py_ssize_t taps = conv.order_o, t, i
+    if taps > 1 and outputs % LANES == 0 and more:
+        transpose_blocks(outputs, taps, w, taps, turned, span)
+        return
+    for t in range(taps):
+        for i in range(outputs):
+            turned[t * span + i] = w[i * taps + t]
+        for i in range(outputs, span):
+            turned[t * span + i] = 0
+
+
 cdef void pack_task(void* args, Py_ssize_t index) noexcept nogil:
     """Pack the weights of one panel of outputs of one group, for all parts."""
     cdef Conv* conv = <Conv*> args
     cdef Py_ssize_t panels = ceil_div(conv.o, conv.panel)
     cdef Py_ssize_t group = index // panels, first = index % panels * conv.panel
-    cdef Py_ssize_t span = panel_span(conv, first), outputs = min(conv.panel, conv.o - first), p, c, t, i
+    cdef Py_ssize_t span = panel_span(conv, first), outputs = min(conv.panel, conv.o - first), p, c, t
     cdef const real* w = conv.weights + group * conv.size + first * conv.order_o
-    cdef const real* from_
-    cdef const Part* part
+    cdef const Part* part = conv.parts
+    cdef real* turned
     cdef real* to
-    for p in range(conv.count):
-        part = conv.parts + p
-        to = part.weights + (group * conv.padded + first) * part.k
-        if part.count == conv.order_c:                          # all taps, in the order of the weights
-            transpose(outputs, part.k, span, w, conv.order_o, to, span)
-            continue
-        for c in range(conv.c):
+    if part.count == conv.order_c:                              # all taps, in the order of the weights
+        transpose(outputs, part.k, span, w, conv.order_o, part.weights + (group * conv.padded + first) * part.k, span)
+        return
+    turned = <real*> scratch_memory(1, sizeof(real) * round_up(conv.order_o, LANES) * span)
+    for c in range(conv.c):
+        turn_taps(conv, w + c * conv.order_c, outputs, span, c + 1 < conv.c or group + 1 < conv.groups, turned)
+        for p in range(conv.count):
+            part = conv.parts + p
+            to = part.weights + (group * conv.padded + first) * part.k + c * part.count * span
             for t in range(part.count):
-                from_ = w + c * conv.order_c + part.taps[t]
-                for i in range(outputs):
-                    to[i] = from_[i * conv.order_o]
-                for i in range(outputs, span):
-                    to[i] = 0
-                to += span
+                copy_row(turned + part.taps[t] * span, span, to + t * span)
 
 
 cdef void pack_weights(Conv* conv) noexcept nogil:
@@ -201,6 +216,17 @@ cdef void pack_weights(Conv* conv) noexcept nogil:
         conv.parts[p].weights = packed
         packed += conv.groups * conv.padded * conv.parts[p].k
     parallel_for(pack_task, conv, conv.groups * ceil_div(conv.o, conv.panel), 0.5 * size)
+
+
+# ---- outputs ----
+
+cdef void clear_rows(const Conv* conv, Py_ssize_t image, Py_ssize_t o, Py_ssize_t outputs, Py_ssize_t strip) noexcept nogil:
+    """Zero one strip of some maps of image (n * groups + group) where parts have holes; the other parts follow."""
+    cdef Py_ssize_t first = strip * conv.strips.rows * conv.row
+    cdef Py_ssize_t size = min(conv.strips.rows * conv.row, conv.plane - first), i
+    if conv.holes:
+        for i in range(outputs):
+            memset(conv.y + (image * conv.o + o + i) * conv.plane + first, 0, size * sizeof(real))
 
 
 # ---- lanes over output channels ----
@@ -226,8 +252,9 @@ cdef void multiply_outputs(const Conv* conv, const Part* part, const real* x, Py
                            const real* weights, const real* bias, Py_ssize_t outputs, Py_ssize_t span,
                            real* sums) noexcept nogil:
     """Compute sums[image][position][output] of one panel of outputs: tiles of neighbours in a row x outputs."""
-    cdef int width = even_part(part.ow, TILE_ROWS), depth = even_part(part.k, DEPTH), size
-    cdef Py_ssize_t block, k, n, i, j, tile
+    cdef int vecs = <int> (span // LANES), depth = even_part(part.k, DEPTH), size
+    cdef int width = even_part(part.ow, WIDE_ROWS if vecs == PANEL_VECS else TILE_ROWS)
+    cdef Py_ssize_t block, block_depth, k, n, i, j, tile
     cdef bint given = bias != NULL or part.k == 0
     cdef real* to
     if given:
@@ -236,15 +263,15 @@ cdef void multiply_outputs(const Conv* conv, const Part* part, const real* x, Py
                 sums[n * span + j] = bias[j] if bias != NULL and j < outputs else 0
     for block in range(ceil_div(part.k, depth)):
         k = block * depth
+        block_depth = min(<Py_ssize_t> depth, part.k - k)
         to = sums
         for n in range(images):
             for i in range(rows):
                 for tile in range(ceil_div(part.ow, width)):
                     j = tile * width
                     size = <int> min(<Py_ssize_t> width, part.ow - j)
-                    outputs_tile(size, <int> (span // LANES), min(<Py_ssize_t> depth, part.k - k),
-                                 x + n * conv.strips.image + i * conv.strips.phases.pitch + j, part.offsets + k,
-                                 weights + k * span, to, given or k > 0)
+                    outputs_tile(size, vecs, block_depth, x + n * conv.strips.image + i * conv.strips.phases.pitch + j,
+                                 part.offsets + k, weights + k * span, to, given or k > 0)
                     to += size * span
 
 
@@ -264,10 +291,13 @@ cdef void outputs_task(void* args, Py_ssize_t index) noexcept nogil:
                                      conv.groups * conv.c * conv.h * conv.w, images, strip * s.rows, phases)
     cdef Py_ssize_t p, panel, o, rows, outputs, span, n
     cdef const Part* part
+    o = block * conv.block * conv.panel
+    for n in range(images):
+        clear_rows(conv, (n0 + n) * conv.groups + group, o, min(conv.block * conv.panel, conv.o - o), strip)
     for p in range(conv.count):
         part = conv.parts + p
         rows = min(s.rows, part.oh - strip * s.rows)
-        if rows <= 0:
+        if rows <= 0 or conv.holes and part.k == 0:
             continue
         for panel in range(block * conv.block, min((block + 1) * conv.block, ceil_div(conv.o, conv.panel))):
             o = panel * conv.panel
@@ -290,37 +320,39 @@ cdef void positions_task(void* args, Py_ssize_t index) noexcept nogil:
     cdef Py_ssize_t strip = index % s.count
     cdef Py_ssize_t image = index // s.count                                # n * groups + group
     cdef Py_ssize_t group = image % conv.groups
-    cdef Py_ssize_t slack = SLACK * (conv.advance + LANES)
-    cdef Py_ssize_t length = round_up(s.rows * conv.line, LANES) + SLACK * LANES
-    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * (strips_size(s) + slack))
+    cdef Py_ssize_t length = round_up(s.rows * conv.line, LANES)
+    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * (strips_size(s) + s.phases.pitch + LANES))
     cdef real* sums = <real*> scratch_memory(1, sizeof(real) * conv.o * length)
     cdef const real* x = load_strips(s, conv.x + image * conv.c * conv.h * conv.w, 0, 1, strip * s.rows, phases)
-    cdef Py_ssize_t p, block, panel, tile, o, k, v, i, j, rows, vectors, vecs
+    cdef Py_ssize_t p, block, block_depth, panel, o, k, v, i, j, rows, vectors
     cdef int depth, height
     cdef const Part* part
+    cdef const real* weights
     cdef const real* from_
     cdef real* to
     cdef real bias
+    clear_rows(conv, image, 0, conv.o, strip)
     for p in range(conv.count):
         part = conv.parts + p
         rows = min(s.rows, part.oh - strip * s.rows)
-        if rows <= 0:
+        if rows <= 0 or conv.holes and part.k == 0:
             continue
         depth = even_part(part.k, DEPTH)
+        weights = part.weights + group * conv.o * part.k
         vectors = ceil_div(rows * conv.line, LANES)
         if part.k == 0:
             memset(sums, 0, sizeof(real) * conv.o * length)
         for block in range(ceil_div(part.k, depth)):
             k = block * depth
+            block_depth = min(<Py_ssize_t> depth, part.k - k)
             for panel in range(ceil_div(conv.o, conv.panel)):
                 o = panel * conv.panel
                 height = <int> min(conv.panel, conv.o - o)
-                vecs = position_vecs(height)
-                for tile in range(ceil_div(vectors, vecs)):
-                    v = tile * vecs
-                    positions_tile(height, <int> vecs if vectors - v > 1 else 1, min(<Py_ssize_t> depth, part.k - k),
-                                   part.weights + (group * conv.o + o) * part.k + k * height, x + v * conv.advance,
-                                   part.offsets + k, conv.advance, sums + o * length + v * LANES, length, k > 0)
+                v = 0
+                while v < vectors:
+                    v += positions_tile(height, vectors - v, block_depth, weights + o * part.k + k * height,
+                                        x + v * conv.advance, part.offsets + k, conv.advance,
+                                        sums + o * length + v * LANES, length, k > 0)
         for o in range(conv.o):
             bias = conv.bias[group * conv.o + o] if conv.bias != NULL else 0
             for i in range(rows):
@@ -334,6 +366,33 @@ cdef void positions_task(void* args, Py_ssize_t index) noexcept nogil:
                         to[j * conv.column] = from_[j] + bias
 
 
+# ---- one channel to one ----
+
+cdef bint is_plane(const Conv* conv) noexcept nogil:
+    """Return whether each output map is one input plane under one 3x3 kernel, with stride and dilation 1."""
+    cdef const Window* w = &conv.strips.phases.window
+    return conv.c == 1 and conv.o == 1 and conv.count == 1 and w.sh == 1 and w.sw == 1 and w.dh == 1 and w.dw == 1 \
+        and w.kh == 3 and w.kw == 3 and conv.parts.k == 9 and w.ow >= LANES
+
+
+cdef void plane_task(void* args, Py_ssize_t index) noexcept nogil:
+    """Compute one strip of rows of one map."""
+    cdef Conv* conv = <Conv*> args
+    cdef const Strips* s = &conv.strips
+    cdef Py_ssize_t strip = index % s.count, image = index // s.count, group = image % conv.groups
+    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * strips_size(s))
+    cdef const real* x = load_strips(s, conv.x + image * conv.h * conv.w, 0, 1, strip * s.rows, phases)
+    cdef const Part* part = conv.parts
+    cdef Py_ssize_t pitch = s.phases.pitch, at, k
+    cdef real[9] w
+    for k in range(9):
+        at = part.offsets[k]
+        w[at // pitch * 3 + at % pitch] = part.weights[group * 9 + k]
+    plane_3x3(min(s.rows, part.oh - strip * s.rows), part.ow, x, pitch, w,
+              conv.bias[group] if conv.bias != NULL else 0,
+              conv.y + image * conv.plane + strip * s.rows * conv.row, conv.row)
+
+
 # ---- passes ----
 
 cdef void run(Conv* conv) noexcept nogil:
@@ -343,7 +402,7 @@ cdef void run(Conv* conv) noexcept nogil:
     pack_weights(conv)
     for p in range(conv.count):
         work += 0.01 * conv.n * conv.groups * conv.o * conv.parts[p].k * conv.parts[p].oh * conv.parts[p].ow
-    parallel_for(outputs_task if conv.wide else positions_task, conv, tasks, work)
+    parallel_for(plane_task if is_plane(conv) else outputs_task if conv.wide else positions_task, conv, tasks, work)
 
 
 def conv2d(object x, object w, object b, object y, object window, Py_ssize_t groups):

@@ -16,6 +16,7 @@ from gemm cimport TILE_COLUMNS, TILE_ROWS, ceil_div, even_part
 from parallel cimport import_runtime, parallel_for, scratch_memory
 from phases cimport shift
 from real cimport LANES, read, real, write
+from window cimport copy_row
 
 import_runtime()
 
@@ -29,7 +30,7 @@ cdef struct Grad:
     bint wide                   # lanes run over output channels, not over positions
     Py_ssize_t padded           # output channels, rounded up to whole vectors
     Py_ssize_t chunks           # of images, each with a partial sum
-    Py_ssize_t blocks, block    # of channels: number and size
+    Py_ssize_t blocks, block    # of channels, or of groups where lanes run over positions: number and size
     Strips strips               # of one block of channels
     Py_ssize_t* offsets         # of each k of a block
     Py_ssize_t* starts          # of the output rows of the images worked on together
@@ -53,7 +54,7 @@ cdef void plan(Grad* g) noexcept nogil:
     g.block = s.c
     if g.wide:
         g.block = ceil_div(s.c, min(s.c, ceil_div(TASKS, g.chunks * s.groups)))
-    g.blocks = ceil_div(s.c, g.block)
+    g.blocks = ceil_div(s.c, g.block) * s.groups
     images = max(<Py_ssize_t> 1, POSITIONS // max(<Py_ssize_t> 1, s.p)) if g.wide else 1
     g.strips = cut_strips(&s.window, g.block, s.h, s.w, s.groups * s.c * s.h * s.w, g.wide,
                           max(<Py_ssize_t> 1, POSITIONS // s.window.ow), min(images, ceil_div(s.n, g.chunks)))
@@ -66,6 +67,9 @@ cdef void plan(Grad* g) noexcept nogil:
     for n in range(g.strips.images):
         for i in range(g.strips.rows):
             g.starts[n * g.strips.rows + i] = n * g.strips.image + i * g.strips.phases.pitch
+    if not g.wide:
+        g.block = ceil_div(s.groups, TASKS)         # neighbouring groups of one image lie together in memory
+        g.blocks = ceil_div(s.groups, g.block)
 
 
 # ---- lanes over output channels ----
@@ -93,8 +97,8 @@ cdef void products_task(void* args, Py_ssize_t index) noexcept nogil:
     """Compute dw of one block of channels of one group, over one chunk of the images."""
     cdef Grad* g = <Grad*> args
     cdef const Sizes* s = &g.s
-    cdef Py_ssize_t block = index % g.blocks, group = index // g.blocks % s.groups, chunk = index // (g.blocks * s.groups)
-    cdef Py_ssize_t c = block * g.block, channels = min(g.block, s.c - c), k_count = channels * s.taps
+    cdef Py_ssize_t group = index % g.blocks % s.groups, chunk = index // g.blocks
+    cdef Py_ssize_t c = index % g.blocks // s.groups * g.block, channels = min(g.block, s.c - c), k_count = channels * s.taps
     cdef Py_ssize_t most = g.strips.images * g.strips.rows * s.window.ow * TILE_COLUMNS, image = s.groups * s.c * s.h * s.w
     cdef Strips strips = g.strips
     cdef real* phases = <real*> scratch_memory(0, sizeof(real) * strips_size(&strips))
@@ -126,7 +130,7 @@ cdef void load_rows(const Grad* g, const real* dy, Py_ssize_t first, Py_ssize_t 
     cdef Py_ssize_t ow = g.s.window.ow, pitch = g.strips.phases.pitch, o, i, j
     for o in range(g.s.o):
         for i in range(rows):
-            memcpy(to + o * length + i * pitch, dy + o * g.s.p + (first + i) * ow, ow * sizeof(real))
+            copy_row(dy + o * g.s.p + (first + i) * ow, ow, to + o * length + i * pitch)
             for j in range(ow, pitch):
                 to[o * length + i * pitch + j] = 0
         for j in range(rows * pitch, length):
@@ -159,35 +163,45 @@ cdef void add_lanes(const Grad* g, const real* sums, real* dw) noexcept nogil:
                     dw[(o + r) * s.k + k + t] = total
 
 
+cdef void add_dots(const Grad* g, const real* x, const real* dy, Py_ssize_t length, real* sums) noexcept nogil:
+    """Add the dot products of one strip of one group to sums[panel][part][output][tap][lane]."""
+    cdef const Sizes* s = &g.s
+    cdef int height = even_part(s.o, DOT_ROWS), width = dots_taps(g, height), rows, taps
+    cdef Py_ssize_t panel, part, o, k
+    for panel in range(ceil_div(s.o, height)):
+        o = panel * height
+        rows = <int> min(<Py_ssize_t> height, s.o - o)
+        for part in range(ceil_div(s.k, width)):
+            k = part * width
+            taps = <int> min(<Py_ssize_t> width, s.k - k)
+            dots(rows, taps, length, dy + o * length, length, x, g.offsets + k, sums + (o * s.k + rows * k) * LANES)
+
+
 cdef void dots_task(void* args, Py_ssize_t index) noexcept nogil:
-    """Compute dw of one group over one chunk of the images, few weights: each a dot product of vectors in registers."""
+    """Compute dw of a block of groups over one chunk of the images, few weights: each a dot product of vectors in registers."""
     cdef Grad* g = <Grad*> args
     cdef const Sizes* s = &g.s
     cdef const Strips* strips = &g.strips
-    cdef Py_ssize_t group = index % s.groups, chunk = index // s.groups
+    cdef Py_ssize_t first_group = index % g.blocks * g.block, end_group = min(first_group + g.block, s.groups)
+    cdef Py_ssize_t chunk = index // g.blocks, size = s.o * s.k
     cdef Py_ssize_t length = round_up(strips.rows * strips.phases.pitch, LANES)
-    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * (strips_size(strips) + LANES))
-    cdef real* dy = <real*> scratch_memory(1, sizeof(real) * (s.o * length + s.o * s.k * LANES))
+    cdef Py_ssize_t behind = strips.phases.pitch + LANES         # what the last unused positions read
+    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * (strips_size(strips) + behind))
+    cdef real* dy = <real*> scratch_memory(1, sizeof(real) * (s.o * length + g.block * size * LANES))
     cdef real* sums = dy + s.o * length
-    cdef int height = even_part(s.o, DOT_ROWS), width = dots_taps(g, height), rows, taps
-    cdef Py_ssize_t n, strip, first, panel, part, o, k, i
-    memset(sums, 0, s.o * s.k * LANES * sizeof(real))
-    for i in range(LANES):
-        phases[strips_size(strips) + i] = 0     # what the last unused positions read
+    cdef Py_ssize_t n, group, strip, first
+    memset(sums, 0, g.block * size * LANES * sizeof(real))
+    memset(phases + strips_size(strips), 0, behind * sizeof(real))
     for n in range(s.n * chunk // g.chunks, s.n * (chunk + 1) // g.chunks):
-        for strip in range(strips.count):
-            first = strip * strips.rows
-            load_strips(strips, g.x + (n * s.groups + group) * s.c * s.h * s.w, 0, 1, first, phases)
-            load_rows(g, g.dy + (n * s.groups + group) * s.o * s.p, first, min(strips.rows, s.window.oh - first), length, dy)
-            for panel in range(ceil_div(s.o, height)):
-                o = panel * height
-                rows = <int> min(<Py_ssize_t> height, s.o - o)
-                for part in range(ceil_div(s.k, width)):
-                    k = part * width
-                    taps = <int> min(<Py_ssize_t> width, s.k - k)
-                    dots(rows, taps, length, dy + o * length, length, phases, g.offsets + k,
-                         sums + (o * s.k + rows * k) * LANES)
-    add_lanes(g, sums, g.out + index * s.o * s.k)
+        for group in range(first_group, end_group):
+            for strip in range(strips.count):
+                first = strip * strips.rows
+                load_strips(strips, g.x + (n * s.groups + group) * s.c * s.h * s.w, 0, 1, first, phases)
+                load_rows(g, g.dy + (n * s.groups + group) * s.o * s.p, first, min(strips.rows, s.window.oh - first),
+                          length, dy)
+                add_dots(g, phases, dy, length, sums + (group - first_group) * size * LANES)
+    for group in range(first_group, end_group):
+        add_lanes(g, sums + (group - first_group) * size * LANES, g.out + (chunk * s.groups + group) * size)
 
 
 def conv2d_weight_grad(object dy, object x, object dw, object window, Py_ssize_t groups):
@@ -209,7 +223,7 @@ def conv2d_weight_grad(object dy, object x, object dw, object window, Py_ssize_t
             plan(&g)
             if g.chunks > 1:
                 g.out = <real*> scratch_memory(2, sizeof(real) * size * g.chunks)
-            parallel_for(products_task if g.wide else dots_task, &g, g.chunks * groups * g.blocks,
+            parallel_for(products_task if g.wide else dots_task, &g, g.chunks * g.blocks,
                          0.015 * g.s.n * size * g.s.p)
             if g.chunks > 1:
                 memcpy(result, g.out, sizeof(real) * size)

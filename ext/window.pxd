@@ -1,7 +1,7 @@
 # Sliding windows over rows and columns: what convolution, pooling and im2col share.
 from libc.string cimport memcpy
 
-from real cimport real
+from real cimport LANES, real, vec_load, vec_store
 
 cdef struct Window:     # the fields of tinygrad_cnn.geometry.Window, in its order
     Py_ssize_t kh, kw, sh, sw, pt, pb, pl, pr, dh, dw, oh, ow
@@ -27,6 +27,37 @@ cdef inline Span inside(Py_ssize_t first, Py_ssize_t step, Py_ssize_t count, Py_
     return span
 
 
+cdef inline void copy_row(const real* row, Py_ssize_t count, real* to) noexcept nogil:
+    """Copy a row, for which a call of memcpy takes too long where rows are short: the last vector overlaps."""
+    cdef Py_ssize_t t
+    if count >= LANES:
+        for t in range(count // LANES):
+            vec_store(to + t * LANES, vec_load(row + t * LANES))
+        vec_store(to + count - LANES, vec_load(row + count - LANES))
+    elif LANES >= 4 and count >= LANES // 2:
+        memcpy(to, row, LANES // 2 * sizeof(real))
+        memcpy(to + count - LANES // 2, row + count - LANES // 2, LANES // 2 * sizeof(real))
+    else:
+        for t in range(count):
+            to[t] = row[t]
+
+
+cdef inline void copy_steps(const real* row, Py_ssize_t step, Py_ssize_t count, real* to) noexcept nogil:
+    """Copy elements of a row that are `step` apart."""
+    cdef Py_ssize_t t
+    if step == 1:
+        copy_row(row, count, to)
+    elif step == 2:             # constant steps can be vectorised
+        for t in range(count):
+            to[t] = row[t * 2]
+    elif step == 4:
+        for t in range(count):
+            to[t] = row[t * 4]
+    else:
+        for t in range(count):
+            to[t] = row[t * step]
+
+
 cdef inline void gather_row(const real* row, Py_ssize_t size, Py_ssize_t first, Py_ssize_t step, Py_ssize_t count,
                             real padding, real* to) noexcept nogil:
     """Copy `count` elements of a row, `step` apart, with padding for those outside it."""
@@ -34,14 +65,7 @@ cdef inline void gather_row(const real* row, Py_ssize_t size, Py_ssize_t first, 
     cdef Py_ssize_t t
     for t in range(span.begin):
         to[t] = padding
-    if step == 1:
-        memcpy(to + span.begin, row + first + span.begin, (span.end - span.begin) * sizeof(real))
-    elif step == 2:             # a constant step can be vectorised
-        for t in range(span.begin, span.end):
-            to[t] = row[first + t * 2]
-    else:
-        for t in range(span.begin, span.end):
-            to[t] = row[first + t * step]
+    copy_steps(row + first + span.begin * step, step, span.end - span.begin, to + span.begin)
     for t in range(span.end, count):
         to[t] = padding
 
