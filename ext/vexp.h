@@ -73,13 +73,16 @@ ALWAYS_INLINE double vec_sum(vec v) {
     return sums[0];
 }
 
-/* The maximum of all lanes, none of which is NaN. */
+/* The maximum of all lanes; NaN if one is. */
 ALWAYS_INLINE real vec_top(vec v) {
     real tops[LANES];
     vec_store(tops, v);
 #pragma GCC unroll 8
     for (int half = LANES / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) tops[i] = tops[i] > tops[i + half] ? tops[i] : tops[i + half];
+        for (int i = 0; i < half; i++) {
+            real a = tops[i], b = tops[i + half];
+            tops[i] = (a > b) | (a != a) ? a : b;
+        }
     return tops[0];
 }
 
@@ -95,6 +98,9 @@ ALWAYS_INLINE vec vec_select(vint yes, vec a, vec b) { return (vec)((yes & (vint
 
 /* a > b ? a : b */
 ALWAYS_INLINE vec vec_max(vec a, vec b) { return vec_select(a > b, a, b); }
+
+/* The same, or NaN if a or b is. */
+ALWAYS_INLINE vec vec_max_or_nan(vec a, vec b) { return vec_select((a > b) | (a != a), a, b); }
 
 /* ln(2) in two parts, the first so short that its product with an exponent is exact. */
 #define LN2_HIGH ((real)PICK(0x1.62ep-1, 0x1.62e42feep-1))
@@ -145,6 +151,7 @@ ALWAYS_INLINE vec vec_log(vec x) {
 #else
 
 ALWAYS_INLINE vec vec_max(vec a, vec b) { return a > b ? a : b; }
+ALWAYS_INLINE vec vec_max_or_nan(vec a, vec b) { return a > b || a != a ? a : b; }
 ALWAYS_INLINE vec vec_exp(vec x) { return (vec)exp(x); }
 ALWAYS_INLINE vec vec_log(vec x) { return (vec)log(x); }
 

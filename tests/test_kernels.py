@@ -509,3 +509,77 @@ def test_exp_and_sigmoid_of_special_values(level: str, dtype: Any) -> None:
         with np.errstate(all="ignore"):
             exact = REFERENCE.elementwise(op, a.astype(np.longdouble)).astype(dtype)
         np.testing.assert_allclose(get_backend(level).elementwise(op, a), exact, rtol=4 * info.eps, atol=info.tiny)
+
+
+# ---- maxima and minima; sums of many short rows ----
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize(
+    "shape", [(1,), (3, 5), (67, 10), (2, 1000), (1, 10_003), (9, 6, 7, 7), (2, 3, 4, 5, 6), (3, 700, 2)]
+)
+def test_maxima_along_all_axes(level: str, dtype: Any, shape: tuple[int, ...]) -> None:
+    backend: Any = get_backend(level)
+    x = rng().standard_normal(shape).astype(dtype)
+    holed = x.copy()
+    holed.flat[x.size // 2], holed.flat[0] = np.nan, -np.inf
+    for mask in range(1, 2 ** len(shape)):
+        dims = tuple(d for d in range(len(shape)) if mask >> d & 1)
+        for op in ("amax", "amin"):
+            for values in (x, holed, np.full_like(x, -np.inf), np.full_like(x, np.inf)):
+                for keepdim in (False, True):
+                    y = backend.reduce(op, values, dims, keepdim)
+                    expected = REFERENCE.reduce(op, values, dims, keepdim)
+                    assert y.dtype == dtype
+                    np.testing.assert_array_equal(y, expected)
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("shape", [(5, 3, 49), (130, 2, 64), (3, 2, 5000), (1, 4, 1), (700, 1, 17)])
+def test_batch_norm_of_maps_of_any_size(level: str, dtype: Any, shape: tuple[int, ...]) -> None:
+    backend: Any = get_backend(level)
+    x, dy = (rng().standard_normal(shape) + 3).astype(dtype), rng(1).standard_normal(shape).astype(dtype)
+    w, b = rng(2).standard_normal(shape[1]).astype(dtype), rng(3).standard_normal(shape[1]).astype(dtype)
+    wide = [a.astype(np.float64) for a in (x, w, b, dy)]
+    forward = REFERENCE.batch_norm(*wide[:3], 1e-5)
+    for actual, expected in zip(backend.batch_norm(x, w, b, 1e-5), forward, strict=True):
+        close(actual, expected, dtype)
+    mean, var = (statistic.astype(dtype) for statistic in forward[1:])
+    backward = REFERENCE.batch_norm_grad(wide[3], *wide[:2], *forward[1:], 1e-5)
+    for actual, expected in zip(backend.batch_norm_grad(dy, x, w, mean, var, 1e-5), backward, strict=True):
+        close(actual, expected, dtype, scale=100 if shape[2] == 1 else 10)
+
+
+@on_levels
+@on_reals
+def test_sums_over_short_rows_are_accurate(level: str, dtype: Any) -> None:
+    x = (rng().standard_normal((3000, 3, 37)) + 1).astype(dtype)
+    backend, exact = get_backend(level), x.astype(np.longdouble)
+    for dims in ((0, 2), (2,), (0, 1, 2), (0,)):
+        total = exact.sum(axis=dims)
+        np.testing.assert_allclose(
+            backend.reduce("sum", x, dims, False), total, rtol=4 * np.finfo(dtype).eps, atol=1e-4
+        )
+
+
+# ---- optimiser steps ----
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("size", [1, 15, 16, 16400])
+@pytest.mark.parametrize("decoupled", [False, True])
+@pytest.mark.parametrize("amsgrad", [False, True])
+@pytest.mark.parametrize("maximize", [False, True])
+def test_adam_step(level: str, dtype: Any, size: int, decoupled: bool, amsgrad: bool, maximize: bool) -> None:
+    arrays = [rng(i).standard_normal(size) for i in range(2)] + [rng(i).uniform(0, 1, size) for i in range(3)]
+    results = []
+    for backend, kind in ((get_backend(level), dtype), (REFERENCE, np.float64)):
+        p, g, m, v, peak = (a.astype(dtype).astype(kind) for a in arrays)
+        peaks = [peak if amsgrad else None]
+        backend.adam([p], [g], [m], [v], peaks, [3], 0.01, 0.9, 0.99, 1e-8, 0.1, decoupled, maximize)
+        results.append((p, m, v, peak))
+    for actual, expected in zip(*results, strict=True):
+        close(actual, expected, dtype)
