@@ -2,7 +2,7 @@
 from libc.math cimport sqrt
 
 from parallel cimport import_runtime, parallel_for
-from real cimport read, real, write
+from real cimport read, real, real_alone, write
 
 import_runtime()
 
@@ -58,23 +58,36 @@ def sgd(object params, object grads, object momenta, object started, double lr, 
             parallel_for(sgd_task, &s, (s.size + CHUNK - 1) // CHUNK, 0.5 * s.size)
 
 
+cdef inline void adam_chunk(const Step* step, Py_ssize_t begin, Py_ssize_t end, bint amsgrad) noexcept nogil:
+    """Step one chunk of one parameter; a constant `amsgrad` leaves a loop without branches."""
+    cdef Step s = step[0]       # a copy, which what is written below cannot change
+    cdef real_alone p = s.p
+    cdef real_alone first = s.m
+    cdef real_alone second = s.v
+    cdef real_alone peak = s.peak
+    cdef Py_ssize_t i
+    cdef real g, m, v, weight, sign = -1 if s.maximize else 1
+    cdef real decay = 0 if s.decoupled else s.weight_decay
+    for i in range(begin, end):
+        weight = p[i] * s.shrink
+        g = sign * s.g[i] + decay * weight
+        m = s.beta1 * first[i] + s.fresh1 * g
+        v = s.beta2 * second[i] + s.fresh2 * g * g
+        first[i] = m
+        second[i] = v
+        if amsgrad:
+            v = v if v > peak[i] else peak[i]
+            peak[i] = v
+        p[i] = weight - s.lr * m / (real_sqrt(v) * s.root + s.eps)
+
+
 cdef void adam_task(void* args, Py_ssize_t index) noexcept nogil:
     """Step one chunk of one parameter."""
-    cdef Step* s = <Step*> args
-    cdef Py_ssize_t i
-    cdef real g, m, v, sign = -1 if s.maximize else 1
-    cdef real decay = 0 if s.decoupled else s.weight_decay
-    for i in range(index * CHUNK, min(s.size, (index + 1) * CHUNK)):
-        s.p[i] = s.p[i] * s.shrink
-        g = sign * s.g[i] + decay * s.p[i]
-        m = s.beta1 * s.m[i] + s.fresh1 * g
-        v = s.beta2 * s.v[i] + s.fresh2 * g * g
-        s.m[i] = m
-        s.v[i] = v
-        if s.peak != NULL:
-            v = v if v > s.peak[i] else s.peak[i]
-            s.peak[i] = v
-        s.p[i] -= s.lr * m / (real_sqrt(v) * s.root + s.eps)
+    cdef const Step* s = <const Step*> args
+    if s.peak != NULL:
+        adam_chunk(s, index * CHUNK, min(s.size, (index + 1) * CHUNK), True)
+    else:
+        adam_chunk(s, index * CHUNK, min(s.size, (index + 1) * CHUNK), False)
 
 
 def adam(object params, object grads, object means, object squares, object peaks, object steps, double lr, double beta1,

@@ -22,21 +22,25 @@ cdef inline vec term(Term kind, const real* x, const real* y, real mean, Py_ssiz
 
 cdef inline vec run_sum(Term kind, const real* x, const real* y, real mean, Py_ssize_t n) noexcept nogil:
     """Return sums over n neighbours, which the lanes share."""
-    cdef vec a = vec_set(0), b = a
+    cdef vec a = vec_set(0), b = a, c = a, d = a
     cdef Py_ssize_t i = 0
-    while n - i >= 2 * LANES:
+    while n - i >= 4 * LANES:
         a = a + term(kind, x + i, y + i, mean, LANES)
         b = b + term(kind, x + i + LANES, y + i + LANES, mean, LANES)
-        i += 2 * LANES
+        c = c + term(kind, x + i + 2 * LANES, y + i + 2 * LANES, mean, LANES)
+        d = d + term(kind, x + i + 3 * LANES, y + i + 3 * LANES, mean, LANES)
+        i += 4 * LANES
     while i < n:
         a = a + term(kind, x + i, y + i, mean, n - i)
         i += LANES
-    return a + b
+    return (a + b) + (c + d)
 
 
 cdef inline double sum_of(Term kind, const real* x, const real* y, real mean, Py_ssize_t rows, Py_ssize_t stride,
                           Py_ssize_t n) noexcept nogil:
     """Return the sum over rows of n neighbours, `stride` apart; short rows share a run."""
+    if rows == 1 and n <= RUN:
+        return vec_sum(run_sum(kind, x, y, mean, n))
     cdef double total = 0
     cdef Py_ssize_t together = max(1, RUN // max(1, n)), r, k, i
     cdef vec run

@@ -6,12 +6,15 @@
 #define TINYGRAD_CNN_VEXP_H
 
 #include <math.h>
+#include <stdint.h>
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
 #endif
 
 #include "simd.h"
+
+#define PICK(of_float, of_double) (sizeof(real) == 4 ? (of_float) : (of_double))
 
 /* Ask for a cache line that will be read, or written. */
 #if defined(__GNUC__)
@@ -20,20 +23,19 @@
 #define prefetch(at, write)
 #endif
 
-/* vec_load_part: the first `count` lanes of a vector (all, if there are more), the others being `fill`; vec_store_part. */
+/* vec_load_part: the first `count` < LANES lanes of a vector, the others being `fill`; vec_store_part. */
 #if defined(__AVX512F__)
 
-#define BY_TYPE(of_float, of_double) (sizeof(real) == 4 ? (of_float) : (of_double))
 #define LANE_MASK(count) ((1u << (count)) - 1)
 
 ALWAYS_INLINE vec vec_load_part(const real *from, ptrdiff_t count, real fill) {
-    return BY_TYPE((vec)_mm512_mask_loadu_ps((__m512)vec_set(fill), (__mmask16)LANE_MASK(count), from),
-                   (vec)_mm512_mask_loadu_pd((__m512d)vec_set(fill), (__mmask8)LANE_MASK(count), from));
+    return PICK((vec)_mm512_mask_loadu_ps((__m512)vec_set(fill), (__mmask16)LANE_MASK(count), from),
+                (vec)_mm512_mask_loadu_pd((__m512d)vec_set(fill), (__mmask8)LANE_MASK(count), from));
 }
 
 ALWAYS_INLINE void vec_store_part(real *to, vec value, ptrdiff_t count) {
-    BY_TYPE(_mm512_mask_storeu_ps(to, (__mmask16)LANE_MASK(count), (__m512)value),
-            _mm512_mask_storeu_pd(to, (__mmask8)LANE_MASK(count), (__m512d)value));
+    PICK(_mm512_mask_storeu_ps(to, (__mmask16)LANE_MASK(count), (__m512)value),
+         _mm512_mask_storeu_pd(to, (__mmask8)LANE_MASK(count), (__m512d)value));
 }
 
 #elif defined(__GNUC__)
@@ -73,21 +75,25 @@ ALWAYS_INLINE double vec_sum(vec v) {
     return sums[0];
 }
 
-/* The maximum of all lanes, none of which is NaN. */
+/* The maximum of all lanes; NaN if one is. */
 ALWAYS_INLINE real vec_top(vec v) {
     real tops[LANES];
     vec_store(tops, v);
 #pragma GCC unroll 8
     for (int half = LANES / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) tops[i] = tops[i] > tops[i + half] ? tops[i] : tops[i + half];
+        for (int i = 0; i < half; i++) {
+            real a = tops[i], b = tops[i + half];
+            tops[i] = (a > b) | (a != a) ? a : b;
+        }
     return tops[0];
 }
 
 #if defined(__GNUC__)
 
-typedef __typeof__((vec){0} < (vec){0}) vint; /* integers as wide as real; the result of a comparison is -1 or 0 */
+typedef __typeof__((vec){0} < (vec){0}) vint; /* what a comparison gives: -1 or 0 */
+typedef __typeof__(__builtin_choose_expr(sizeof(real) == 4, (uint32_t)0, (uint64_t)0)) bits;
+typedef bits vbits __attribute__((vector_size(VEC_BYTES)));
 
-#define PICK(of_float, of_double) (sizeof(real) == 4 ? (of_float) : (of_double))
 #define MANTISSA_BITS PICK(23, 52)
 #define EXPONENT_BIAS PICK(127, 1023)
 
@@ -95,6 +101,9 @@ ALWAYS_INLINE vec vec_select(vint yes, vec a, vec b) { return (vec)((yes & (vint
 
 /* a > b ? a : b */
 ALWAYS_INLINE vec vec_max(vec a, vec b) { return vec_select(a > b, a, b); }
+
+/* The same, or NaN if a or b is. */
+ALWAYS_INLINE vec vec_max_or_nan(vec a, vec b) { return vec_select((a > b) | (a != a), a, b); }
 
 /* ln(2) in two parts, the first so short that its product with an exponent is exact. */
 #define LN2_HIGH ((real)PICK(0x1.62ep-1, 0x1.62e42feep-1))
@@ -104,8 +113,8 @@ ALWAYS_INLINE vec vec_max(vec a, vec b) { return vec_select(a > b, a, b); }
 ALWAYS_INLINE vec vec_exp(vec x) {
     static const real coefficient[] = {1. / 2,     1. / 6,      1. / 24,      1. / 120,      1. / 720,       1. / 5040,
                                        1. / 40320, 1. / 362880, 1. / 3628800, 1. / 39916800, 1. / 479001600, 1. / 6227020800};
-    const real round = 3 * ((real)((ptrdiff_t)1 << 22 << PICK(0, 29)));
-    /* Added to 1.5 * 2^MANTISSA_BITS, a number is rounded to an integer, which the last bits of the sum hold. */
+    const real round = PICK(0x1.8p23, 0x1.8p52);
+    /* Added to `round`, a number is rounded to an integer, which the last bits of the sum hold. */
     vec sum = x * (real)1.4426950408889634 + (round + 2 * EXPONENT_BIAS);
     vec n = sum - (round + 2 * EXPONENT_BIAS);
     vec r = x - n * LN2_HIGH - n * LN2_LOW;
@@ -115,8 +124,8 @@ ALWAYS_INLINE vec vec_exp(vec x) {
         odd = odd * square + coefficient[k + 1];
     }
     vec y = (odd * r + even) * square + r + 1;
-    vint exponents = (vint)sum - (vint)vec_set(round); /* n + 2 * EXPONENT_BIAS: those of both factors together */
-    vint first = (exponents << (MANTISSA_BITS - 1)) & (vint)vec_set((real)INFINITY);
+    vbits exponents = (vbits)sum - (vbits)vec_set(round); /* n + 2 * EXPONENT_BIAS: those of both factors together */
+    vbits first = (exponents << (MANTISSA_BITS - 1)) & (vbits)vec_set((real)INFINITY);
     y = y * (vec)first * (vec)((exponents << MANTISSA_BITS) - first);
     y = vec_select(x > (real)PICK(89, 710), vec_set((real)INFINITY), y);
     return vec_select(x < (real)PICK(-104, -746), vec_set((real)0), y);
@@ -127,13 +136,13 @@ ALWAYS_INLINE vec vec_exp(vec x) {
  * ln(1 + f) = 2 artanh(s), s = f / (2 + f), rearranged so that only small terms are rounded: 2 s = f - s f.
  */
 ALWAYS_INLINE vec vec_log(vec x) {
-    const vint mantissa = (vint)vec_set((real)PICK(0x1.fffffep0, 0x1.fffffffffffffp0)) ^ (vint)vec_set((real)1);
-    const vint shift = (vint)vec_set((real)1) - (vint)vec_set((real)M_SQRT1_2);
-    vint bits = (vint)x + shift; /* now the exponent counts from sqrt(1/2) on */
-    vec m = (vec)((bits & mantissa) + (vint)vec_set((real)M_SQRT1_2));
-    vint biased = (bits & (vint)vec_set((real)INFINITY)) >> MANTISSA_BITS;
+    const vbits mantissa = (vbits)vec_set((real)PICK(0x1.fffffep0, 0x1.fffffffffffffp0)) ^ (vbits)vec_set((real)1);
+    const vbits shift = (vbits)vec_set((real)1) - (vbits)vec_set((real)M_SQRT1_2);
+    vbits moved = (vbits)x + shift; /* now the exponent counts from sqrt(1/2) on */
+    vec m = (vec)((moved & mantissa) + (vbits)vec_set((real)M_SQRT1_2));
+    vbits biased = (moved & (vbits)vec_set((real)INFINITY)) >> MANTISSA_BITS;
     const real whole = PICK(0x1p23, 0x1p52); /* an integer in the last bits of this number becomes a float */
-    vec n = (vec)(biased | (vint)vec_set(whole)) - (whole + EXPONENT_BIAS);
+    vec n = (vec)(biased | (vbits)vec_set(whole)) - (whole + EXPONENT_BIAS);
     vec f = m - 1, s = f / (f + 2), square = s * s, half = f * f * (real)0.5, y = vec_set((real)0);
     for (int k = PICK(9, 21); k > 1; k -= 2) y = (y + (real)2 / k) * square;
     y = n * LN2_HIGH - ((half - (s * (half + y) + n * LN2_LOW)) - f);
@@ -145,6 +154,7 @@ ALWAYS_INLINE vec vec_log(vec x) {
 #else
 
 ALWAYS_INLINE vec vec_max(vec a, vec b) { return a > b ? a : b; }
+ALWAYS_INLINE vec vec_max_or_nan(vec a, vec b) { return a > b || a != a ? a : b; }
 ALWAYS_INLINE vec vec_exp(vec x) { return (vec)exp(x); }
 ALWAYS_INLINE vec vec_log(vec x) { return (vec)log(x); }
 

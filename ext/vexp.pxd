@@ -4,8 +4,9 @@ from real cimport LANES, real, vec, vec_load, vec_store
 cdef extern from "vexp.h":
     void prefetch(const real* at, bint write) noexcept nogil   # a cache line that will be read, or written
     vec vec_max(vec a, vec b) noexcept nogil            # a > b ? a : b
+    vec vec_max_or_nan(vec a, vec b) noexcept nogil     # the same, or NaN if a or b is
     double vec_sum(vec v) noexcept nogil                # of all lanes
-    real vec_top(vec v) noexcept nogil                  # the maximum of all lanes, none of which is NaN
+    real vec_top(vec v) noexcept nogil                  # the maximum of all lanes; NaN if one is
     vec vec_exp(vec x) noexcept nogil
     vec vec_log(vec x) noexcept nogil
     # The first `count` elements of a vector, the others being `fill`.

@@ -6,7 +6,7 @@ result, and hands other dtypes on to the reference.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -94,12 +94,17 @@ class CpuBackend(ReferenceBackend):
         return None if kernels is None else kernels.arithmetic(op, a, b, _empty)
 
     def reduce(self, op: str, x: Array, dims: Dims, keepdim: bool) -> Array:
-        kernels = self._kernels("reduce", x.dtype) if op in ("sum", "mean") else None
-        layout = _sum_layout(x.shape, dims)
-        if kernels is None or layout is None or not x.size:
+        kernels = self._kernels("reduce", x.dtype) if op in ("sum", "mean", "amax", "amin") else None
+        if kernels is None or not x.size:
             return super().reduce(op, x, dims, keepdim)
-        y = _empty(_without(x.shape, dims, keepdim), x.dtype)
-        kernels.sum(_contiguous(x), y, *layout, 1.0 if op == "sum" else 1.0 / (layout[1] * layout[3]))
+        layout, shape = _reduction(x.shape, dims, keepdim)
+        if layout is None:
+            return super().reduce(op, x, dims, keepdim)
+        y = _empty(shape, x.dtype)
+        if op == "sum" or op == "mean":
+            kernels.sum(_contiguous(x), y, *layout, 1.0 if op == "sum" else 1.0 / (layout[1] * layout[3]))
+        else:
+            kernels.extreme(_contiguous(x), y, *layout, op == "amin")
         return y
 
     # ---- random numbers ----
@@ -309,36 +314,28 @@ class CpuBackend(ReferenceBackend):
         return out
 
 
-@lru_cache(maxsize=4096)
-def _without(shape: Shape, dims: Dims, keepdim: bool) -> Shape:
-    """Return the shape of a reduction's result."""
-    return tuple(1 if d in dims else n for d, n in enumerate(shape) if keepdim or d not in dims)
-
-
-@lru_cache(maxsize=4096)
-def _sum_layout(shape: Shape, dims: Dims) -> tuple[int, int, int, int] | None:
-    """Return shape as (P, A, K, B), A and B being what `dims` add up, or None if it has no such form."""
-    runs: list[list[int]] = []  # neighbouring axes of one kind joined: [added up or not, size]
+@lru_cache(1024)
+def _reduction(shape: Shape, dims: Dims, keepdim: bool) -> tuple[tuple[int, ...] | None, Shape]:
+    """Return shape as (P, A, K, B), A and B being what `dims` reduce, or None if it has no such form; and what is left."""
+    kept = tuple(1 if d in dims else n for d, n in enumerate(shape) if keepdim or d not in dims)
+    runs: list[list[int]] = []  # neighbouring axes of one kind joined: [reduced or not, size]
     for d, size in enumerate(shape):
-        added = d in dims
+        reduced = d in dims
         if size == 1:  # counts as either kind
             continue
-        if runs and runs[-1][0] == added:
+        if runs and runs[-1][0] == reduced:
             runs[-1][1] *= size
         else:
-            runs.append([added, size])
-    kinds = [bool(kind) for kind, _ in runs]
+            runs.append([reduced, size])
+    kinds = tuple(bool(kind) for kind, _ in runs)
     sizes = [size for _, size in runs]
-    if kinds in ([], [True]):
-        return 1, 1, 1, prod(sizes)
-    if kinds == [False]:
-        return 1, 1, sizes[0], 1
-    if kinds == [False, True]:
-        return 1, 1, sizes[0], sizes[1]
-    if kinds == [True, False]:
-        return 1, sizes[0], sizes[1], 1
-    if kinds == [True, False, True]:
-        return 1, *sizes  # type: ignore[return-value]
-    if kinds == [False, True, False]:
-        return sizes[0], sizes[1], sizes[2], 1
-    return None
+    layouts: dict[tuple[bool, ...], Callable[..., tuple[int, ...]]] = {
+        (): lambda: (1, 1, 1, 1),
+        (True,): lambda b: (1, 1, 1, b),
+        (False,): lambda k: (1, 1, k, 1),
+        (False, True): lambda k, b: (1, 1, k, b),
+        (True, False): lambda a, k: (1, a, k, 1),
+        (True, False, True): lambda a, k, b: (1, a, k, b),
+        (False, True, False): lambda p, a, k: (p, a, k, 1),
+    }
+    return layouts[kinds](*sizes) if kinds in layouts else None, kept
