@@ -11,7 +11,7 @@ not depend on the number of threads.
 """
 from libc.string cimport memset
 
-from gemm cimport TILE_COLUMNS, ceil_div, panel_rows
+from gemm cimport TILE_COLUMNS, TILE_ROWS, ceil_div, even_part, panel_rows
 from parallel cimport import_runtime, parallel_for, scratch_memory
 from real cimport LANES, read, real, write
 from window cimport Window, read_window
@@ -43,6 +43,11 @@ cdef enum:
     BLOCK = 1 << 18             # bytes that the points of a block should take: a part of L2
     MOST_TILES = 128            # in a block
     GAP = 16                    # elements between points: else their distance may be a power of two, bad for caches
+    MOST_KEPT = 8               # blocks of x that are kept while kernels are transformed
+    LARGE = 1 << 20             # elements from which the points of all kernels are better not kept
+    PANELS = 3                  # of rows in a group of output channels
+    DEPTH = 64                  # channels whose kernels are transformed together in a group
+    PARTS = 4                   # of the channels of a block of x
     CHUNKS = 8                  # partial sums of the weight gradient, over parts of the tiles
     MOST_PARTIAL = 1 << 22      # elements that these partial sums may take
 
@@ -58,12 +63,13 @@ cdef struct Conv:
     const real* weights         # kernel (o, c) begins at weights[o * row + c * column]
     Py_ssize_t row, column
     bint flipped                # and is read backwards
-    real* u                     # their points, packed: (points, panel of rows, C, rows)
+    real* u                     # their points, packed, or those of all blocks of x
+    Py_ssize_t group            # of output channels that are worked on together
     const real* bias
     real* out
     const real* dy              # weight gradient
     Py_ssize_t width            # channels, rounded up to whole vectors
-    Py_ssize_t chunks, parts    # of blocks, each with partial sums; of the output channels
+    Py_ssize_t chunks, parts    # of blocks, each with partial sums; of channels
     real* sums                  # (chunks, points, O, width)
 
 cdef struct Run:                # neighbouring tiles of one row of tiles, from place `at` of a block on
@@ -103,14 +109,16 @@ cdef Py_ssize_t cut_runs(const Conv* conv, Py_ssize_t block, Run* runs) noexcept
 
 # ---- forward ----
 
-cdef void weights_task(void* args, Py_ssize_t index) noexcept nogil:
-    """Transform one panel of kernels."""
-    cdef Conv* conv = <Conv*> args
-    cdef int height = panel_rows(conv.o)
-    cdef Py_ssize_t o = index * height
-    cdef int rows = <int> min(<Py_ssize_t> height, conv.o - o)
-    transform_weights(conv.m, conv.weights + o * conv.row, conv.row, conv.column, conv.flipped, rows, conv.c,
-                      conv.u + o * conv.c, conv.o * conv.c + GAP)
+cdef void pack_weights(const Conv* conv, Py_ssize_t o, Py_ssize_t outputs, Py_ssize_t c, Py_ssize_t depth,
+                       real* u) noexcept nogil:
+    """Transform the kernels of some channels: (points, panels of rows, depth, rows)."""
+    cdef int height = panel_rows(outputs), rows
+    cdef Py_ssize_t panel, r
+    for panel in range(ceil_div(outputs, height)):
+        r = panel * height
+        rows = <int> min(<Py_ssize_t> height, outputs - r)
+        transform_weights(conv.m, conv.weights + (o + r) * conv.row + c * conv.column, conv.row, conv.column,
+                          conv.flipped, rows, depth, u + r * depth, outputs * depth + GAP)
 
 
 cdef void clear_rows(const Conv* conv, const Run* runs, Py_ssize_t count, real* rows, int copies) noexcept nogil:
@@ -119,14 +127,18 @@ cdef void clear_rows(const Conv* conv, const Run* runs, Py_ssize_t count, real* 
         memset(rows, 0, sizeof(real) * copies * (conv.m + TAPS - 1) * conv.pitch)
 
 
-cdef void transform_input(const Conv* conv, const Run* runs, Py_ssize_t count, real* rows, real* points) noexcept nogil:
-    """Write the points of a block of the input, (points, columns of gemm.h, C, TILE_COLUMNS)."""
+cdef void transform_input(const Conv* conv, Py_ssize_t block, Py_ssize_t first, Py_ssize_t end,
+                          real* points) noexcept nogil:
+    """Write the points of some channels of a block of the input, (points, columns of gemm.h, C, TILE_COLUMNS)."""
+    cdef Run runs[MOST_TILES]
+    cdef Py_ssize_t count = cut_runs(conv, block, runs)
     cdef Py_ssize_t stride = conv.c * conv.block + GAP, c, r, tile, t
-    cdef real* shifted = rows + (conv.m + 2) * conv.pitch
+    cdef real* rows = <real*> scratch_memory(3, sizeof(real) * 2 * (conv.m + TAPS - 1) * conv.pitch)
+    cdef real* shifted = rows + (conv.m + TAPS - 1) * conv.pitch
     cdef const Run* run
     cdef const real* image
     clear_rows(conv, runs, count, rows, 2)
-    for c in range(conv.c):
+    for c in range(first, end):
         for r in range(count):
             run = &runs[r]
             image = conv.x + (run.image * conv.c + c) * conv.h * conv.w
@@ -138,63 +150,115 @@ cdef void transform_input(const Conv* conv, const Run* runs, Py_ssize_t count, r
                           points + (t // TILE_COLUMNS * conv.c + c) * TILE_COLUMNS + t % TILE_COLUMNS, stride)
 
 
-cdef void multiply(const Conv* conv, const real* x, real* y) noexcept nogil:
-    """Multiply the points of all kernels with those of a block."""
-    cdef int height = panel_rows(conv.o), rows, point
+cdef void multiply(const Conv* conv, const real* u, Py_ssize_t outputs, const real* x, Py_ssize_t c, Py_ssize_t depth,
+                   real* y, bint accumulate) noexcept nogil:
+    """Multiply the points of packed kernels with those of a block's channels c, c + 1, ..."""
+    cdef int height = panel_rows(outputs), rows, point
     cdef Py_ssize_t panel, o, part, column
     for point in range(conv.points):
-        for panel in range(ceil_div(conv.o, height)):
+        for panel in range(ceil_div(outputs, height)):
             o = panel * height
-            rows = <int> min(<Py_ssize_t> height, conv.o - o)
+            rows = <int> min(<Py_ssize_t> height, outputs - o)
             for part in range(conv.block // TILE_COLUMNS):
                 column = part * TILE_COLUMNS
-                packed_tile(rows, conv.c, conv.u + point * (conv.o * conv.c + GAP) + o * conv.c,
-                            x + point * (conv.block * conv.c + GAP) + column * conv.c,
-                            y + point * (conv.block * conv.o + GAP) + column * conv.o + o * TILE_COLUMNS, TILE_COLUMNS,
-                            False)
+                packed_tile(rows, depth, u + point * (outputs * depth + GAP) + o * depth,
+                            x + point * (conv.block * conv.c + GAP) + column * conv.c + c * TILE_COLUMNS,
+                            y + point * (conv.block * outputs + GAP) + column * outputs + o * TILE_COLUMNS, TILE_COLUMNS,
+                            accumulate)
 
 
-cdef void transform_output(const Conv* conv, const Run* runs, Py_ssize_t count, const real* points,
-                           real* rows) noexcept nogil:
-    """Write the pixels of a block of the output."""
-    cdef Py_ssize_t stride = conv.o * conv.block + GAP, o, r, tile, t, i
+cdef void transform_output(const Conv* conv, Py_ssize_t block, Py_ssize_t first, Py_ssize_t outputs,
+                           const real* points) noexcept nogil:
+    """Write the pixels of some maps of a block of the output."""
+    cdef Run runs[MOST_TILES]
+    cdef Py_ssize_t count = cut_runs(conv, block, runs)
+    cdef Py_ssize_t stride = outputs * conv.block + GAP, o, r, tile, t, i
+    cdef real* rows = <real*> scratch_memory(3, sizeof(real) * conv.m * conv.pitch)
     cdef real bias
     cdef const Run* run
     cdef real* y
-    for o in range(conv.o):
-        bias = conv.bias[o] if conv.bias != NULL else 0
+    for o in range(outputs):
+        bias = conv.bias[first + o] if conv.bias != NULL else 0
         for tile in range(conv.block // LANES):
             t = tile * LANES
-            output_tiles(conv.m, points + (t // TILE_COLUMNS * conv.o + o) * TILE_COLUMNS + t % TILE_COLUMNS, stride,
+            output_tiles(conv.m, points + (t // TILE_COLUMNS * outputs + o) * TILE_COLUMNS + t % TILE_COLUMNS, stride,
                          bias, rows + t * conv.m, conv.pitch)
         for r in range(count):
             run = &runs[r]
-            y = conv.out + ((run.image * conv.o + o) * conv.oh + run.i * conv.m) * conv.ow + run.j * conv.m
+            y = conv.out + ((run.image * conv.o + first + o) * conv.oh + run.i * conv.m) * conv.ow + run.j * conv.m
             for i in range(min(<Py_ssize_t> conv.m, conv.oh - run.i * conv.m)):
                 copy_row(rows + i * conv.pitch + run.at * conv.m, min(run.count * conv.m, conv.ow - run.j * conv.m),
                          y + i * conv.ow)
 
 
-cdef void forward_task(void* args, Py_ssize_t index) noexcept nogil:
+# Many tiles: kernels are transformed first, then each block of tiles goes through all steps.
+
+cdef void weights_task(void* args, Py_ssize_t index) noexcept nogil:
+    """Transform one panel of kernels."""
+    cdef Conv* conv = <Conv*> args
+    cdef int height = panel_rows(conv.o)
+    cdef Py_ssize_t o = index * height
+    cdef int rows = <int> min(<Py_ssize_t> height, conv.o - o)
+    transform_weights(conv.m, conv.weights + o * conv.row, conv.row, conv.column, conv.flipped, rows, conv.c,
+                      conv.u + o * conv.c, conv.o * conv.c + GAP)
+
+
+cdef void block_task(void* args, Py_ssize_t block) noexcept nogil:
     """Compute one block of tiles of all maps."""
     cdef Conv* conv = <Conv*> args
-    cdef Run runs[MOST_TILES]
-    cdef Py_ssize_t count = cut_runs(conv, index, runs)
-    cdef real* x = <real*> scratch_memory(0, sizeof(real) * conv.points * (conv.block * conv.c + GAP))
+    cdef real* x = <real*> scratch_memory(0, sizeof(real) * input_size(conv))
     cdef real* y = <real*> scratch_memory(1, sizeof(real) * conv.points * (conv.block * conv.o + GAP))
-    cdef real* rows = <real*> scratch_memory(3, sizeof(real) * 2 * (conv.m + 2) * conv.pitch)
-    transform_input(conv, runs, count, rows, x)
-    multiply(conv, x, y)
-    transform_output(conv, runs, count, y, rows)
+    transform_input(conv, block, 0, conv.c, x)
+    multiply(conv, conv.u, conv.o, x, 0, conv.c, y, False)
+    transform_output(conv, block, 0, conv.o, y)
+
+
+# Few tiles, many kernels: tiles are transformed first, then each group of kernels, which never leaves the cache.
+
+cdef void input_task(void* args, Py_ssize_t index) noexcept nogil:
+    """Transform a part of the channels of one block of the input."""
+    cdef Conv* conv = <Conv*> args
+    cdef Py_ssize_t block = index // conv.parts, part = index % conv.parts
+    transform_input(conv, block, conv.c * part // conv.parts, conv.c * (part + 1) // conv.parts,
+                    conv.u + block * input_size(conv))
+
+
+cdef void group_task(void* args, Py_ssize_t index) noexcept nogil:
+    """Compute one group of maps."""
+    cdef Conv* conv = <Conv*> args
+    cdef Py_ssize_t first = index * conv.group, outputs = min(conv.group, conv.o - first)
+    cdef Py_ssize_t size = conv.points * (conv.block * outputs + GAP), chunk, c, depth, block
+    cdef real* u = <real*> scratch_memory(0, sizeof(real) * conv.points * (outputs * DEPTH + GAP))
+    cdef real* y = <real*> scratch_memory(1, sizeof(real) * conv.blocks * size)
+    for chunk in range(ceil_div(conv.c, DEPTH)):
+        c = chunk * DEPTH
+        depth = min(<Py_ssize_t> DEPTH, conv.c - c)
+        pack_weights(conv, first, outputs, c, depth, u)
+        for block in range(conv.blocks):
+            multiply(conv, u, outputs, conv.u + block * input_size(conv), c, depth, y + block * size, c > 0)
+    for block in range(conv.blocks):
+        transform_output(conv, block, first, outputs, y + block * size)
+
+
+cdef Py_ssize_t input_size(const Conv* conv) noexcept nogil:
+    """Return how many elements the points of a block of the input take."""
+    return conv.points * (conv.block * conv.c + GAP)
 
 
 cdef void run_forward(Conv* conv) noexcept nogil:
-    """Transform the weights, then convolve block by block."""
+    """Convolve, in the order that moves less memory."""
     cdef double work = 0.01 * conv.points * conv.o * conv.c
     plan(conv, TILE_COLUMNS)
-    conv.u = <real*> scratch_memory(2, sizeof(real) * conv.points * (conv.o * conv.c + GAP))
-    parallel_for(weights_task, conv, ceil_div(conv.o, panel_rows(conv.o)), 10 * work)
-    parallel_for(forward_task, conv, conv.blocks, work * conv.tiles)
+    if conv.blocks <= MOST_KEPT and conv.points * conv.o * conv.c > LARGE:
+        conv.parts = PARTS
+        conv.group = even_part(conv.o, PANELS * TILE_ROWS)
+        conv.u = <real*> scratch_memory(2, sizeof(real) * conv.blocks * input_size(conv))
+        parallel_for(input_task, conv, conv.blocks * conv.parts, 100.0 * conv.points * conv.tiles * conv.c)
+        parallel_for(group_task, conv, ceil_div(conv.o, conv.group), work * conv.tiles)
+    else:
+        conv.u = <real*> scratch_memory(2, sizeof(real) * conv.points * (conv.o * conv.c + GAP))
+        parallel_for(weights_task, conv, ceil_div(conv.o, panel_rows(conv.o)), 10 * work)
+        parallel_for(block_task, conv, conv.blocks, work * conv.tiles)
 
 
 cdef Conv describe(object x_shape, Py_ssize_t outputs, object window, int m):
@@ -250,9 +314,12 @@ def conv2d_input_grad(object dy, object w, object dx, object window, int m):
 
 # ---- weight gradient ----
 
-cdef void transform_gradient(const Conv* conv, const Run* runs, Py_ssize_t count, Py_ssize_t first, Py_ssize_t outputs,
-                             real* rows, real* points) noexcept nogil:
+cdef void transform_gradient(const Conv* conv, Py_ssize_t block, Py_ssize_t first, Py_ssize_t outputs,
+                             real* points) noexcept nogil:
     """Write the points of a block of dy, of some output channels: (points, columns of gemm.h, outputs, TILE_COLUMNS)."""
+    cdef Run runs[MOST_TILES]
+    cdef Py_ssize_t count = cut_runs(conv, block, runs)
+    cdef real* rows = <real*> scratch_memory(3, sizeof(real) * (conv.m + TAPS - 1) * conv.pitch)
     cdef Py_ssize_t stride = outputs * conv.block + GAP, o, r, tile, t
     cdef const Run* run
     clear_rows(conv, runs, count, rows, 1)
@@ -295,21 +362,19 @@ cdef void multiply_gradient(const Conv* conv, const real* x, const real* dy, Py_
 cdef void gradient_task(void* args, Py_ssize_t index) noexcept nogil:
     """Add up points over one chunk of the blocks, for one part of the output channels."""
     cdef Conv* conv = <Conv*> args
-    cdef Py_ssize_t chunk = index // conv.parts, part = index % conv.parts, block, count
+    cdef Py_ssize_t chunk = index // conv.parts, part = index % conv.parts, block
     cdef Py_ssize_t first = conv.o * part // conv.parts
     cdef Py_ssize_t outputs = conv.o * (part + 1) // conv.parts - first
     cdef Py_ssize_t begin = conv.blocks * chunk // conv.chunks, end = conv.blocks * (chunk + 1) // conv.chunks
-    cdef Run runs[MOST_TILES]
-    cdef real* x = <real*> scratch_memory(0, sizeof(real) * conv.points * (conv.block * conv.c + GAP))
+    cdef real* x = <real*> scratch_memory(0, sizeof(real) * input_size(conv))
     cdef real* dy = <real*> scratch_memory(1, sizeof(real) * conv.points * (conv.block * outputs + GAP))
-    cdef Py_ssize_t size = 2 * (conv.m + TAPS - 1) * conv.pitch
-    cdef real* rows = <real*> scratch_memory(3, sizeof(real) * (size + conv.block * conv.width))
+    cdef real* columns
     cdef real* sums = conv.sums + chunk * conv.points * (conv.o * conv.width + GAP) + first * conv.width
     for block in range(begin, end):
-        count = cut_runs(conv, block, runs)
-        transform_input(conv, runs, count, rows, x)
-        transform_gradient(conv, runs, count, first, outputs, rows, dy)
-        multiply_gradient(conv, x, dy, outputs, rows + size, sums, block > begin)
+        transform_input(conv, block, 0, conv.c, x)
+        transform_gradient(conv, block, first, outputs, dy)
+        columns = <real*> scratch_memory(3, sizeof(real) * conv.block * conv.width)
+        multiply_gradient(conv, x, dy, outputs, columns, sums, block > begin)
 
 
 cdef void sum_task(void* args, Py_ssize_t o) noexcept nogil:
