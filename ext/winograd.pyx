@@ -11,7 +11,7 @@ not depend on the number of threads.
 """
 from libc.string cimport memset
 
-from gemm cimport TILE_COLUMNS, TILE_ROWS, ceil_div, even_part, panel_rows
+from gemm cimport TILE_COLUMNS, ceil_div, even_part, panel_rows
 from parallel cimport import_runtime, parallel_for, scratch_memory
 from real cimport LANES, read, real, write
 from window cimport Window, read_window
@@ -43,11 +43,12 @@ cdef enum:
     BLOCK = 1 << 18             # bytes that the points of a block should take: a part of L2
     MOST_TILES = 128            # in a block
     GAP = 16                    # elements between points: else their distance may be a power of two, bad for caches
-    MOST_KEPT = 8               # blocks of x that are kept while kernels are transformed
+    MOST_KEPT = 4               # blocks of tiles whose points may be kept while those of kernels are made and used
     LARGE = 1 << 20             # elements from which the points of all kernels are better not kept
-    PANELS = 3                  # of rows in a group of output channels
-    DEPTH = 64                  # channels whose kernels are transformed together in a group
-    PARTS = 4                   # of the channels of a block of x
+    PARTS = 4                   # of the channels of a block
+    GROUP = 42                  # most output channels of a group
+    DEPTH = 64                  # input channels whose kernels are transformed together in a group
+    GRADIENT_GROUP = 126        # most output channels of a group, weight gradient
     CHUNKS = 8                  # partial sums of the weight gradient, over parts of the tiles
     MOST_PARTIAL = 1 << 22      # elements that these partial sums may take
 
@@ -70,23 +71,27 @@ cdef struct Conv:
     const real* dy              # weight gradient
     Py_ssize_t width            # channels, rounded up to whole vectors
     Py_ssize_t chunks, parts    # of blocks, each with partial sums; of channels
-    real* sums                  # (chunks, points, O, width)
+    real* sums                  # (chunks, points, O, width), or points of all blocks of dy
 
 cdef struct Run:                # neighbouring tiles of one row of tiles, from place `at` of a block on
     Py_ssize_t image, i, j, count, at
 
 
 cdef void plan(Conv* conv, Py_ssize_t least) noexcept nogil:
-    """Cut the output into tiles and blocks of at least so many tiles."""
+    """Cut the output into tiles and blocks of at least so many tiles, if there are so many."""
     cdef Py_ssize_t column_bytes = conv.points * TILE_COLUMNS * (conv.c + conv.o) * <Py_ssize_t> sizeof(real)
-    cdef Py_ssize_t most = min(BLOCK // column_bytes, <Py_ssize_t> MOST_TILES // TILE_COLUMNS)
-    cdef Py_ssize_t columns = max(ceil_div(least, TILE_COLUMNS), most)
+    cdef Py_ssize_t fitting = min(BLOCK // column_bytes, <Py_ssize_t> MOST_TILES // TILE_COLUMNS)
     conv.high = ceil_div(conv.oh, conv.m)
     conv.wide = ceil_div(conv.ow, conv.m)
     conv.tiles = conv.n * conv.high * conv.wide
-    conv.block = columns * TILE_COLUMNS
+    conv.block = min(max(fitting, ceil_div(least, TILE_COLUMNS)), ceil_div(conv.tiles, TILE_COLUMNS)) * TILE_COLUMNS
     conv.blocks = ceil_div(conv.tiles, conv.block)
     conv.pitch = conv.block * conv.m + LANES
+
+
+cdef bint keep_tiles(const Conv* conv) noexcept nogil:
+    """Return whether tiles are so few, and kernels so many, that all points of tiles are kept and those of kernels never."""
+    return conv.blocks <= MOST_KEPT and conv.points * conv.o * conv.c > LARGE
 
 
 cdef Py_ssize_t cut_runs(const Conv* conv, Py_ssize_t block, Run* runs) noexcept nogil:
@@ -218,8 +223,8 @@ cdef void block_task(void* args, Py_ssize_t block) noexcept nogil:
 cdef void input_task(void* args, Py_ssize_t index) noexcept nogil:
     """Transform a part of the channels of one block of the input."""
     cdef Conv* conv = <Conv*> args
-    cdef Py_ssize_t block = index // conv.parts, part = index % conv.parts
-    transform_input(conv, block, conv.c * part // conv.parts, conv.c * (part + 1) // conv.parts,
+    cdef Py_ssize_t block = index // PARTS, part = index % PARTS
+    transform_input(conv, block, conv.c * part // PARTS, conv.c * (part + 1) // PARTS,
                     conv.u + block * input_size(conv))
 
 
@@ -249,11 +254,10 @@ cdef void run_forward(Conv* conv) noexcept nogil:
     """Convolve, in the order that moves less memory."""
     cdef double work = 0.01 * conv.points * conv.o * conv.c
     plan(conv, TILE_COLUMNS)
-    if conv.blocks <= MOST_KEPT and conv.points * conv.o * conv.c > LARGE:
-        conv.parts = PARTS
-        conv.group = even_part(conv.o, PANELS * TILE_ROWS)
+    if keep_tiles(conv):
+        conv.group = even_part(conv.o, GROUP)
         conv.u = <real*> scratch_memory(2, sizeof(real) * conv.blocks * input_size(conv))
-        parallel_for(input_task, conv, conv.blocks * conv.parts, 100.0 * conv.points * conv.tiles * conv.c)
+        parallel_for(input_task, conv, conv.blocks * PARTS, 100.0 * conv.points * conv.tiles * conv.c)
         parallel_for(group_task, conv, ceil_div(conv.o, conv.group), work * conv.tiles)
     else:
         conv.u = <real*> scratch_memory(2, sizeof(real) * conv.points * (conv.o * conv.c + GAP))
@@ -314,67 +318,67 @@ def conv2d_input_grad(object dy, object w, object dx, object window, int m):
 
 # ---- weight gradient ----
 
-cdef void transform_gradient(const Conv* conv, Py_ssize_t block, Py_ssize_t first, Py_ssize_t outputs,
+cdef void transform_gradient(const Conv* conv, Py_ssize_t block, Py_ssize_t first, Py_ssize_t end, Py_ssize_t outputs,
                              real* points) noexcept nogil:
-    """Write the points of a block of dy, of some output channels: (points, columns of gemm.h, outputs, TILE_COLUMNS)."""
+    """Write the points of channels `first` to `end` of a block of dy: (points, columns of gemm.h, outputs, TILE_COLUMNS)."""
     cdef Run runs[MOST_TILES]
     cdef Py_ssize_t count = cut_runs(conv, block, runs)
-    cdef real* rows = <real*> scratch_memory(3, sizeof(real) * (conv.m + TAPS - 1) * conv.pitch)
     cdef Py_ssize_t stride = outputs * conv.block + GAP, o, r, tile, t
+    cdef real* rows = <real*> scratch_memory(3, sizeof(real) * (conv.m + TAPS - 1) * conv.pitch)
     cdef const Run* run
     clear_rows(conv, runs, count, rows, 1)
-    for o in range(outputs):
+    for o in range(first, end):
         for r in range(count):
             run = &runs[r]
-            gradient_rows(conv.m, conv.dy + (run.image * conv.o + first + o) * conv.oh * conv.ow, conv.oh, conv.ow,
+            gradient_rows(conv.m, conv.dy + (run.image * conv.o + o) * conv.oh * conv.ow, conv.oh, conv.ow,
                           run.i * conv.m, run.j * conv.m, run.count * conv.m, rows + run.at * conv.m, conv.pitch)
         for tile in range(conv.block // LANES):
             t = tile * LANES
             gradient_columns(conv.m, rows + t * conv.m, conv.pitch,
-                             points + (t // TILE_COLUMNS * outputs + o) * TILE_COLUMNS + t % TILE_COLUMNS, stride)
+                             points + (t // TILE_COLUMNS * outputs + o - first) * TILE_COLUMNS + t % TILE_COLUMNS, stride)
 
 
-cdef void multiply_gradient(const Conv* conv, const real* x, const real* dy, Py_ssize_t outputs, real* columns, real* sums,
+cdef void multiply_gradient(const Conv* conv, int point, const real* x, Py_ssize_t c, Py_ssize_t width, const real* dy,
+                            Py_ssize_t outputs, Py_ssize_t all_outputs, real* columns, real* sums, Py_ssize_t pitch,
                             bint accumulate) noexcept nogil:
-    """Add products of a block's points, for every pair of channels: over the tiles, so x is transposed first."""
-    cdef Py_ssize_t groups = conv.block // TILE_COLUMNS, panels = ceil_div(conv.width, TILE_COLUMNS)
-    cdef int height = panel_rows(outputs), point, rows
-    cdef Py_ssize_t panel, c, width, group, strip, o
-    cdef const real* packed
-    for point in range(conv.points):
-        for panel in range(panels):
-            c = panel * TILE_COLUMNS
-            width = min(<Py_ssize_t> TILE_COLUMNS, conv.width - c)
-            for group in range(groups):
-                transpose_points(x + point * (conv.block * conv.c + GAP) + (group * conv.c + c) * TILE_COLUMNS,
-                                 conv.c - c, width, columns + c * conv.block + group * TILE_COLUMNS * width)
-        for strip in range(ceil_div(outputs, height)):
-            o = strip * height
-            rows = <int> min(<Py_ssize_t> height, outputs - o)
-            packed = dy + point * (conv.block * outputs + GAP) + o * TILE_COLUMNS
-            for panel in range(panels):
-                c = panel * TILE_COLUMNS
-                width = min(<Py_ssize_t> TILE_COLUMNS, conv.width - c)
-                gradient_tile(rows, <int> (width // LANES), groups, packed, outputs * TILE_COLUMNS, columns + c * conv.block,
-                              sums + point * (conv.o * conv.width + GAP) + o * conv.width + c, conv.width, accumulate)
+    """Add products of a point of x, channels c to c + width, and of dy, over a block's tiles, so x is transposed first."""
+    cdef Py_ssize_t groups = conv.block // TILE_COLUMNS, group, strip, o
+    cdef int height = panel_rows(outputs), rows
+    x += point * (conv.block * conv.c + GAP) + c * TILE_COLUMNS
+    dy += point * (conv.block * all_outputs + GAP)
+    for group in range(groups):
+        transpose_points(x + group * conv.c * TILE_COLUMNS, conv.c - c, width, columns + group * TILE_COLUMNS * width)
+    for strip in range(ceil_div(outputs, height)):
+        o = strip * height
+        rows = <int> min(<Py_ssize_t> height, outputs - o)
+        gradient_tile(rows, <int> (width // LANES), groups, dy + o * TILE_COLUMNS, all_outputs * TILE_COLUMNS, columns,
+                      sums + o * pitch, pitch, accumulate)
 
+
+# Many tiles: blocks go through all steps, and their points are added up.
 
 cdef void gradient_task(void* args, Py_ssize_t index) noexcept nogil:
     """Add up points over one chunk of the blocks, for one part of the output channels."""
     cdef Conv* conv = <Conv*> args
-    cdef Py_ssize_t chunk = index // conv.parts, part = index % conv.parts, block
-    cdef Py_ssize_t first = conv.o * part // conv.parts
-    cdef Py_ssize_t outputs = conv.o * (part + 1) // conv.parts - first
-    cdef Py_ssize_t begin = conv.blocks * chunk // conv.chunks, end = conv.blocks * (chunk + 1) // conv.chunks
+    cdef Py_ssize_t chunk = index // conv.parts, part = index % conv.parts, block, panel, c, width
+    cdef Py_ssize_t first = conv.o * part // conv.parts, end = conv.o * (part + 1) // conv.parts
+    cdef Py_ssize_t outputs = end - first, stride = conv.o * conv.width + GAP
+    cdef Py_ssize_t begin = conv.blocks * chunk // conv.chunks
     cdef real* x = <real*> scratch_memory(0, sizeof(real) * input_size(conv))
     cdef real* dy = <real*> scratch_memory(1, sizeof(real) * conv.points * (conv.block * outputs + GAP))
+    cdef real* sums = conv.sums + chunk * conv.points * stride + first * conv.width
     cdef real* columns
-    cdef real* sums = conv.sums + chunk * conv.points * (conv.o * conv.width + GAP) + first * conv.width
-    for block in range(begin, end):
+    cdef int point
+    for block in range(begin, conv.blocks * (chunk + 1) // conv.chunks):
         transform_input(conv, block, 0, conv.c, x)
-        transform_gradient(conv, block, first, outputs, dy)
-        columns = <real*> scratch_memory(3, sizeof(real) * conv.block * conv.width)
-        multiply_gradient(conv, x, dy, outputs, columns, sums, block > begin)
+        transform_gradient(conv, block, first, end, outputs, dy)
+        columns = <real*> scratch_memory(3, sizeof(real) * conv.block * TILE_COLUMNS)
+        for point in range(conv.points):
+            for panel in range(ceil_div(conv.width, TILE_COLUMNS)):
+                c = panel * TILE_COLUMNS
+                width = min(<Py_ssize_t> TILE_COLUMNS, conv.width - c)
+                multiply_gradient(conv, point, x, c, width, dy, outputs, outputs, columns, sums + point * stride + c,
+                                  conv.width, block > begin)
 
 
 cdef void sum_task(void* args, Py_ssize_t o) noexcept nogil:
@@ -385,12 +389,58 @@ cdef void sum_task(void* args, Py_ssize_t o) noexcept nogil:
                      conv.out + o * conv.c * KERNEL)
 
 
+# Few tiles, many kernels: all tiles are transformed first, then come groups of kernels, which never leave the cache.
+
+cdef void points_task(void* args, Py_ssize_t index) noexcept nogil:
+    """Transform a part of the channels of one block of x, and of dy."""
+    cdef Conv* conv = <Conv*> args
+    cdef Py_ssize_t block = index // PARTS, part = index % PARTS, first = conv.o * part // PARTS
+    transform_input(conv, block, conv.c * part // PARTS, conv.c * (part + 1) // PARTS,
+                    conv.u + block * input_size(conv))
+    transform_gradient(conv, block, first, conv.o * (part + 1) // PARTS, conv.o,
+                       conv.sums + block * gradient_size(conv) + first * TILE_COLUMNS)
+
+
+cdef void kernels_task(void* args, Py_ssize_t index) noexcept nogil:
+    """Compute the gradients of a group of kernels, as many input channels as a tile of gemm.h has columns."""
+    cdef Conv* conv = <Conv*> args
+    cdef Py_ssize_t panels = ceil_div(conv.width, TILE_COLUMNS)
+    cdef Py_ssize_t c = index % panels * TILE_COLUMNS, width = min(<Py_ssize_t> TILE_COLUMNS, conv.width - c)
+    cdef Py_ssize_t first = index // panels * conv.group, outputs = min(conv.group, conv.o - first)
+    cdef Py_ssize_t stride = outputs * width + GAP, block, o
+    cdef real* columns = <real*> scratch_memory(0, sizeof(real) * conv.block * TILE_COLUMNS)
+    cdef real* sums = <real*> scratch_memory(1, sizeof(real) * conv.points * stride)
+    cdef int point
+    for point in range(conv.points):
+        for block in range(conv.blocks):
+            multiply_gradient(conv, point, conv.u + block * input_size(conv), c, width,
+                              conv.sums + block * gradient_size(conv) + first * TILE_COLUMNS, outputs, conv.o, columns,
+                              sums + point * stride, width, block > 0)
+    for o in range(outputs):
+        weight_gradients(conv.m, sums + o * width, stride, 1, 0, min(width, conv.c - c),
+                         conv.out + ((first + o) * conv.c + c) * KERNEL)
+
+
+cdef Py_ssize_t gradient_size(const Conv* conv) noexcept nogil:
+    """Return how many elements the points of a block of dy take."""
+    return conv.points * (conv.block * conv.o + GAP)
+
+
 cdef void run_weight_grad(Conv* conv) noexcept nogil:
-    """Compute dw: points, added up in pieces, then transformed."""
+    """Compute dw: points, added up, then transformed; in the order that moves less memory."""
     cdef Py_ssize_t size
     cdef double work = 0.01 * conv.points * conv.o * conv.c
-    plan(conv, MOST_TILES // 2)
     conv.width = ceil_div(conv.c, LANES) * LANES
+    plan(conv, MOST_TILES)
+    if keep_tiles(conv):
+        conv.group = even_part(conv.o, GRADIENT_GROUP)
+        conv.u = <real*> scratch_memory(2, sizeof(real) * conv.blocks * (input_size(conv) + gradient_size(conv)))
+        conv.sums = conv.u + conv.blocks * input_size(conv)
+        parallel_for(points_task, conv, conv.blocks * PARTS, 100.0 * conv.points * conv.tiles * (conv.c + conv.o))
+        parallel_for(kernels_task, conv, ceil_div(conv.width, TILE_COLUMNS) * ceil_div(conv.o, conv.group),
+                     work * conv.tiles)
+        return
+    plan(conv, MOST_TILES // 2)
     size = conv.points * (conv.o * conv.width + GAP)
     conv.chunks = CHUNKS
     while conv.chunks > 1 and (conv.chunks > conv.blocks or conv.chunks * size > MOST_PARTIAL):
