@@ -41,11 +41,10 @@ import_runtime()
 
 cdef enum:
     BLOCK = 1 << 18             # bytes that the points of a block should take: a part of L2
-    MOST_TILES = 128            # in a block
+    MOST_TILES = 128            # in a block; a multiple of TILE_COLUMNS
     GAP = 16                    # elements between points: else their distance may be a power of two, bad for caches
-    MOST_KEPT = 4               # blocks of tiles whose points may be kept while those of kernels are made and used
     LARGE = 1 << 20             # elements from which the points of all kernels are better not kept
-    PARTS = 4                   # of the channels of a block
+    PARTS = 8                   # of the channels whose tiles are transformed
     GROUP = 42                  # most output channels of a group
     DEPTH = 64                  # input channels whose kernels are transformed together in a group
     GRADIENT_GROUP = 126        # most output channels of a group, weight gradient
@@ -60,38 +59,36 @@ cdef struct Conv:
     Py_ssize_t high, wide, tiles    # tiles of an image: rows, columns; of all images
     Py_ssize_t block, blocks    # tiles of a block, whole columns of gemm.h; number of blocks
     Py_ssize_t pitch            # of a row of the block's pixels
+    bint keep                   # the points of x and not those of kernels: few tiles, many kernels
     const real* x
     const real* weights         # kernel (o, c) begins at weights[o * row + c * column]
     Py_ssize_t row, column
     bint flipped                # and is read backwards
-    real* u                     # their points, packed, or those of all blocks of x
+    real* u                     # their points, packed, or those of x
     Py_ssize_t group            # of output channels that are worked on together
     const real* bias
     real* out
     const real* dy              # weight gradient
     Py_ssize_t width            # channels, rounded up to whole vectors
     Py_ssize_t chunks, parts    # of blocks, each with partial sums; of channels
-    real* sums                  # (chunks, points, O, width), or points of all blocks of dy
+    real* sums                  # (chunks, points, O, width), or points of dy
 
 cdef struct Run:                # neighbouring tiles of one row of tiles, from place `at` of a block on
     Py_ssize_t image, i, j, count, at
 
 
 cdef void plan(Conv* conv, Py_ssize_t least) noexcept nogil:
-    """Cut the output into tiles and blocks of at least so many tiles, if there are so many."""
+    """Cut the output into tiles and blocks: of at least so many tiles, or one of all."""
     cdef Py_ssize_t column_bytes = conv.points * TILE_COLUMNS * (conv.c + conv.o) * <Py_ssize_t> sizeof(real)
-    cdef Py_ssize_t fitting = min(BLOCK // column_bytes, <Py_ssize_t> MOST_TILES // TILE_COLUMNS)
+    cdef Py_ssize_t most
     conv.high = ceil_div(conv.oh, conv.m)
     conv.wide = ceil_div(conv.ow, conv.m)
     conv.tiles = conv.n * conv.high * conv.wide
-    conv.block = min(max(fitting, ceil_div(least, TILE_COLUMNS)), ceil_div(conv.tiles, TILE_COLUMNS)) * TILE_COLUMNS
+    conv.keep = conv.tiles <= MOST_TILES and conv.points * conv.o * conv.c > LARGE
+    most = MOST_TILES if conv.keep else max(least, min(<Py_ssize_t> MOST_TILES, BLOCK // column_bytes * TILE_COLUMNS))
+    conv.block = ceil_div(min(conv.tiles, most), TILE_COLUMNS) * TILE_COLUMNS
     conv.blocks = ceil_div(conv.tiles, conv.block)
     conv.pitch = conv.block * conv.m + LANES
-
-
-cdef bint keep_tiles(const Conv* conv) noexcept nogil:
-    """Return whether tiles are so few, and kernels so many, that all points of tiles are kept and those of kernels never."""
-    return conv.blocks <= MOST_KEPT and conv.points * conv.o * conv.c > LARGE
 
 
 cdef Py_ssize_t cut_runs(const Conv* conv, Py_ssize_t block, Run* runs) noexcept nogil:
@@ -220,29 +217,24 @@ cdef void block_task(void* args, Py_ssize_t block) noexcept nogil:
 
 # Few tiles, many kernels: tiles are transformed first, then each group of kernels, which never leaves the cache.
 
-cdef void input_task(void* args, Py_ssize_t index) noexcept nogil:
-    """Transform a part of the channels of one block of the input."""
+cdef void input_task(void* args, Py_ssize_t part) noexcept nogil:
+    """Transform a part of the channels of the input."""
     cdef Conv* conv = <Conv*> args
-    cdef Py_ssize_t block = index // PARTS, part = index % PARTS
-    transform_input(conv, block, conv.c * part // PARTS, conv.c * (part + 1) // PARTS,
-                    conv.u + block * input_size(conv))
+    transform_input(conv, 0, conv.c * part // PARTS, conv.c * (part + 1) // PARTS, conv.u)
 
 
 cdef void group_task(void* args, Py_ssize_t index) noexcept nogil:
     """Compute one group of maps."""
     cdef Conv* conv = <Conv*> args
-    cdef Py_ssize_t first = index * conv.group, outputs = min(conv.group, conv.o - first)
-    cdef Py_ssize_t size = conv.points * (conv.block * outputs + GAP), chunk, c, depth, block
+    cdef Py_ssize_t first = index * conv.group, outputs = min(conv.group, conv.o - first), chunk, c, depth
     cdef real* u = <real*> scratch_memory(0, sizeof(real) * conv.points * (outputs * DEPTH + GAP))
-    cdef real* y = <real*> scratch_memory(1, sizeof(real) * conv.blocks * size)
+    cdef real* y = <real*> scratch_memory(1, sizeof(real) * conv.points * (conv.block * outputs + GAP))
     for chunk in range(ceil_div(conv.c, DEPTH)):
         c = chunk * DEPTH
         depth = min(<Py_ssize_t> DEPTH, conv.c - c)
         pack_weights(conv, first, outputs, c, depth, u)
-        for block in range(conv.blocks):
-            multiply(conv, u, outputs, conv.u + block * input_size(conv), c, depth, y + block * size, c > 0)
-    for block in range(conv.blocks):
-        transform_output(conv, block, first, outputs, y + block * size)
+        multiply(conv, u, outputs, conv.u, c, depth, y, c > 0)
+    transform_output(conv, 0, first, outputs, y)
 
 
 cdef Py_ssize_t input_size(const Conv* conv) noexcept nogil:
@@ -254,10 +246,10 @@ cdef void run_forward(Conv* conv) noexcept nogil:
     """Convolve, in the order that moves less memory."""
     cdef double work = 0.01 * conv.points * conv.o * conv.c
     plan(conv, TILE_COLUMNS)
-    if keep_tiles(conv):
+    if conv.keep:
         conv.group = even_part(conv.o, GROUP)
-        conv.u = <real*> scratch_memory(2, sizeof(real) * conv.blocks * input_size(conv))
-        parallel_for(input_task, conv, conv.blocks * PARTS, 100.0 * conv.points * conv.tiles * conv.c)
+        conv.u = <real*> scratch_memory(2, sizeof(real) * input_size(conv))
+        parallel_for(input_task, conv, PARTS, 100.0 * conv.points * conv.tiles * conv.c)
         parallel_for(group_task, conv, ceil_div(conv.o, conv.group), work * conv.tiles)
     else:
         conv.u = <real*> scratch_memory(2, sizeof(real) * conv.points * (conv.o * conv.c + GAP))
@@ -391,14 +383,12 @@ cdef void sum_task(void* args, Py_ssize_t o) noexcept nogil:
 
 # Few tiles, many kernels: all tiles are transformed first, then come groups of kernels, which never leave the cache.
 
-cdef void points_task(void* args, Py_ssize_t index) noexcept nogil:
-    """Transform a part of the channels of one block of x, and of dy."""
+cdef void points_task(void* args, Py_ssize_t part) noexcept nogil:
+    """Transform a part of the channels of x, and of dy."""
     cdef Conv* conv = <Conv*> args
-    cdef Py_ssize_t block = index // PARTS, part = index % PARTS, first = conv.o * part // PARTS
-    transform_input(conv, block, conv.c * part // PARTS, conv.c * (part + 1) // PARTS,
-                    conv.u + block * input_size(conv))
-    transform_gradient(conv, block, first, conv.o * (part + 1) // PARTS, conv.o,
-                       conv.sums + block * gradient_size(conv) + first * TILE_COLUMNS)
+    cdef Py_ssize_t first = conv.o * part // PARTS
+    transform_input(conv, 0, conv.c * part // PARTS, conv.c * (part + 1) // PARTS, conv.u)
+    transform_gradient(conv, 0, first, conv.o * (part + 1) // PARTS, conv.o, conv.sums + first * TILE_COLUMNS)
 
 
 cdef void kernels_task(void* args, Py_ssize_t index) noexcept nogil:
@@ -407,23 +397,16 @@ cdef void kernels_task(void* args, Py_ssize_t index) noexcept nogil:
     cdef Py_ssize_t panels = ceil_div(conv.width, TILE_COLUMNS)
     cdef Py_ssize_t c = index % panels * TILE_COLUMNS, width = min(<Py_ssize_t> TILE_COLUMNS, conv.width - c)
     cdef Py_ssize_t first = index // panels * conv.group, outputs = min(conv.group, conv.o - first)
-    cdef Py_ssize_t stride = outputs * width + GAP, block, o
+    cdef Py_ssize_t stride = outputs * width + GAP, o
     cdef real* columns = <real*> scratch_memory(0, sizeof(real) * conv.block * TILE_COLUMNS)
     cdef real* sums = <real*> scratch_memory(1, sizeof(real) * conv.points * stride)
     cdef int point
     for point in range(conv.points):
-        for block in range(conv.blocks):
-            multiply_gradient(conv, point, conv.u + block * input_size(conv), c, width,
-                              conv.sums + block * gradient_size(conv) + first * TILE_COLUMNS, outputs, conv.o, columns,
-                              sums + point * stride, width, block > 0)
+        multiply_gradient(conv, point, conv.u, c, width, conv.sums + first * TILE_COLUMNS, outputs, conv.o, columns,
+                          sums + point * stride, width, False)
     for o in range(outputs):
         weight_gradients(conv.m, sums + o * width, stride, 1, 0, min(width, conv.c - c),
                          conv.out + ((first + o) * conv.c + c) * KERNEL)
-
-
-cdef Py_ssize_t gradient_size(const Conv* conv) noexcept nogil:
-    """Return how many elements the points of a block of dy take."""
-    return conv.points * (conv.block * conv.o + GAP)
 
 
 cdef void run_weight_grad(Conv* conv) noexcept nogil:
@@ -431,16 +414,16 @@ cdef void run_weight_grad(Conv* conv) noexcept nogil:
     cdef Py_ssize_t size
     cdef double work = 0.01 * conv.points * conv.o * conv.c
     conv.width = ceil_div(conv.c, LANES) * LANES
-    plan(conv, MOST_TILES)
-    if keep_tiles(conv):
+    plan(conv, MOST_TILES // 2)
+    if conv.keep:
         conv.group = even_part(conv.o, GRADIENT_GROUP)
-        conv.u = <real*> scratch_memory(2, sizeof(real) * conv.blocks * (input_size(conv) + gradient_size(conv)))
-        conv.sums = conv.u + conv.blocks * input_size(conv)
-        parallel_for(points_task, conv, conv.blocks * PARTS, 100.0 * conv.points * conv.tiles * (conv.c + conv.o))
+        size = input_size(conv) + conv.points * (conv.block * conv.o + GAP)
+        conv.u = <real*> scratch_memory(2, sizeof(real) * size)
+        conv.sums = conv.u + input_size(conv)
+        parallel_for(points_task, conv, PARTS, 100.0 * conv.points * conv.tiles * (conv.c + conv.o))
         parallel_for(kernels_task, conv, ceil_div(conv.width, TILE_COLUMNS) * ceil_div(conv.o, conv.group),
                      work * conv.tiles)
         return
-    plan(conv, MOST_TILES // 2)
     size = conv.points * (conv.o * conv.width + GAP)
     conv.chunks = CHUNKS
     while conv.chunks > 1 and (conv.chunks > conv.blocks or conv.chunks * size > MOST_PARTIAL):
