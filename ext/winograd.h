@@ -74,8 +74,16 @@ ALWAYS_INLINE unsigned first_lanes(ptrdiff_t count) {
 ALWAYS_INLINE vec load_lanes(const real *from, unsigned lanes) { return (vec)LOAD_MASKED(from, lanes); }
 ALWAYS_INLINE void store_lanes(real *to, vec value, unsigned lanes) { STORE_MASKED(to, lanes, value); }
 #else
+#if defined(__AVX2__) && VEC_LANES == 8
+#include <immintrin.h>
+#define SIGN_BITS(lanes) _mm256_sllv_epi32(_mm256_set1_epi32((int)(lanes)), _mm256_setr_epi32(31, 30, 29, 28, 27, 26, 25, 24))
+#define LOAD_MASKED(from, lanes) _mm256_maskload_ps(from, SIGN_BITS(lanes)) /* a sign bit chooses the lane */
+#endif
 ALWAYS_INLINE vec load_lanes(const real *from, unsigned lanes) {
     if (lanes == ALL_LANES) return vec_load(from);
+#if defined(LOAD_MASKED)
+    return (vec)LOAD_MASKED(from, lanes);
+#endif
     real values[LANES];
     for (int i = 0; i < LANES; i++) values[i] = lanes >> i & 1 ? from[i] : (real)0;
     return vec_load(values);
@@ -388,7 +396,7 @@ static void transpose_points(const real *from, ptrdiff_t channels, ptrdiff_t wid
         }
 }
 
-/* c[r][j]  (+)=  sum over groups of TILE_COLUMNS tiles, and tiles t in them, of  a[r][t] * b[t][j]     r < rows, j < vecs * LANES
+/* c[r][j]  (+)=  sum over groups of TILE_COLUMNS tiles, and tiles t in them, of  a[r][t] * b[t][j]
  *
  * A group of `a` is [row][TILE_COLUMNS], and begins `step` behind the one before; b is packed as [t][vecs * LANES]. */
 ALWAYS_INLINE void gradient_tile_of(const int rows, const int vecs, ptrdiff_t groups, const real *a, ptrdiff_t step,
