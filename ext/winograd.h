@@ -61,7 +61,7 @@ ALWAYS_INLINE unsigned first_lanes(ptrdiff_t count) {
     return count >= LANES ? (unsigned)ALL_LANES : count <= 0 ? 0u : (1u << count) - 1;
 }
 
-#if defined(__AVX512F__)
+#if defined(__GNUC__) && defined(__AVX512F__)
 #include <immintrin.h>
 #if VEC_LANES == 16
 #define LOAD_MASKED(from, lanes) _mm512_maskz_loadu_ps((__mmask16)(lanes), from)
@@ -74,7 +74,7 @@ ALWAYS_INLINE unsigned first_lanes(ptrdiff_t count) {
 ALWAYS_INLINE vec load_lanes(const real *from, unsigned lanes) { return (vec)LOAD_MASKED(from, lanes); }
 ALWAYS_INLINE void store_lanes(real *to, vec value, unsigned lanes) { STORE_MASKED(to, lanes, value); }
 #else
-#if defined(__AVX2__) && VEC_LANES == 8
+#if defined(__GNUC__) && defined(__AVX2__) && VEC_LANES == 8
 #include <immintrin.h>
 #define SIGN_BITS(lanes) _mm256_sllv_epi32(_mm256_set1_epi32((int)(lanes)), _mm256_setr_epi32(31, 30, 29, 28, 27, 26, 25, 24))
 #define LOAD_MASKED(from, lanes) _mm256_maskload_ps(from, SIGN_BITS(lanes)) /* a sign bit chooses the lane */

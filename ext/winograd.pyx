@@ -6,8 +6,11 @@ of matrices, one for each point:
 
     points of y (O, tiles)  = points of w (O, C)  @  points of x (C, tiles)
 
-A task takes one block of tiles through all steps, so that points stay in the cache.  Blocks depend on shapes alone: results do
-not depend on the number of threads.
+The weight gradient is the adjoint: points of dw (O, C) = points of dy (O, tiles) @ points of x' (tiles, C).
+
+A task takes one block of tiles through all steps, so that points stay in the cache; where kernels outweigh tiles, all tiles are
+transformed first, and a task takes one group of kernels through all steps.  Blocks and groups depend on shapes alone: results
+do not depend on the number of threads.
 """
 from libc.string cimport memset
 
@@ -64,14 +67,16 @@ cdef struct Conv:
     const real* weights         # kernel (o, c) begins at weights[o * row + c * column]
     Py_ssize_t row, column
     bint flipped                # and is read backwards
-    real* u                     # their points, packed, or those of x
+    real* u                     # points of all kernels, packed
+    real* x_points              # of all tiles, if they are kept
+    real* dy_points
     Py_ssize_t group            # of output channels that are worked on together
     const real* bias
     real* out
     const real* dy              # weight gradient
     Py_ssize_t width            # channels, rounded up to whole vectors
     Py_ssize_t chunks, parts    # of blocks, each with partial sums; of channels
-    real* sums                  # (chunks, points, O, width), or points of dy
+    real* sums                  # (chunks, points, O, width)
 
 cdef struct Run:                # neighbouring tiles of one row of tiles, from place `at` of a block on
     Py_ssize_t image, i, j, count, at
@@ -220,7 +225,7 @@ cdef void block_task(void* args, Py_ssize_t block) noexcept nogil:
 cdef void input_task(void* args, Py_ssize_t part) noexcept nogil:
     """Transform a part of the channels of the input."""
     cdef Conv* conv = <Conv*> args
-    transform_input(conv, 0, conv.c * part // PARTS, conv.c * (part + 1) // PARTS, conv.u)
+    transform_input(conv, 0, conv.c * part // PARTS, conv.c * (part + 1) // PARTS, conv.x_points)
 
 
 cdef void group_task(void* args, Py_ssize_t index) noexcept nogil:
@@ -233,7 +238,7 @@ cdef void group_task(void* args, Py_ssize_t index) noexcept nogil:
         c = chunk * DEPTH
         depth = min(<Py_ssize_t> DEPTH, conv.c - c)
         pack_weights(conv, first, outputs, c, depth, u)
-        multiply(conv, u, outputs, conv.u, c, depth, y, c > 0)
+        multiply(conv, u, outputs, conv.x_points, c, depth, y, c > 0)
     transform_output(conv, 0, first, outputs, y)
 
 
@@ -248,12 +253,12 @@ cdef void run_forward(Conv* conv) noexcept nogil:
     plan(conv, TILE_COLUMNS)
     if conv.keep:
         conv.group = even_part(conv.o, GROUP)
-        conv.u = <real*> scratch_memory(2, sizeof(real) * input_size(conv))
-        parallel_for(input_task, conv, PARTS, 100.0 * conv.points * conv.tiles * conv.c)
+        conv.x_points = <real*> scratch_memory(2, sizeof(real) * input_size(conv))
+        parallel_for(input_task, conv, PARTS, 5.0 * conv.tiles * conv.c)
         parallel_for(group_task, conv, ceil_div(conv.o, conv.group), work * conv.tiles)
     else:
         conv.u = <real*> scratch_memory(2, sizeof(real) * conv.points * (conv.o * conv.c + GAP))
-        parallel_for(weights_task, conv, ceil_div(conv.o, panel_rows(conv.o)), 10 * work)
+        parallel_for(weights_task, conv, ceil_div(conv.o, panel_rows(conv.o)), 25 * work)
         parallel_for(block_task, conv, conv.blocks, work * conv.tiles)
 
 
@@ -387,8 +392,8 @@ cdef void points_task(void* args, Py_ssize_t part) noexcept nogil:
     """Transform a part of the channels of x, and of dy."""
     cdef Conv* conv = <Conv*> args
     cdef Py_ssize_t first = conv.o * part // PARTS
-    transform_input(conv, 0, conv.c * part // PARTS, conv.c * (part + 1) // PARTS, conv.u)
-    transform_gradient(conv, 0, first, conv.o * (part + 1) // PARTS, conv.o, conv.sums + first * TILE_COLUMNS)
+    transform_input(conv, 0, conv.c * part // PARTS, conv.c * (part + 1) // PARTS, conv.x_points)
+    transform_gradient(conv, 0, first, conv.o * (part + 1) // PARTS, conv.o, conv.dy_points + first * TILE_COLUMNS)
 
 
 cdef void kernels_task(void* args, Py_ssize_t index) noexcept nogil:
@@ -402,8 +407,8 @@ cdef void kernels_task(void* args, Py_ssize_t index) noexcept nogil:
     cdef real* sums = <real*> scratch_memory(1, sizeof(real) * conv.points * stride)
     cdef int point
     for point in range(conv.points):
-        multiply_gradient(conv, point, conv.u, c, width, conv.sums + first * TILE_COLUMNS, outputs, conv.o, columns,
-                          sums + point * stride, width, False)
+        multiply_gradient(conv, point, conv.x_points, c, width, conv.dy_points + first * TILE_COLUMNS, outputs, conv.o,
+                          columns, sums + point * stride, width, False)
     for o in range(outputs):
         weight_gradients(conv.m, sums + o * width, stride, 1, 0, min(width, conv.c - c),
                          conv.out + ((first + o) * conv.c + c) * KERNEL)
@@ -418,9 +423,9 @@ cdef void run_weight_grad(Conv* conv) noexcept nogil:
     if conv.keep:
         conv.group = even_part(conv.o, GRADIENT_GROUP)
         size = input_size(conv) + conv.points * (conv.block * conv.o + GAP)
-        conv.u = <real*> scratch_memory(2, sizeof(real) * size)
-        conv.sums = conv.u + input_size(conv)
-        parallel_for(points_task, conv, PARTS, 100.0 * conv.points * conv.tiles * (conv.c + conv.o))
+        conv.x_points = <real*> scratch_memory(2, sizeof(real) * size)
+        conv.dy_points = conv.x_points + input_size(conv)
+        parallel_for(points_task, conv, PARTS, 5.0 * conv.tiles * (conv.c + conv.o))
         parallel_for(kernels_task, conv, ceil_div(conv.width, TILE_COLUMNS) * ceil_div(conv.o, conv.group),
                      work * conv.tiles)
         return
@@ -431,7 +436,7 @@ cdef void run_weight_grad(Conv* conv) noexcept nogil:
     conv.parts = 1 if conv.chunks > 1 else min(conv.o, <Py_ssize_t> 2)
     conv.sums = <real*> scratch_memory(2, sizeof(real) * conv.chunks * size)
     parallel_for(gradient_task, conv, conv.chunks * conv.parts, work * conv.tiles)
-    parallel_for(sum_task, conv, conv.o, work * conv.chunks)
+    parallel_for(sum_task, conv, conv.o, 25 * work)
 
 
 def conv2d_weight_grad(object dy, object x, object dw, object window, int m):
