@@ -245,7 +245,7 @@ ALWAYS_INLINE void weight_taps(const int m, const vec *u, vec *w) {
 
 /* ---- input: pixels of a channel to points of its tiles ---- */
 
-/* The same pixels so many channels on are prefetched: hardware does not see that blocks jump from channel to channel. */
+/* Hardware does not see that blocks jump from channel to channel: pixels so many channels on are prefetched. */
 enum { CHANNELS_AHEAD = 3 };
 
 /* Transform `length` pixels of m + 2 rows from (row, column) on to as many points: point k goes to to[k * pitch].
@@ -331,11 +331,21 @@ ALWAYS_INLINE void store_kernels(const vec *taps, ptrdiff_t count, real *w) {
     }
 }
 
+/* Prefetch `count` kernels of a later depth: neighbours line by line, others, of which a line holds several, further ahead. */
+ALWAYS_INLINE void prefetch_kernels(const real *w, ptrdiff_t row, ptrdiff_t column, int count) {
+    enum { LINE = 64 / sizeof(real), KERNELS_AHEAD = 4 };
+    if (row == KERNEL)
+        for (int i = 0; i < count * KERNEL; i += LINE) prefetch(w + KERNELS_AHEAD * column + i);
+    else
+        for (int r = 0; r < count; r++) prefetch(w + r * row + 4 * KERNELS_AHEAD * column);
+}
+
 /* Transform `rows` kernels at every depth k < depth and pack them: point t of row r goes to to[t * stride + k * rows + r].
  * Kernel (r, k) begins at w + r * row + k * column; `flipped` ones are read backwards. */
 ALWAYS_INLINE void weights_of(const int m, const real *w, ptrdiff_t row, ptrdiff_t column, const int flipped, int rows,
                               ptrdiff_t depth, real *to, ptrdiff_t stride) {
-    for (ptrdiff_t k = 0; k < depth; k++, to += rows)
+    for (ptrdiff_t k = 0; k < depth; k++, to += rows) {
+        prefetch_kernels(w + k * column, row, column, rows);
         for (int r = 0; r < rows; r += LANES) {
             /* Lanes behind the last row are overwritten by the next k. */
             unsigned lanes = (depth - k) * rows - r >= LANES ? (unsigned)ALL_LANES : first_lanes(rows - r);
@@ -353,6 +363,7 @@ ALWAYS_INLINE void weights_of(const int m, const real *w, ptrdiff_t row, ptrdiff
                 for (int j = 0; j < m + 2; j++) store_lanes(to + (i * (m + 2) + j) * stride + r, u[j], lanes);
             }
         }
+    }
 }
 
 /* ---- weight gradient ---- */
