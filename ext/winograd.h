@@ -61,7 +61,7 @@ ALWAYS_INLINE unsigned first_lanes(ptrdiff_t count) {
     return count >= LANES ? (unsigned)ALL_LANES : count <= 0 ? 0u : (1u << count) - 1;
 }
 
-#if defined(__AVX512F__)
+#if defined(__GNUC__) && defined(__AVX512F__)
 #include <immintrin.h>
 #if VEC_LANES == 16
 #define LOAD_MASKED(from, lanes) _mm512_maskz_loadu_ps((__mmask16)(lanes), from)
@@ -74,8 +74,16 @@ ALWAYS_INLINE unsigned first_lanes(ptrdiff_t count) {
 ALWAYS_INLINE vec load_lanes(const real *from, unsigned lanes) { return (vec)LOAD_MASKED(from, lanes); }
 ALWAYS_INLINE void store_lanes(real *to, vec value, unsigned lanes) { STORE_MASKED(to, lanes, value); }
 #else
+#if defined(__GNUC__) && defined(__AVX2__) && VEC_LANES == 8
+#include <immintrin.h>
+#define SIGN_BITS(lanes) _mm256_sllv_epi32(_mm256_set1_epi32((int)(lanes)), _mm256_setr_epi32(31, 30, 29, 28, 27, 26, 25, 24))
+#define LOAD_MASKED(from, lanes) _mm256_maskload_ps(from, SIGN_BITS(lanes)) /* a sign bit chooses the lane */
+#endif
 ALWAYS_INLINE vec load_lanes(const real *from, unsigned lanes) {
     if (lanes == ALL_LANES) return vec_load(from);
+#if defined(LOAD_MASKED)
+    return (vec)LOAD_MASKED(from, lanes);
+#endif
     real values[LANES];
     for (int i = 0; i < LANES; i++) values[i] = lanes >> i & 1 ? from[i] : (real)0;
     return vec_load(values);
@@ -237,7 +245,7 @@ ALWAYS_INLINE void weight_taps(const int m, const vec *u, vec *w) {
 
 /* ---- input: pixels of a channel to points of its tiles ---- */
 
-/* The same pixels so many channels on are prefetched: hardware does not see that blocks jump from channel to channel. */
+/* Hardware does not see that blocks jump from channel to channel: pixels so many channels on are prefetched. */
 enum { CHANNELS_AHEAD = 3 };
 
 /* Transform `length` pixels of m + 2 rows from (row, column) on to as many points: point k goes to to[k * pitch].
@@ -323,11 +331,21 @@ ALWAYS_INLINE void store_kernels(const vec *taps, ptrdiff_t count, real *w) {
     }
 }
 
+/* Prefetch `count` kernels of a later depth: neighbours line by line, others, of which a line holds several, further ahead. */
+ALWAYS_INLINE void prefetch_kernels(const real *w, ptrdiff_t row, ptrdiff_t column, int count) {
+    enum { LINE = 64 / sizeof(real), KERNELS_AHEAD = 4 };
+    if (row == KERNEL)
+        for (int i = 0; i < count * KERNEL; i += LINE) prefetch(w + KERNELS_AHEAD * column + i);
+    else
+        for (int r = 0; r < count; r++) prefetch(w + r * row + 4 * KERNELS_AHEAD * column);
+}
+
 /* Transform `rows` kernels at every depth k < depth and pack them: point t of row r goes to to[t * stride + k * rows + r].
  * Kernel (r, k) begins at w + r * row + k * column; `flipped` ones are read backwards. */
 ALWAYS_INLINE void weights_of(const int m, const real *w, ptrdiff_t row, ptrdiff_t column, const int flipped, int rows,
                               ptrdiff_t depth, real *to, ptrdiff_t stride) {
-    for (ptrdiff_t k = 0; k < depth; k++, to += rows)
+    for (ptrdiff_t k = 0; k < depth; k++, to += rows) {
+        prefetch_kernels(w + k * column, row, column, rows);
         for (int r = 0; r < rows; r += LANES) {
             /* Lanes behind the last row are overwritten by the next k. */
             unsigned lanes = (depth - k) * rows - r >= LANES ? (unsigned)ALL_LANES : first_lanes(rows - r);
@@ -345,6 +363,7 @@ ALWAYS_INLINE void weights_of(const int m, const real *w, ptrdiff_t row, ptrdiff
                 for (int j = 0; j < m + 2; j++) store_lanes(to + (i * (m + 2) + j) * stride + r, u[j], lanes);
             }
         }
+    }
 }
 
 /* ---- weight gradient ---- */
@@ -388,7 +407,7 @@ static void transpose_points(const real *from, ptrdiff_t channels, ptrdiff_t wid
         }
 }
 
-/* c[r][j]  (+)=  sum over groups of TILE_COLUMNS tiles, and tiles t in them, of  a[r][t] * b[t][j]     r < rows, j < vecs * LANES
+/* c[r][j]  (+)=  sum over groups of TILE_COLUMNS tiles, and tiles t in them, of  a[r][t] * b[t][j]
  *
  * A group of `a` is [row][TILE_COLUMNS], and begins `step` behind the one before; b is packed as [t][vecs * LANES]. */
 ALWAYS_INLINE void gradient_tile_of(const int rows, const int vecs, ptrdiff_t groups, const real *a, ptrdiff_t step,

@@ -6,12 +6,15 @@ of matrices, one for each point:
 
     points of y (O, tiles)  = points of w (O, C)  @  points of x (C, tiles)
 
-A task takes one block of tiles through all steps, so that points stay in the cache.  Blocks depend on shapes alone: results do
-not depend on the number of threads.
+The weight gradient is the adjoint: points of dw (O, C) = points of dy (O, tiles) @ points of x' (tiles, C).
+
+A task takes one block of tiles through all steps, so that points stay in the cache; where kernels outweigh tiles, all tiles are
+transformed first, and a task takes one group of kernels through all steps.  Blocks and groups depend on shapes alone: results
+do not depend on the number of threads.
 """
 from libc.string cimport memset
 
-from gemm cimport TILE_COLUMNS, ceil_div, panel_rows
+from gemm cimport TILE_COLUMNS, ceil_div, even_part, panel_rows
 from parallel cimport import_runtime, parallel_for, scratch_memory
 from real cimport LANES, read, real, write
 from window cimport Window, read_window
@@ -41,8 +44,13 @@ import_runtime()
 
 cdef enum:
     BLOCK = 1 << 18             # bytes that the points of a block should take: a part of L2
-    MOST_TILES = 128            # in a block
+    MOST_TILES = 128            # in a block; a multiple of TILE_COLUMNS
     GAP = 16                    # elements between points: else their distance may be a power of two, bad for caches
+    LARGE = 1 << 20             # elements from which the points of all kernels are better not kept
+    PARTS = 8                   # of the channels whose tiles are transformed
+    GROUP = 42                  # most output channels of a group
+    DEPTH = 64                  # input channels whose kernels are transformed together in a group
+    GRADIENT_GROUP = 126        # most output channels of a group, weight gradient
     CHUNKS = 8                  # partial sums of the weight gradient, over parts of the tiles
     MOST_PARTIAL = 1 << 22      # elements that these partial sums may take
 
@@ -54,16 +62,20 @@ cdef struct Conv:
     Py_ssize_t high, wide, tiles    # tiles of an image: rows, columns; of all images
     Py_ssize_t block, blocks    # tiles of a block, whole columns of gemm.h; number of blocks
     Py_ssize_t pitch            # of a row of the block's pixels
+    bint keep                   # the points of x and not those of kernels: few tiles, many kernels
     const real* x
     const real* weights         # kernel (o, c) begins at weights[o * row + c * column]
     Py_ssize_t row, column
     bint flipped                # and is read backwards
-    real* u                     # their points, packed: (points, panel of rows, C, rows)
+    real* u                     # points of all kernels, packed
+    real* x_points              # of all tiles, if they are kept
+    real* dy_points
+    Py_ssize_t group            # of output channels that are worked on together
     const real* bias
     real* out
     const real* dy              # weight gradient
     Py_ssize_t width            # channels, rounded up to whole vectors
-    Py_ssize_t chunks, parts    # of blocks, each with partial sums; of the output channels
+    Py_ssize_t chunks, parts    # of blocks, each with partial sums; of channels
     real* sums                  # (chunks, points, O, width)
 
 cdef struct Run:                # neighbouring tiles of one row of tiles, from place `at` of a block on
@@ -71,14 +83,15 @@ cdef struct Run:                # neighbouring tiles of one row of tiles, from p
 
 
 cdef void plan(Conv* conv, Py_ssize_t least) noexcept nogil:
-    """Cut the output into tiles and blocks of at least so many tiles."""
+    """Cut the output into tiles and blocks: of at least so many tiles, or one of all."""
     cdef Py_ssize_t column_bytes = conv.points * TILE_COLUMNS * (conv.c + conv.o) * <Py_ssize_t> sizeof(real)
-    cdef Py_ssize_t most = min(BLOCK // column_bytes, <Py_ssize_t> MOST_TILES // TILE_COLUMNS)
-    cdef Py_ssize_t columns = max(ceil_div(least, TILE_COLUMNS), most)
+    cdef Py_ssize_t most
     conv.high = ceil_div(conv.oh, conv.m)
     conv.wide = ceil_div(conv.ow, conv.m)
     conv.tiles = conv.n * conv.high * conv.wide
-    conv.block = columns * TILE_COLUMNS
+    conv.keep = conv.tiles <= MOST_TILES and conv.points * conv.o * conv.c > LARGE
+    most = MOST_TILES if conv.keep else max(least, min(<Py_ssize_t> MOST_TILES, BLOCK // column_bytes * TILE_COLUMNS))
+    conv.block = ceil_div(min(conv.tiles, most), TILE_COLUMNS) * TILE_COLUMNS
     conv.blocks = ceil_div(conv.tiles, conv.block)
     conv.pitch = conv.block * conv.m + LANES
 
@@ -103,14 +116,16 @@ cdef Py_ssize_t cut_runs(const Conv* conv, Py_ssize_t block, Run* runs) noexcept
 
 # ---- forward ----
 
-cdef void weights_task(void* args, Py_ssize_t index) noexcept nogil:
-    """Transform one panel of kernels."""
-    cdef Conv* conv = <Conv*> args
-    cdef int height = panel_rows(conv.o)
-    cdef Py_ssize_t o = index * height
-    cdef int rows = <int> min(<Py_ssize_t> height, conv.o - o)
-    transform_weights(conv.m, conv.weights + o * conv.row, conv.row, conv.column, conv.flipped, rows, conv.c,
-                      conv.u + o * conv.c, conv.o * conv.c + GAP)
+cdef void pack_weights(const Conv* conv, Py_ssize_t o, Py_ssize_t outputs, Py_ssize_t c, Py_ssize_t depth,
+                       real* u) noexcept nogil:
+    """Transform the kernels of some channels: (points, panels of rows, depth, rows)."""
+    cdef int height = panel_rows(outputs), rows
+    cdef Py_ssize_t panel, r
+    for panel in range(ceil_div(outputs, height)):
+        r = panel * height
+        rows = <int> min(<Py_ssize_t> height, outputs - r)
+        transform_weights(conv.m, conv.weights + (o + r) * conv.row + c * conv.column, conv.row, conv.column,
+                          conv.flipped, rows, depth, u + r * depth, outputs * depth + GAP)
 
 
 cdef void clear_rows(const Conv* conv, const Run* runs, Py_ssize_t count, real* rows, int copies) noexcept nogil:
@@ -119,14 +134,18 @@ cdef void clear_rows(const Conv* conv, const Run* runs, Py_ssize_t count, real* 
         memset(rows, 0, sizeof(real) * copies * (conv.m + TAPS - 1) * conv.pitch)
 
 
-cdef void transform_input(const Conv* conv, const Run* runs, Py_ssize_t count, real* rows, real* points) noexcept nogil:
-    """Write the points of a block of the input, (points, columns of gemm.h, C, TILE_COLUMNS)."""
+cdef void transform_input(const Conv* conv, Py_ssize_t block, Py_ssize_t first, Py_ssize_t end,
+                          real* points) noexcept nogil:
+    """Write the points of some channels of a block of the input, (points, columns of gemm.h, C, TILE_COLUMNS)."""
+    cdef Run runs[MOST_TILES]
+    cdef Py_ssize_t count = cut_runs(conv, block, runs)
     cdef Py_ssize_t stride = conv.c * conv.block + GAP, c, r, tile, t
-    cdef real* shifted = rows + (conv.m + 2) * conv.pitch
+    cdef real* rows = <real*> scratch_memory(3, sizeof(real) * 2 * (conv.m + TAPS - 1) * conv.pitch)
+    cdef real* shifted = rows + (conv.m + TAPS - 1) * conv.pitch
     cdef const Run* run
     cdef const real* image
     clear_rows(conv, runs, count, rows, 2)
-    for c in range(conv.c):
+    for c in range(first, end):
         for r in range(count):
             run = &runs[r]
             image = conv.x + (run.image * conv.c + c) * conv.h * conv.w
@@ -138,63 +157,109 @@ cdef void transform_input(const Conv* conv, const Run* runs, Py_ssize_t count, r
                           points + (t // TILE_COLUMNS * conv.c + c) * TILE_COLUMNS + t % TILE_COLUMNS, stride)
 
 
-cdef void multiply(const Conv* conv, const real* x, real* y) noexcept nogil:
-    """Multiply the points of all kernels with those of a block."""
-    cdef int height = panel_rows(conv.o), rows, point
+cdef void multiply(const Conv* conv, const real* u, Py_ssize_t outputs, const real* x, Py_ssize_t c, Py_ssize_t depth,
+                   real* y, bint accumulate) noexcept nogil:
+    """Multiply the points of packed kernels with those of a block's channels c, c + 1, ..."""
+    cdef int height = panel_rows(outputs), rows, point
     cdef Py_ssize_t panel, o, part, column
     for point in range(conv.points):
-        for panel in range(ceil_div(conv.o, height)):
+        for panel in range(ceil_div(outputs, height)):
             o = panel * height
-            rows = <int> min(<Py_ssize_t> height, conv.o - o)
+            rows = <int> min(<Py_ssize_t> height, outputs - o)
             for part in range(conv.block // TILE_COLUMNS):
                 column = part * TILE_COLUMNS
-                packed_tile(rows, conv.c, conv.u + point * (conv.o * conv.c + GAP) + o * conv.c,
-                            x + point * (conv.block * conv.c + GAP) + column * conv.c,
-                            y + point * (conv.block * conv.o + GAP) + column * conv.o + o * TILE_COLUMNS, TILE_COLUMNS,
-                            False)
+                packed_tile(rows, depth, u + point * (outputs * depth + GAP) + o * depth,
+                            x + point * (conv.block * conv.c + GAP) + column * conv.c + c * TILE_COLUMNS,
+                            y + point * (conv.block * outputs + GAP) + column * outputs + o * TILE_COLUMNS, TILE_COLUMNS,
+                            accumulate)
 
 
-cdef void transform_output(const Conv* conv, const Run* runs, Py_ssize_t count, const real* points,
-                           real* rows) noexcept nogil:
-    """Write the pixels of a block of the output."""
-    cdef Py_ssize_t stride = conv.o * conv.block + GAP, o, r, tile, t, i
+cdef void transform_output(const Conv* conv, Py_ssize_t block, Py_ssize_t first, Py_ssize_t outputs,
+                           const real* points) noexcept nogil:
+    """Write the pixels of some maps of a block of the output."""
+    cdef Run runs[MOST_TILES]
+    cdef Py_ssize_t count = cut_runs(conv, block, runs)
+    cdef Py_ssize_t stride = outputs * conv.block + GAP, o, r, tile, t, i
+    cdef real* rows = <real*> scratch_memory(3, sizeof(real) * conv.m * conv.pitch)
     cdef real bias
     cdef const Run* run
     cdef real* y
-    for o in range(conv.o):
-        bias = conv.bias[o] if conv.bias != NULL else 0
+    for o in range(outputs):
+        bias = conv.bias[first + o] if conv.bias != NULL else 0
         for tile in range(conv.block // LANES):
             t = tile * LANES
-            output_tiles(conv.m, points + (t // TILE_COLUMNS * conv.o + o) * TILE_COLUMNS + t % TILE_COLUMNS, stride,
+            output_tiles(conv.m, points + (t // TILE_COLUMNS * outputs + o) * TILE_COLUMNS + t % TILE_COLUMNS, stride,
                          bias, rows + t * conv.m, conv.pitch)
         for r in range(count):
             run = &runs[r]
-            y = conv.out + ((run.image * conv.o + o) * conv.oh + run.i * conv.m) * conv.ow + run.j * conv.m
+            y = conv.out + ((run.image * conv.o + first + o) * conv.oh + run.i * conv.m) * conv.ow + run.j * conv.m
             for i in range(min(<Py_ssize_t> conv.m, conv.oh - run.i * conv.m)):
                 copy_row(rows + i * conv.pitch + run.at * conv.m, min(run.count * conv.m, conv.ow - run.j * conv.m),
                          y + i * conv.ow)
 
 
-cdef void forward_task(void* args, Py_ssize_t index) noexcept nogil:
+# Many tiles: kernels are transformed first, then each block of tiles goes through all steps.
+
+cdef void weights_task(void* args, Py_ssize_t index) noexcept nogil:
+    """Transform one panel of kernels."""
+    cdef Conv* conv = <Conv*> args
+    cdef int height = panel_rows(conv.o)
+    cdef Py_ssize_t o = index * height
+    cdef int rows = <int> min(<Py_ssize_t> height, conv.o - o)
+    transform_weights(conv.m, conv.weights + o * conv.row, conv.row, conv.column, conv.flipped, rows, conv.c,
+                      conv.u + o * conv.c, conv.o * conv.c + GAP)
+
+
+cdef void block_task(void* args, Py_ssize_t block) noexcept nogil:
     """Compute one block of tiles of all maps."""
     cdef Conv* conv = <Conv*> args
-    cdef Run runs[MOST_TILES]
-    cdef Py_ssize_t count = cut_runs(conv, index, runs)
-    cdef real* x = <real*> scratch_memory(0, sizeof(real) * conv.points * (conv.block * conv.c + GAP))
+    cdef real* x = <real*> scratch_memory(0, sizeof(real) * input_size(conv))
     cdef real* y = <real*> scratch_memory(1, sizeof(real) * conv.points * (conv.block * conv.o + GAP))
-    cdef real* rows = <real*> scratch_memory(3, sizeof(real) * 2 * (conv.m + 2) * conv.pitch)
-    transform_input(conv, runs, count, rows, x)
-    multiply(conv, x, y)
-    transform_output(conv, runs, count, y, rows)
+    transform_input(conv, block, 0, conv.c, x)
+    multiply(conv, conv.u, conv.o, x, 0, conv.c, y, False)
+    transform_output(conv, block, 0, conv.o, y)
+
+
+# Few tiles, many kernels: tiles are transformed first, then each group of kernels, which never leaves the cache.
+
+cdef void input_task(void* args, Py_ssize_t part) noexcept nogil:
+    """Transform a part of the channels of the input."""
+    cdef Conv* conv = <Conv*> args
+    transform_input(conv, 0, conv.c * part // PARTS, conv.c * (part + 1) // PARTS, conv.x_points)
+
+
+cdef void group_task(void* args, Py_ssize_t index) noexcept nogil:
+    """Compute one group of maps."""
+    cdef Conv* conv = <Conv*> args
+    cdef Py_ssize_t first = index * conv.group, outputs = min(conv.group, conv.o - first), chunk, c, depth
+    cdef real* u = <real*> scratch_memory(0, sizeof(real) * conv.points * (outputs * DEPTH + GAP))
+    cdef real* y = <real*> scratch_memory(1, sizeof(real) * conv.points * (conv.block * outputs + GAP))
+    for chunk in range(ceil_div(conv.c, DEPTH)):
+        c = chunk * DEPTH
+        depth = min(<Py_ssize_t> DEPTH, conv.c - c)
+        pack_weights(conv, first, outputs, c, depth, u)
+        multiply(conv, u, outputs, conv.x_points, c, depth, y, c > 0)
+    transform_output(conv, 0, first, outputs, y)
+
+
+cdef Py_ssize_t input_size(const Conv* conv) noexcept nogil:
+    """Return how many elements the points of a block of the input take."""
+    return conv.points * (conv.block * conv.c + GAP)
 
 
 cdef void run_forward(Conv* conv) noexcept nogil:
-    """Transform the weights, then convolve block by block."""
+    """Convolve, in the order that moves less memory."""
     cdef double work = 0.01 * conv.points * conv.o * conv.c
     plan(conv, TILE_COLUMNS)
-    conv.u = <real*> scratch_memory(2, sizeof(real) * conv.points * (conv.o * conv.c + GAP))
-    parallel_for(weights_task, conv, ceil_div(conv.o, panel_rows(conv.o)), 10 * work)
-    parallel_for(forward_task, conv, conv.blocks, work * conv.tiles)
+    if conv.keep:
+        conv.group = even_part(conv.o, GROUP)
+        conv.x_points = <real*> scratch_memory(2, sizeof(real) * input_size(conv))
+        parallel_for(input_task, conv, PARTS, 5.0 * conv.tiles * conv.c)
+        parallel_for(group_task, conv, ceil_div(conv.o, conv.group), work * conv.tiles)
+    else:
+        conv.u = <real*> scratch_memory(2, sizeof(real) * conv.points * (conv.o * conv.c + GAP))
+        parallel_for(weights_task, conv, ceil_div(conv.o, panel_rows(conv.o)), 25 * work)
+        parallel_for(block_task, conv, conv.blocks, work * conv.tiles)
 
 
 cdef Conv describe(object x_shape, Py_ssize_t outputs, object window, int m):
@@ -250,66 +315,67 @@ def conv2d_input_grad(object dy, object w, object dx, object window, int m):
 
 # ---- weight gradient ----
 
-cdef void transform_gradient(const Conv* conv, const Run* runs, Py_ssize_t count, Py_ssize_t first, Py_ssize_t outputs,
-                             real* rows, real* points) noexcept nogil:
-    """Write the points of a block of dy, of some output channels: (points, columns of gemm.h, outputs, TILE_COLUMNS)."""
+cdef void transform_gradient(const Conv* conv, Py_ssize_t block, Py_ssize_t first, Py_ssize_t end, Py_ssize_t outputs,
+                             real* points) noexcept nogil:
+    """Write the points of channels `first` to `end` of a block of dy: (points, columns of gemm.h, outputs, TILE_COLUMNS)."""
+    cdef Run runs[MOST_TILES]
+    cdef Py_ssize_t count = cut_runs(conv, block, runs)
     cdef Py_ssize_t stride = outputs * conv.block + GAP, o, r, tile, t
+    cdef real* rows = <real*> scratch_memory(3, sizeof(real) * (conv.m + TAPS - 1) * conv.pitch)
     cdef const Run* run
     clear_rows(conv, runs, count, rows, 1)
-    for o in range(outputs):
+    for o in range(first, end):
         for r in range(count):
             run = &runs[r]
-            gradient_rows(conv.m, conv.dy + (run.image * conv.o + first + o) * conv.oh * conv.ow, conv.oh, conv.ow,
+            gradient_rows(conv.m, conv.dy + (run.image * conv.o + o) * conv.oh * conv.ow, conv.oh, conv.ow,
                           run.i * conv.m, run.j * conv.m, run.count * conv.m, rows + run.at * conv.m, conv.pitch)
         for tile in range(conv.block // LANES):
             t = tile * LANES
             gradient_columns(conv.m, rows + t * conv.m, conv.pitch,
-                             points + (t // TILE_COLUMNS * outputs + o) * TILE_COLUMNS + t % TILE_COLUMNS, stride)
+                             points + (t // TILE_COLUMNS * outputs + o - first) * TILE_COLUMNS + t % TILE_COLUMNS, stride)
 
 
-cdef void multiply_gradient(const Conv* conv, const real* x, const real* dy, Py_ssize_t outputs, real* columns, real* sums,
+cdef void multiply_gradient(const Conv* conv, int point, const real* x, Py_ssize_t c, Py_ssize_t width, const real* dy,
+                            Py_ssize_t outputs, Py_ssize_t all_outputs, real* columns, real* sums, Py_ssize_t pitch,
                             bint accumulate) noexcept nogil:
-    """Add products of a block's points, for every pair of channels: over the tiles, so x is transposed first."""
-    cdef Py_ssize_t groups = conv.block // TILE_COLUMNS, panels = ceil_div(conv.width, TILE_COLUMNS)
-    cdef int height = panel_rows(outputs), point, rows
-    cdef Py_ssize_t panel, c, width, group, strip, o
-    cdef const real* packed
-    for point in range(conv.points):
-        for panel in range(panels):
-            c = panel * TILE_COLUMNS
-            width = min(<Py_ssize_t> TILE_COLUMNS, conv.width - c)
-            for group in range(groups):
-                transpose_points(x + point * (conv.block * conv.c + GAP) + (group * conv.c + c) * TILE_COLUMNS,
-                                 conv.c - c, width, columns + c * conv.block + group * TILE_COLUMNS * width)
-        for strip in range(ceil_div(outputs, height)):
-            o = strip * height
-            rows = <int> min(<Py_ssize_t> height, outputs - o)
-            packed = dy + point * (conv.block * outputs + GAP) + o * TILE_COLUMNS
-            for panel in range(panels):
-                c = panel * TILE_COLUMNS
-                width = min(<Py_ssize_t> TILE_COLUMNS, conv.width - c)
-                gradient_tile(rows, <int> (width // LANES), groups, packed, outputs * TILE_COLUMNS, columns + c * conv.block,
-                              sums + point * (conv.o * conv.width + GAP) + o * conv.width + c, conv.width, accumulate)
+    """Add products of a point of x, channels c to c + width, and of dy, over a block's tiles, so x is transposed first."""
+    cdef Py_ssize_t groups = conv.block // TILE_COLUMNS, group, strip, o
+    cdef int height = panel_rows(outputs), rows
+    x += point * (conv.block * conv.c + GAP) + c * TILE_COLUMNS
+    dy += point * (conv.block * all_outputs + GAP)
+    for group in range(groups):
+        transpose_points(x + group * conv.c * TILE_COLUMNS, conv.c - c, width, columns + group * TILE_COLUMNS * width)
+    for strip in range(ceil_div(outputs, height)):
+        o = strip * height
+        rows = <int> min(<Py_ssize_t> height, outputs - o)
+        gradient_tile(rows, <int> (width // LANES), groups, dy + o * TILE_COLUMNS, all_outputs * TILE_COLUMNS, columns,
+                      sums + o * pitch, pitch, accumulate)
 
+
+# Many tiles: blocks go through all steps, and their points are added up.
 
 cdef void gradient_task(void* args, Py_ssize_t index) noexcept nogil:
     """Add up points over one chunk of the blocks, for one part of the output channels."""
     cdef Conv* conv = <Conv*> args
-    cdef Py_ssize_t chunk = index // conv.parts, part = index % conv.parts, block, count
-    cdef Py_ssize_t first = conv.o * part // conv.parts
-    cdef Py_ssize_t outputs = conv.o * (part + 1) // conv.parts - first
-    cdef Py_ssize_t begin = conv.blocks * chunk // conv.chunks, end = conv.blocks * (chunk + 1) // conv.chunks
-    cdef Run runs[MOST_TILES]
-    cdef real* x = <real*> scratch_memory(0, sizeof(real) * conv.points * (conv.block * conv.c + GAP))
+    cdef Py_ssize_t chunk = index // conv.parts, part = index % conv.parts, block, panel, c, width
+    cdef Py_ssize_t first = conv.o * part // conv.parts, end = conv.o * (part + 1) // conv.parts
+    cdef Py_ssize_t outputs = end - first, stride = conv.o * conv.width + GAP
+    cdef Py_ssize_t begin = conv.blocks * chunk // conv.chunks
+    cdef real* x = <real*> scratch_memory(0, sizeof(real) * input_size(conv))
     cdef real* dy = <real*> scratch_memory(1, sizeof(real) * conv.points * (conv.block * outputs + GAP))
-    cdef Py_ssize_t size = 2 * (conv.m + TAPS - 1) * conv.pitch
-    cdef real* rows = <real*> scratch_memory(3, sizeof(real) * (size + conv.block * conv.width))
-    cdef real* sums = conv.sums + chunk * conv.points * (conv.o * conv.width + GAP) + first * conv.width
-    for block in range(begin, end):
-        count = cut_runs(conv, block, runs)
-        transform_input(conv, runs, count, rows, x)
-        transform_gradient(conv, runs, count, first, outputs, rows, dy)
-        multiply_gradient(conv, x, dy, outputs, rows + size, sums, block > begin)
+    cdef real* sums = conv.sums + chunk * conv.points * stride + first * conv.width
+    cdef real* columns
+    cdef int point
+    for block in range(begin, conv.blocks * (chunk + 1) // conv.chunks):
+        transform_input(conv, block, 0, conv.c, x)
+        transform_gradient(conv, block, first, end, outputs, dy)
+        columns = <real*> scratch_memory(3, sizeof(real) * conv.block * TILE_COLUMNS)
+        for point in range(conv.points):
+            for panel in range(ceil_div(conv.width, TILE_COLUMNS)):
+                c = panel * TILE_COLUMNS
+                width = min(<Py_ssize_t> TILE_COLUMNS, conv.width - c)
+                multiply_gradient(conv, point, x, c, width, dy, outputs, outputs, columns, sums + point * stride + c,
+                                  conv.width, block > begin)
 
 
 cdef void sum_task(void* args, Py_ssize_t o) noexcept nogil:
@@ -320,12 +386,49 @@ cdef void sum_task(void* args, Py_ssize_t o) noexcept nogil:
                      conv.out + o * conv.c * KERNEL)
 
 
+# Few tiles, many kernels: all tiles are transformed first, then come groups of kernels, which never leave the cache.
+
+cdef void points_task(void* args, Py_ssize_t part) noexcept nogil:
+    """Transform a part of the channels of x, and of dy."""
+    cdef Conv* conv = <Conv*> args
+    cdef Py_ssize_t first = conv.o * part // PARTS
+    transform_input(conv, 0, conv.c * part // PARTS, conv.c * (part + 1) // PARTS, conv.x_points)
+    transform_gradient(conv, 0, first, conv.o * (part + 1) // PARTS, conv.o, conv.dy_points + first * TILE_COLUMNS)
+
+
+cdef void kernels_task(void* args, Py_ssize_t index) noexcept nogil:
+    """Compute the gradients of a group of kernels, as many input channels as a tile of gemm.h has columns."""
+    cdef Conv* conv = <Conv*> args
+    cdef Py_ssize_t panels = ceil_div(conv.width, TILE_COLUMNS)
+    cdef Py_ssize_t c = index % panels * TILE_COLUMNS, width = min(<Py_ssize_t> TILE_COLUMNS, conv.width - c)
+    cdef Py_ssize_t first = index // panels * conv.group, outputs = min(conv.group, conv.o - first)
+    cdef Py_ssize_t stride = outputs * width + GAP, o
+    cdef real* columns = <real*> scratch_memory(0, sizeof(real) * conv.block * TILE_COLUMNS)
+    cdef real* sums = <real*> scratch_memory(1, sizeof(real) * conv.points * stride)
+    cdef int point
+    for point in range(conv.points):
+        multiply_gradient(conv, point, conv.x_points, c, width, conv.dy_points + first * TILE_COLUMNS, outputs, conv.o,
+                          columns, sums + point * stride, width, False)
+    for o in range(outputs):
+        weight_gradients(conv.m, sums + o * width, stride, 1, 0, min(width, conv.c - c),
+                         conv.out + ((first + o) * conv.c + c) * KERNEL)
+
+
 cdef void run_weight_grad(Conv* conv) noexcept nogil:
-    """Compute dw: points, added up in pieces, then transformed."""
+    """Compute dw: points, added up, then transformed; in the order that moves less memory."""
     cdef Py_ssize_t size
     cdef double work = 0.01 * conv.points * conv.o * conv.c
-    plan(conv, MOST_TILES // 2)
     conv.width = ceil_div(conv.c, LANES) * LANES
+    plan(conv, MOST_TILES // 2)
+    if conv.keep:
+        conv.group = even_part(conv.o, GRADIENT_GROUP)
+        size = input_size(conv) + conv.points * (conv.block * conv.o + GAP)
+        conv.x_points = <real*> scratch_memory(2, sizeof(real) * size)
+        conv.dy_points = conv.x_points + input_size(conv)
+        parallel_for(points_task, conv, PARTS, 5.0 * conv.tiles * (conv.c + conv.o))
+        parallel_for(kernels_task, conv, ceil_div(conv.width, TILE_COLUMNS) * ceil_div(conv.o, conv.group),
+                     work * conv.tiles)
+        return
     size = conv.points * (conv.o * conv.width + GAP)
     conv.chunks = CHUNKS
     while conv.chunks > 1 and (conv.chunks > conv.blocks or conv.chunks * size > MOST_PARTIAL):
@@ -333,7 +436,7 @@ cdef void run_weight_grad(Conv* conv) noexcept nogil:
     conv.parts = 1 if conv.chunks > 1 else min(conv.o, <Py_ssize_t> 2)
     conv.sums = <real*> scratch_memory(2, sizeof(real) * conv.chunks * size)
     parallel_for(gradient_task, conv, conv.chunks * conv.parts, work * conv.tiles)
-    parallel_for(sum_task, conv, conv.o, work * conv.chunks)
+    parallel_for(sum_task, conv, conv.o, 25 * work)
 
 
 def conv2d_weight_grad(object dy, object x, object dw, object window, int m):

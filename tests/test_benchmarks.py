@@ -17,10 +17,12 @@ torch = pytest.importorskip("torch", reason="the benchmarks need PyTorch: pip in
 sys.path.append(str(Path(__file__).parents[1]))  # last, so that an installed tinygrad_cnn stays the one that is tested
 
 from benchmarks import __main__ as command  # noqa: E402
+from benchmarks import algorithms as convolution  # noqa: E402
 from benchmarks import mnist, report, runner, timing, workloads  # noqa: E402
 from benchmarks.frameworks import Ours, Torch  # noqa: E402
 from benchmarks.verify import VerificationError, relative_error, verify  # noqa: E402
 from benchmarks.workloads import WORKLOADS, Workload, select, steps  # noqa: E402
+from benchmarks.workloads.conv import STRIDE_1  # noqa: E402
 
 pytestmark = pytest.mark.parity
 
@@ -273,3 +275,24 @@ def test_mnist_command_without_data(monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert _main(mnist, monkeypatch, "--root", tmp_path) == 1
     assert "train-images-idx3-ubyte.gz" in capsys.readouterr().err
+
+
+# ---- algorithms of convolution ----
+
+
+def test_the_benchmark_of_algorithms(capsys, monkeypatch):
+    monkeypatch.setattr(
+        sys, "argv", ["algorithms", "--only", "weight grad 3x3 3>16", "--seconds", "0", "--threads", "2"]
+    )
+    convolution.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["pass", "direct", "winograd2", "winograd4", "choice", "regret"]
+    assert lines[1].startswith("conv2d weight grad 3x3 3>16 @32 N128 ")
+    assert lines[1].split()[-2] == convolution.choice(convolution.FITTING[-1], "weight grad") == "direct"
+    assert lines[-1].startswith("regret: ")
+    assert tg.get_conv_algorithm() == "auto"
+
+
+def test_the_algorithm_of_wide_layers():
+    names = {convolution.choice(layer, which) for layer in STRIDE_1 for which in convolution.PASSES}
+    assert names == {"winograd4"}

@@ -18,6 +18,7 @@ NAMES = ("auto", "direct", "winograd2", "winograd4", "exact")
 TILE = {"winograd2": 2, "winograd4": 4}  # outputs along a side of a tile
 TAPS = 3
 BLOCK = 32  # tiles that are worked on together, whether they exist or not
+FEWEST = 8  # channels, input and output, from which Winograd can pay
 
 _current = "auto"
 
@@ -41,19 +42,21 @@ def select(name: str) -> None:
 
 
 class Costs(NamedTuple):
-    """Picoseconds on one core; only their ratios matter.  `python -m benchmarks.algorithms` shows how well they choose."""
+    """Picoseconds on one core, by the side of a tile: 1 is the direct algorithm, which transforms nothing but copies.
 
-    direct: float  # a multiplication and addition of the direct algorithm
-    product: float  # one of the products of transformed tiles and weights
+    Only the ratios matter, and they hold well enough for every instruction-set level; `python -m benchmarks.algorithms` shows
+    how well they choose.
+    """
+
+    product: dict[int, float]  # one multiplication and addition
     tile: dict[int, float]  # to transform a tile of one channel, input or output
-    weight: dict[int, float]  # to transform the kernel of a pair of channels
+    kernel: dict[int, float]  # to transform the kernel of a pair of channels
 
 
-FORWARD = Costs(direct=11, product=9, tile={2: 2000, 4: 5000}, weight={2: 4000, 4: 9000})
 COSTS = {
-    "forward": FORWARD,
-    "input grad": FORWARD,  # a convolution, too
-    "weight grad": Costs(direct=15, product=10, tile={2: 2500, 4: 6000}, weight={2: 8000, 4: 18000}),
+    "forward": Costs({1: 11, 2: 9, 4: 9}, {1: 150, 2: 2000, 4: 5000}, {1: 6000, 2: 4000, 4: 9000}),
+    "input grad": Costs({1: 11, 2: 9, 4: 9}, {1: 150, 2: 2000, 4: 5000}, {1: 14000, 2: 4000, 4: 9000}),
+    "weight grad": Costs({1: 15, 2: 10, 4: 10}, {1: 150, 2: 2500, 4: 6500}, {1: 1000, 2: 5000, 4: 10000}),
 }
 
 
@@ -64,17 +67,18 @@ def fits(window: Window, groups: int) -> bool:
 
 def cost(name: str, which: str, n: int, channels: int, outputs: int, size: tuple[int, int]) -> float:
     """Estimate the time of a pass over n images; `size` is that of the side which is cut into tiles."""
-    costs, pairs = COSTS[which], channels * outputs
-    if name not in TILE:
-        return costs.direct * n * size[0] * size[1] * pairs * TAPS**2
-    m = TILE[name]
-    tiles = -(-n * -(-size[0] // m) * -(-size[1] // m) // BLOCK) * BLOCK
-    points = (m + TAPS - 1) ** 2
-    return tiles * (points * pairs * costs.product + (channels + outputs) * costs.tile[m]) + pairs * costs.weight[m]
+    costs, m = COSTS[which], TILE.get(name, 1)
+    tiles = n * -(-size[0] // m) * -(-size[1] // m)
+    if m > 1:
+        tiles = -(-tiles // BLOCK) * BLOCK
+    points, pairs = (m + TAPS - 1) ** 2, channels * outputs
+    return tiles * (points * pairs * costs.product[m] + (channels + outputs) * costs.tile[m]) + pairs * costs.kernel[m]
 
 
 @lru_cache(maxsize=4096)
 def _cheapest(which: str, n: int, channels: int, outputs: int, size: tuple[int, int]) -> str:
+    if min(channels, outputs) < FEWEST:
+        return "direct"
     return min(("direct", *TILE), key=lambda name: cost(name, which, n, channels, outputs, size))
 
 
