@@ -16,7 +16,8 @@ cdef extern from *:
         else if (!b) for (Py_ssize_t i = from; i < to; i++) y[i] = a[i] OP x;                        \\
         else for (Py_ssize_t i = from; i < to; i++) y[i] = a[i] OP b[i];
 
-    static void arithmetic_loop(int op, const REAL *a, const REAL *b, REAL x, REAL *restrict y, Py_ssize_t from, Py_ssize_t to) {
+    static void arithmetic_loop(int op, const REAL *a, const REAL *b, REAL x, REAL *restrict y, Py_ssize_t from,
+                                Py_ssize_t to) {
         switch (op) {
             case 0: ARITHMETIC_LOOPS(+) break;
             case 1: ARITHMETIC_LOOPS(-) break;
