@@ -19,6 +19,7 @@ TILE = {"winograd2": 2, "winograd4": 4}  # outputs along a side of a tile
 TAPS = 3
 BLOCK = 32  # tiles that are worked on together, whether they exist or not
 FEWEST = 8  # channels, input and output, from which Winograd can pay
+SMALL = 5e7  # multiplications of a pass that takes half a millisecond: there the last digits are worth more than time
 
 _current = "auto"
 
@@ -77,7 +78,7 @@ def cost(name: str, which: str, n: int, channels: int, outputs: int, size: tuple
 
 @lru_cache(maxsize=4096)
 def _cheapest(which: str, n: int, channels: int, outputs: int, size: tuple[int, int]) -> str:
-    if min(channels, outputs) < FEWEST:
+    if min(channels, outputs) < FEWEST or n * size[0] * size[1] * channels * outputs * TAPS**2 < SMALL:
         return "direct"
     return min(("direct", *TILE), key=lambda name: cost(name, which, n, channels, outputs, size))
 
