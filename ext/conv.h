@@ -7,6 +7,7 @@
 #define TINYGRAD_CNN_CONV_H
 
 #include "gemm.h"
+#include "shuffle.h"
 
 #if defined(__AVX512F__)
 enum { DOT_SUMS = 24, DOT_ROWS = 4, DOT_TAPS = 12 };
@@ -249,28 +250,12 @@ static void dots(int rows, int taps, ptrdiff_t length, const real *y, ptrdiff_t 
 #undef CASE
 }
 
-/* to[j][i] = from[i][j] for LANES x LANES elements: log2(LANES) rounds in which rows i and i + LANES / 2 are interleaved. */
+/* to[j][i] = from[i][j] for LANES x LANES elements. */
 ALWAYS_INLINE void transpose_block(const real *from, ptrdiff_t ldf, real *to, ptrdiff_t ldt) {
-#if defined(__GNUC__) && !defined(__clang__)
-    vec row[LANES], mixed[LANES];
-    __typeof__((vec){0} < (vec){0}) low, high;
-    for (int i = 0; i < LANES; i++) {
-        low[i] = i / 2 + i % 2 * LANES;
-        high[i] = low[i] + LANES / 2;
-        row[i] = vec_load(from + i * ldf);
-    }
-    for (int round = 1; round < LANES; round *= 2) {
-        for (int i = 0; i < LANES / 2; i++) {
-            mixed[2 * i] = __builtin_shuffle(row[i], row[i + LANES / 2], low);
-            mixed[2 * i + 1] = __builtin_shuffle(row[i], row[i + LANES / 2], high);
-        }
-        for (int i = 0; i < LANES; i++) row[i] = mixed[i];
-    }
-    for (int i = 0; i < LANES; i++) vec_store(to + i * ldt, row[i]);
-#else
-    for (int i = 0; i < LANES; i++)
-        for (int j = 0; j < LANES; j++) to[j * ldt + i] = from[i * ldf + j];
-#endif
+    vec line[LANES];
+    for (int i = 0; i < LANES; i++) line[i] = vec_load(from + i * ldf);
+    transpose_lanes(line);
+    for (int i = 0; i < LANES; i++) vec_store(to + i * ldt, line[i]);
 }
 
 /* Whole blocks, for `rows` a multiple of LANES: reads up to LANES - 1 elements behind each row, and writes rows for them. */

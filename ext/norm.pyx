@@ -4,7 +4,7 @@ from libc.math cimport sqrt
 from parallel cimport import_runtime, parallel_for, scratch_memory
 from real cimport LANES, read, real, vec, vec_load, vec_set, vec_store, write
 from sums cimport RUN, rows_dot, rows_squares, rows_sum
-from vexp cimport load, prefetch, store, vec_exp, vec_log
+from vexp cimport load, PREFETCH, store, vec_exp, vec_log
 
 import_runtime()
 
@@ -39,8 +39,8 @@ cdef void forward_task(void* args, Py_ssize_t c) noexcept nogil:
         i = 0
         while i < m.size:
             i = vector_at(i, m.size)
-            prefetch(x + n * stride + i + m.size, False)
-            prefetch(y + n * stride + i + m.size, True)
+            PREFETCH(x + n * stride + i + m.size, False)
+            PREFETCH(y + n * stride + i + m.size, True)
             store(y + n * stride + i, (load(x + n * stride + i, m.size - i) - middle) * scale + shift, m.size - i)
             i += LANES
 
@@ -68,9 +68,9 @@ cdef void backward_task(void* args, Py_ssize_t c) noexcept nogil:
         i = 0
         while i < m.size:
             i = vector_at(i, m.size)
-            prefetch(x + n * stride + i + m.size, False)
-            prefetch(dy + n * stride + i + m.size, False)
-            prefetch(dx + n * stride + i + m.size, True)
+            PREFETCH(x + n * stride + i + m.size, False)
+            PREFETCH(dy + n * stride + i + m.size, False)
+            PREFETCH(dx + n * stride + i + m.size, True)
             store(dx + n * stride + i, scale * (load(dy + n * stride + i, m.size - i) - mean_dy
                                                 - (load(x + n * stride + i, m.size - i) - middle) * slope), m.size - i)
             i += LANES
@@ -147,8 +147,8 @@ cdef void response_task(void* args, Py_ssize_t index) noexcept nogil:
         q = begin
         while q < end:
             at = first + c * r.pixels + q
-            prefetch(r.x + at + (r.after + 1) * r.pixels, False)     # channels are far apart
-            prefetch(r.y + at + r.pixels, True)
+            PREFETCH(r.x + at + (r.after + 1) * r.pixels, False)     # channels are far apart
+            PREFETCH(r.y + at + r.pixels, True)
             power = vec_exp(vec_log(window_scale(r, r.x + first + q, c, end - q)) * vec_set(-r.beta))
             store(r.y + at, load(r.x + at, end - q) * power, end - q)
             q += LANES
@@ -168,9 +168,9 @@ cdef void response_grad_task(void* args, Py_ssize_t index) noexcept nogil:
         q = begin
         while q < end:
             at = first + c * r.pixels + q
-            prefetch(r.x + at + (r.after + 1) * r.pixels, False)
-            prefetch(r.dy + at + r.pixels, False)
-            prefetch(r.y + at + r.pixels, True)
+            PREFETCH(r.x + at + (r.after + 1) * r.pixels, False)
+            PREFETCH(r.dy + at + r.pixels, False)
+            PREFETCH(r.y + at + r.pixels, True)
             scale = window_scale(r, r.x + first + q, c, end - q)
             direct = load(r.dy + at, end - q) * vec_exp(vec_log(scale) * vec_set(-r.beta))
             store(r.y + at, direct, end - q)

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "simd.h"
+#include "shuffle.h"
 
 /* ---- vectors: integers as wide as the lanes, masks, even and odd lanes ---- */
 
@@ -59,52 +59,13 @@ ALWAYS_INLINE lanes choose_lanes(mask m, lanes a, lanes b) { return m ? a : b; }
 ALWAYS_INLINE vec choose(mask m, vec a, vec b) { return m ? a : b; }
 #endif
 
-#if defined(__GNUC__)
-#define JOIN_NOW(a, b) a##b
-#define JOIN(a, b) JOIN_NOW(a, b)
-#define BYTES_float 4
-#define BYTES_double 8
-#if VEC_BYTES / JOIN(BYTES_, REAL) == 16
-#define LANE_COUNT 16
-#elif VEC_BYTES / JOIN(BYTES_, REAL) == 8
-#define LANE_COUNT 8
-#elif VEC_BYTES / JOIN(BYTES_, REAL) == 4
-#define LANE_COUNT 4
-#else
-#define LANE_COUNT 2
-#endif
-/* LANES numbers: first, first + step, ...  and  first, LANES + first, first + 1, LANES + first + 1, ... */
-#define STEPS_2(first, step) first, (first) + (step)
-#define STEPS_4(first, step) STEPS_2(first, step), STEPS_2((first) + 2 * (step), step)
-#define STEPS_8(first, step) STEPS_4(first, step), STEPS_4((first) + 4 * (step), step)
-#define STEPS_16(first, step) STEPS_8(first, step), STEPS_8((first) + 8 * (step), step)
-#define STEPS JOIN(STEPS_, LANE_COUNT)
-#define ZIP_2(first) first, (first) + LANE_COUNT
-#define ZIP_4(first) ZIP_2(first), ZIP_2((first) + 1)
-#define ZIP_8(first) ZIP_4(first), ZIP_4((first) + 2)
-#define ZIP_16(first) ZIP_8(first), ZIP_8((first) + 4)
-#define ZIP JOIN(ZIP_, LANE_COUNT)
-ALWAYS_INLINE vec evens(vec a, vec b) { return __builtin_shufflevector(a, b, STEPS(0, 2)); }
-ALWAYS_INLINE vec odds(vec a, vec b) { return __builtin_shufflevector(a, b, STEPS(1, 2)); }
-ALWAYS_INLINE vec zip_low(vec a, vec b) { return __builtin_shufflevector(a, b, ZIP(0)); }
-ALWAYS_INLINE vec zip_high(vec a, vec b) { return __builtin_shufflevector(a, b, ZIP(LANE_COUNT / 2)); }
-ALWAYS_INLINE vec upper_half(vec a) { return __builtin_shufflevector(a, a, STEPS(LANE_COUNT / 2, 1)); }
-#else
-ALWAYS_INLINE vec evens(vec a, vec b) { return (void)b, a; }
-ALWAYS_INLINE vec odds(vec a, vec b) { return (void)a, b; }
-ALWAYS_INLINE vec zip_low(vec a, vec b) { return (void)b, a; }
-ALWAYS_INLINE vec zip_high(vec a, vec b) { return (void)a, b; }
-ALWAYS_INLINE vec upper_half(vec a) { return a; }
-#endif
-
 /* Offsets are bytes in memory and integers as wide as `real` in registers. */
 ALWAYS_INLINE void store_bytes(uint8_t *to, lanes values) {
 #if defined(HAS_MASKS)
     __m128i bytes = sizeof(real) == 4 ? _mm512_cvtepi32_epi8((__m512i)values) : _mm512_cvtepi64_epi8((__m512i)values);
 #elif defined(__GNUC__)
-    typedef uint8_t vec_bytes __attribute__((vector_size(VEC_BYTES)));
-    typedef uint8_t lane_bytes __attribute__((vector_size(LANE_COUNT)));
-    lane_bytes bytes = __builtin_shufflevector((vec_bytes)values, (vec_bytes)values, STEPS(0, JOIN(BYTES_, REAL)));
+    uint8_t bytes[LANES];
+    for (int l = 0; l < LANES; l++) bytes[l] = (uint8_t)values[l];
 #else
     uint8_t bytes = (uint8_t)values;
 #endif
@@ -125,11 +86,6 @@ ALWAYS_INLINE lanes load_bytes(const uint8_t *from) {
 }
 
 /* Ask for memory that will be read (or written) soon.  The processor's own prefetching stops at the end of each page. */
-#if defined(__GNUC__)
-#define PREFETCH(address, writes) __builtin_prefetch(address, writes)
-#else
-#define PREFETCH(address, writes) ((void)0)
-#endif
 enum { AHEAD = 16384 / sizeof(real), CACHE_LINE = 64 / sizeof(real) };
 
 ALWAYS_INLINE void prefetch(const real *from, ptrdiff_t n) {

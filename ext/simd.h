@@ -28,14 +28,21 @@ typedef int *int_alone;
 #else
 #define VEC_BYTES 16
 #endif
+#define BYTES_OF_float 4
+#define BYTES_OF_double 8
+#define BYTES_OF_(type) BYTES_OF_##type
+#define BYTES_OF(type) BYTES_OF_(type)
+#define VEC_LANES (VEC_BYTES / BYTES_OF(REAL)) /* LANES, for the preprocessor */
 typedef real vec __attribute__((vector_size(VEC_BYTES)));
 typedef real vec_anywhere __attribute__((vector_size(VEC_BYTES), aligned(sizeof(real)), may_alias));
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define PREFETCH(address, writes) __builtin_prefetch(address, writes) /* a cache line that will be read, or written */
 #define vec_set(scalar) ((scalar) - (vec){0}) /* - keeps the sign of -0.0 */
 #else
 typedef real vec;
 typedef real vec_anywhere;
 #define ALWAYS_INLINE static inline
+#define PREFETCH(address, writes) ((void)0)
 #define vec_set(scalar) (scalar)
 #endif
 

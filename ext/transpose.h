@@ -1,36 +1,8 @@
-/* Transposition by vectors: LANES lines of LANES elements at a time, in registers. */
+/* Packing of transposed operands: LANES lines of LANES elements at a time, in registers. */
 #ifndef TINYGRAD_CNN_TRANSPOSE_H
 #define TINYGRAD_CNN_TRANSPOSE_H
 
-#include "simd.h"
-
-#if defined(__GNUC__)
-typedef __typeof__((vec){0} < (vec){0}) vec_index;
-
-/* Exchange the off-diagonal blocks of `size` x `size` within every 2 size x 2 size. */
-ALWAYS_INLINE void exchange_blocks(vec *lines, const int size) {
-    vec_index low, high;
-    for (int j = 0; j < LANES; j++) {
-        low[j] = j & size ? LANES + j - size : j;
-        high[j] = j & size ? LANES + j : j + size;
-    }
-    for (int i = 0; i < LANES; i++)
-        if (!(i & size)) {
-            vec a = lines[i], b = lines[i + size];
-            lines[i] = __builtin_shuffle(a, b, low);
-            lines[i + size] = __builtin_shuffle(a, b, high);
-        }
-}
-
-ALWAYS_INLINE void transpose_lanes(vec *lines) {
-    if (LANES >= 16) exchange_blocks(lines, 8);
-    if (LANES >= 8) exchange_blocks(lines, 4);
-    if (LANES >= 4) exchange_blocks(lines, 2);
-    exchange_blocks(lines, 1);
-}
-#else
-static void transpose_lanes(vec *lines) { (void)lines; } /* one line of one element */
-#endif
+#include "shuffle.h"
 
 /* to[k * width + l] = from[l * stride + k]      l < lines <= width,  k < depth
  *

@@ -16,13 +16,6 @@
 
 #define PICK(of_float, of_double) (sizeof(real) == 4 ? (of_float) : (of_double))
 
-/* Ask for a cache line that will be read, or written. */
-#if defined(__GNUC__)
-#define prefetch(at, write) __builtin_prefetch(at, write)
-#else
-#define prefetch(at, write)
-#endif
-
 /* vec_load_part: the first `count` < LANES lanes of a vector, the others being `fill`; vec_store_part. */
 #if defined(__AVX512F__)
 

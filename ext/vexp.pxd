@@ -2,7 +2,7 @@
 from real cimport LANES, real, vec, vec_load, vec_store
 
 cdef extern from "vexp.h":
-    void prefetch(const real* at, bint write) noexcept nogil   # a cache line that will be read, or written
+    void PREFETCH(const real* address, bint writes) noexcept nogil
     vec vec_max(vec a, vec b) noexcept nogil            # a > b ? a : b
     vec vec_max_or_nan(vec a, vec b) noexcept nogil     # the same, or NaN if a or b is
     double vec_sum(vec v) noexcept nogil                # of all lanes

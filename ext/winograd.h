@@ -10,49 +10,11 @@
 #define TINYGRAD_CNN_WINOGRAD_H
 
 #include "gemm.h"
+#include "shuffle.h"
 
 enum { TAPS = 3, KERNEL = TAPS * TAPS, MOST_OUTPUTS = 4, MOST_POINTS = MOST_OUTPUTS + TAPS - 1 };
 
-/* ---- vectors: shuffles, and loads and stores of a part ---- */
-
-#if defined(__GNUC__)
-#define BYTES_OF_float 4
-#define BYTES_OF_double 8
-#define BYTES_OF(type) BYTES_OF_(type)
-#define BYTES_OF_(type) BYTES_OF_##type
-#define VEC_LANES (VEC_BYTES / BYTES_OF(REAL))
-
-#if VEC_LANES == 2
-#define EVENS 0, 2
-#define ODDS 1, 3
-#define LOW 0, 2
-#define HIGH 1, 3
-#elif VEC_LANES == 4
-#define EVENS 0, 2, 4, 6
-#define ODDS 1, 3, 5, 7
-#define LOW 0, 4, 1, 5
-#define HIGH 2, 6, 3, 7
-#elif VEC_LANES == 8
-#define EVENS 0, 2, 4, 6, 8, 10, 12, 14
-#define ODDS 1, 3, 5, 7, 9, 11, 13, 15
-#define LOW 0, 8, 1, 9, 2, 10, 3, 11
-#define HIGH 4, 12, 5, 13, 6, 14, 7, 15
-#else
-#define EVENS 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
-#define ODDS 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
-#define LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
-#define HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
-#endif
-#define evens(a, b) __builtin_shufflevector(a, b, EVENS)
-#define odds(a, b) __builtin_shufflevector(a, b, ODDS)
-#define zip_low(a, b) __builtin_shufflevector(a, b, LOW) /* a0 b0 a1 b1 ... */
-#define zip_high(a, b) __builtin_shufflevector(a, b, HIGH)
-#else
-#define evens(a, b) (a)
-#define odds(a, b) (b)
-#define zip_low(a, b) (a)
-#define zip_high(a, b) (b)
-#endif
+/* ---- vectors: loads and stores of a part ---- */
 
 /* A set of lanes is a number with a bit for each. */
 enum { ALL_LANES = (1 << LANES) - 1 };
@@ -94,12 +56,6 @@ ALWAYS_INLINE void store_lanes(real *to, vec value, unsigned lanes) {
     for (int i = 0; i < LANES; i++)
         if (lanes >> i & 1) to[i] = values[i];
 }
-#endif
-
-#if defined(__GNUC__)
-#define prefetch(address) __builtin_prefetch(address)
-#else
-#define prefetch(address) ((void)0)
 #endif
 
 /* phase[p] = elements p, p + m, p + 2 m ... of m vectors; join is its inverse. */
@@ -262,7 +218,7 @@ ALWAYS_INLINE void input_rows_of(const int m, const real *image, ptrdiff_t h, pt
             for (int i = 0; i < m + 2; i++) {
                 const real *from = image + i * w + q + shift;
                 x[i] = load_lanes(from, lanes & -(rows >> i & 1));
-                if (shift == 0) prefetch(from + CHANNELS_AHEAD * h * w);
+                if (shift == 0) PREFETCH(from + CHANNELS_AHEAD * h * w, 0);
             }
             input_points(m, x, t);
             for (int i = 0; i < m + 2; i++) vec_store((shift ? shifted : to) + i * pitch + q, t[i]);
@@ -335,9 +291,9 @@ ALWAYS_INLINE void store_kernels(const vec *taps, ptrdiff_t count, real *w) {
 ALWAYS_INLINE void prefetch_kernels(const real *w, ptrdiff_t row, ptrdiff_t column, int count) {
     enum { LINE = 64 / sizeof(real), KERNELS_AHEAD = 4 };
     if (row == KERNEL)
-        for (int i = 0; i < count * KERNEL; i += LINE) prefetch(w + KERNELS_AHEAD * column + i);
+        for (int i = 0; i < count * KERNEL; i += LINE) PREFETCH(w + KERNELS_AHEAD * column + i, 0);
     else
-        for (int r = 0; r < count; r++) prefetch(w + r * row + 4 * KERNELS_AHEAD * column);
+        for (int r = 0; r < count; r++) PREFETCH(w + r * row + 4 * KERNELS_AHEAD * column, 0);
 }
 
 /* Transform `rows` kernels at every depth k < depth and pack them: point t of row r goes to to[t * stride + k * rows + r].
@@ -378,7 +334,7 @@ ALWAYS_INLINE void gradient_rows_of(const int m, const real *image, ptrdiff_t h,
         for (int i = 0; i < m; i++) {
             const real *from = image + i * w + q;
             y[i] = load_lanes(from, row + i < h ? lanes : 0);
-            prefetch(from + CHANNELS_AHEAD * h * w);
+            PREFETCH(from + CHANNELS_AHEAD * h * w, 0);
         }
         gradient_points(m, y, t);
         for (int i = 0; i < m + 2; i++) vec_store(to + i * pitch + q, t[i]);
