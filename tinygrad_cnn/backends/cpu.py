@@ -20,9 +20,9 @@ from .base import Array, Dims, Shape
 from .reference import ReferenceBackend, _outside
 
 _REALS = {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64"}
-_ARITHMETIC = {"add": 0, "sub": 1, "mul": 2, "div": 3}
+_ARITHMETIC = {"add": 0, "sub": 1, "mul": 2, "div": 3}  # ext/arithmetic.pyx
+_ELEMENTWISE = {"relu", "exp", "sigmoid", "relu_grad", "sigmoid_grad", "tanh_grad"}  # ext/elementwise.pyx
 _contiguous = np.ascontiguousarray
-_COMPILED = {"relu", "exp", "sigmoid", "relu_grad", "sigmoid_grad", "tanh_grad"}  # elementwise, of one shape and dtype
 _empty = _ext.runtime.empty
 
 
@@ -79,7 +79,7 @@ class CpuBackend(ReferenceBackend):
             y = self._arithmetic(_ARITHMETIC[op], *operands)
             if y is not None:
                 return y
-        if op in _COMPILED:
+        if op in _ELEMENTWISE:
             a, b = operands[0], operands[-1]
             kernels = self._kernels("elementwise", a.dtype)
             if kernels is not None and (a is b or (b.shape == a.shape and b.dtype == a.dtype)):
