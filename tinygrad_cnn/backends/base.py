@@ -8,7 +8,7 @@ arguments unless they say so.  Sizes N C H W, O KH KW, OH OW; gradients dx dw dy
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TypeVar
 
 import numpy as np
@@ -148,6 +148,10 @@ class Backend:
     @kernel
     def elementwise(self, op: str, *operands: Any) -> Array:
         """Compute a row of ELEMENTWISE; operands are arrays of one dtype (conditions: bool) or Python numbers."""
+
+    def loop(self, op: str) -> Callable[..., Array]:
+        """Return the kernel of a row of ELEMENTWISE as a function of its operands."""
+        return partial(self.elementwise, op)
 
     @kernel
     def reduce(self, op: str, x: Array, dims: Dims, keepdim: bool) -> Array:

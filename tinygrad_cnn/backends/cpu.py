@@ -7,7 +7,7 @@ result, and hands other dtypes on to the reference.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import prod
 from typing import Any
 
@@ -20,8 +20,8 @@ from .base import Array, Dims, Shape
 from .reference import ReferenceBackend, _outside
 
 _REALS = {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64"}
-_ARITHMETIC = {"add": 0, "sub": 1, "mul": 2, "div": 3}  # ext/arithmetic.pyx
-_ELEMENTWISE = {"relu", "exp", "sigmoid", "relu_grad", "sigmoid_grad", "tanh_grad"}  # ext/elementwise.pyx
+_LOOPS = frozenset(_ext.runtime.LOOPS)  # ext/arithmetic.pyx
+_ELEMENTWISE = {"exp", "sigmoid", "sigmoid_grad", "tanh_grad"}  # ext/elementwise.pyx
 _contiguous = np.ascontiguousarray
 _empty = _ext.runtime.empty
 
@@ -54,6 +54,7 @@ class CpuBackend(ReferenceBackend):
     def __init__(self, level: str = _ext.LEVEL) -> None:
         self._modules: dict[tuple[str, np.dtype], Any] = {}
         self._level = level
+        self._loops: dict[str, Callable[..., Array]] = {}
 
     def _kernels(self, family: str, dtype: np.dtype) -> Any:
         """Return the compiled kernels of a family for a dtype, or None."""
@@ -75,10 +76,8 @@ class CpuBackend(ReferenceBackend):
     # ---- elementwise and reductions ----
 
     def elementwise(self, op: str, *operands: Any) -> Array:
-        if op in _ARITHMETIC:
-            y = self._arithmetic(_ARITHMETIC[op], *operands)
-            if y is not None:
-                return y
+        if op in _LOOPS and all(a.dtype in _REALS for a in operands if isinstance(a, np.ndarray)):
+            return self.loop(op)(*operands)
         if op in _ELEMENTWISE:
             a, b = operands[0], operands[-1]
             kernels = self._kernels("elementwise", a.dtype)
@@ -88,10 +87,17 @@ class CpuBackend(ReferenceBackend):
                 return y
         return super().elementwise(op, *operands)
 
-    def _arithmetic(self, op: int, a: Any, b: Any) -> Array | None:
-        """Return the result for operands of one shape, or an array and a number; else None."""
-        kernels = self._kernels("arithmetic", (a if isinstance(a, np.ndarray) else b).dtype)
-        return None if kernels is None else kernels.arithmetic(op, a, b, _empty)
+    def loop(self, op: str) -> Callable[..., Array]:
+        found = self._loops.get(op)
+        if found is None:
+            otherwise = partial(self.elementwise, op)
+            if op in _LOOPS:
+                loops = [_ext.load("arithmetic", real, self._level).loops for real in _REALS.values()]
+                found = _ext.runtime.Loop(op, *loops, partial(super().elementwise, op)).run
+            else:
+                found = otherwise
+            self._loops[op] = found
+        return found
 
     def reduce(self, op: str, x: Array, dims: Dims, keepdim: bool) -> Array:
         kernels = self._kernels("reduce", x.dtype) if op in ("sum", "mean", "amax", "amin") else None
