@@ -117,7 +117,12 @@ def core(name: str) -> Extension:
 
 setup(
     cmdclass={"build_ext": BuildKernels},
-    ext_modules=[core("graph"), core("rows"), core("engine"), kernel("runtime", "runtime", include_dirs=["ext", numpy.get_include()])]
+    ext_modules=[
+        core("graph"),
+        core("rows"),
+        core("engine"),
+        kernel("runtime", "runtime", include_dirs=["ext", numpy.get_include()]),
+    ]
     + [
         kernel(f"{level}.{real}.{family}", family, define_macros=[("REAL", ctype)])
         for family in FAMILIES

@@ -9,10 +9,12 @@ import_runtime()
 cdef extern from *:
     """
     /* One loop for two arrays, one for each side a number: the compiler vectorises each. */
-    #define BINARY(EXPRESSION)                                                                      \\
-        if (!a) { const REAL A = number; for (Py_ssize_t i = from; i < to; i++) { const REAL B = b[i]; y[i] = EXPRESSION; } } \\
-        else if (!b) { const REAL B = number; for (Py_ssize_t i = from; i < to; i++) { const REAL A = a[i]; y[i] = EXPRESSION; } } \\
-        else for (Py_ssize_t i = from; i < to; i++) { const REAL A = a[i], B = b[i]; y[i] = EXPRESSION; }
+    #define LOOP(EXPRESSION, OPERAND_A, OPERAND_B) \\
+        for (Py_ssize_t i = from; i < to; i++) { const REAL A = OPERAND_A, B = OPERAND_B; y[i] = EXPRESSION; }
+    #define BINARY(EXPRESSION)                       \\
+        if (!a) LOOP(EXPRESSION, number, b[i])      \\
+        else if (!b) LOOP(EXPRESSION, a[i], number) \\
+        else LOOP(EXPRESSION, a[i], b[i])
     #define UNARY(EXPRESSION) for (Py_ssize_t i = from; i < to; i++) { const REAL A = a[i]; y[i] = EXPRESSION; }
 
     static void elementwise_loop(int op, const REAL *a, const REAL *b, REAL number, REAL *restrict y, Py_ssize_t from,

@@ -54,7 +54,7 @@ class _Table:
 def _sum(a: TensorBase, b: TensorBase) -> Any:
     """Add two gradients of one shape and dtype."""
     if state.grad:  # create_graph
-        return a + b
+        return operators.add(a, b)
     return wrap(a.result_class, operators.add.loop(a._backend)(a._array, b._array), a._backend)
 
 
@@ -121,7 +121,7 @@ def _held(grad: Any, dys: list[Any], grads: Sequence[Any], place: int) -> bool:
     for other in dys:
         if other is grad:
             return True
-    for i in range(len(grads)):
+    for i in range(len(grads)):  # noqa: SIM110  (any() would make a generator)
         if i != place and grads[i] is grad:
             return True
     return False

@@ -76,7 +76,7 @@ class TensorBase:
 
 def wrap(cls: type, array: Array, backend: Backend) -> Any:
     """Make a tensor without history; `cls` has no __new__ of its own."""
-    return fill(cls.__new__(cls), array, backend)
+    return fill(cls.__new__(cls), array, backend)  # type: ignore[call-overload]
 
 
 def fill(t: TensorBase, array: Array, backend: Backend) -> TensorBase:

@@ -83,7 +83,7 @@ class Elementwise(Op):
         dy = dys[0]
         plan = self.plan
         saved = recall(self) if plan.kept else ()
-        grads = []
+        grads: list[Any] = []
         for i, step in enumerate(plan.steps):
             if step is None or not self.needs_grad[i]:
                 grads.append(None)
@@ -174,6 +174,12 @@ class Operators:
     """The rows behind the operators of tensors."""
 
     __slots__ = ("add", "div", "mul", "neg", "sub")
+
+    add: Row
+    sub: Row
+    mul: Row
+    div: Row
+    neg: Row
 
 
 operators = Operators()

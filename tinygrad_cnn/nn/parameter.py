@@ -18,7 +18,7 @@ class Parameter(Tensor):
         source = Tensor(0) if data is None else data
         if not isinstance(source, Tensor):
             raise TypeError(f"Parameter: expected a tensor, got {type(data).__name__}")
-        parameter: Parameter = fill(super().__new__(cls), source._array, source._backend)
+        parameter: Any = fill(super().__new__(cls), source._array, source._backend)
         source._version.shared = parameter._version.shared = data is not None
         if requires_grad:
             parameter.requires_grad_()

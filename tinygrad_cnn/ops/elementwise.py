@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .. import dtypes, geometry
+from .. import dtypes
 from ..autograd.graph import Op, TensorBase, wrap
 from ..autograd.rows import Row, operators
 from .inplace import operand, write_
