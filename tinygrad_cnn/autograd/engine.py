@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .graph import Hook, Node, TensorBase, gradient_edge, refresh, wrap
-from .modes import set_grad_enabled, state
+from .modes import state
 from .rows import operators
 
 
@@ -68,7 +68,9 @@ def propagate(
     """
     table = _Table()
     starts = []
-    with set_grad_enabled(create_graph):
+    previous = state.grad
+    state.grad = create_graph
+    try:
         for tensor, grad in roots:
             refresh(tensor)
             target, k = gradient_edge(tensor)
@@ -87,6 +89,8 @@ def propagate(
             if total.leaf._hooks:
                 total.fresh = False
                 total.grad = _call_hooks(total.leaf._hooks, total.grad)
+    finally:
+        state.grad = previous
     leaves = list(table.leaves.values())
     return ([] if wanted is None else wanted.gradients(table.leaves)), leaves
 

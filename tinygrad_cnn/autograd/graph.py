@@ -283,15 +283,17 @@ def apply_op(node: Op, args: tuple[Any, ...]) -> Any:
     recording = wanted and state.grad
     node.needs_grad = tuple(needs) if recording else (False,) * len(needs)
     result = node.forward(*arrays)
-    several = isinstance(result, tuple)
-    outputs = (
-        tuple([wrap(node.like, array, backend) for array in result]) if several else (wrap(node.like, result, backend),)
-    )
+    if isinstance(result, tuple):
+        outputs = tuple([wrap(node.like, array, backend) for array in result])
+        if recording:
+            record(node, args, needs, outputs)
+        return outputs
+    out = wrap(node.like, result, backend)
     if recording:
-        record(node, args, needs, outputs)
+        record(node, args, needs, (out,))
     if node.is_view:
-        _link_view(type(node), args, outputs[0])
-    return outputs if several else outputs[0]
+        _link_view(type(node), args, out)
+    return out
 
 
 def _link_view(cls: Any, args: tuple[Any, ...], out: TensorBase) -> None:

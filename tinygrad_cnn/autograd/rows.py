@@ -14,7 +14,19 @@ import numpy as np
 
 from ..backends.base import Backend
 from ..geometry import broadcast
-from .graph import Op, TensorBase, gradient_edge, mixed_devices, next_sequence, own, recall, refresh, save_array, wrap
+from .graph import (
+    Node,
+    Op,
+    TensorBase,
+    gradient_edge,
+    mixed_devices,
+    next_sequence,
+    own,
+    recall,
+    refresh,
+    save_array,
+    wrap,
+)
 from .modes import state
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
@@ -154,7 +166,7 @@ def _record(node: Elementwise, operands: tuple[Any, ...], needs: int, out: Tenso
         node.outputs = [None]
         node.saved = ()
         return
-    node.outputs = [(out._array.shape, dtype)]
+    node.outputs = _described(operands[0], out._array.shape, dtype)
     own(out, node, 0)
     saved: list[Any] = []
     for i in plan.kept:
@@ -168,6 +180,17 @@ def _record(node: Elementwise, operands: tuple[Any, ...], needs: int, out: Tenso
             else:
                 saved.append(operand)
     node.saved = tuple(saved)
+
+
+def _described(operand: Any, shape: tuple[int, ...], dtype: Any) -> list[Any]:
+    """Return the outputs of a node: those of the node before it, if they are alike, so that chains keep one object."""
+    if isinstance(operand, TensorBase):
+        t: TensorBase = operand
+        if t._node is not None:
+            before: Node = t._node
+            if len(before.outputs) == 1 and before.outputs[0] == (shape, dtype):
+                return before.outputs
+    return [(shape, dtype)]
 
 
 class Operators:

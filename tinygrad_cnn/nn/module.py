@@ -137,10 +137,10 @@ class Module:
         self._transient.discard(name)
 
     def __getattr__(self, name: str) -> Any:
+        own = self.__dict__
         for registry in REGISTRIES:
-            found = self.__dict__.get(registry)
-            if found is not None and name in found:
-                return found[name]
+            if registry in own and name in own[registry]:
+                return own[registry][name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __delattr__(self, name: str) -> None:
