@@ -117,30 +117,35 @@ ALWAYS_INLINE void join(const int m, const vec *phase, real *to) {
 /* Points 2 * pair + 1 and 2 * pair + 2 are plus and minus this: few digits are lost, and their powers are exact. */
 ALWAYS_INLINE real point_of(const int points, const int pair) {
     if (points == 4) return 1;
-    if (points == 6) return (real)0.75 * (pair + 1);
-    return (real)0.5 * (1 << pair);
+    if (points == 6) return pair == 0 ? (real)0.75 : (real)1.5;
+    return pair == 0 ? (real)0.5 : pair == 1 ? 1 : 2;
 }
 
-/* 1 / derivative, at such a point or (pair -1) at 0, of the polynomial that vanishes at all points. */
+ALWAYS_INLINE real square_of(const int points, const int pair) { return point_of(points, pair) * point_of(points, pair); }
+
+/* The square of the pair so many places behind this one, going round; of all pairs if this is -1. */
+ALWAYS_INLINE real other_square(const int points, const int pair, const int places) {
+    return square_of(points, (pair + places) % (points / 2 - 1));
+}
+
+/* 1 / derivative, at such a point or (pair -1) at 0, of the polynomial that vanishes at all points but infinity. */
 ALWAYS_INLINE real scale_of(const int points, const int pair) {
-    real square = pair < 0 ? 0 : point_of(points, pair) * point_of(points, pair), slope = pair < 0 ? 1 : 2 * square;
-    for (int other = 0; other < points / 2 - 1; other++)
-        if (other != pair) slope *= square - point_of(points, other) * point_of(points, other);
+    real square = pair < 0 ? 0 : square_of(points, pair), slope = pair < 0 ? 1 : 2 * square;
+    const int others = points / 2 - 1 - (pair >= 0);
+    if (others > 0) slope *= square - other_square(points, pair, 1);
+    if (others > 1) slope *= square - other_square(points, pair, 2);
+    if (others > 2) slope *= square - other_square(points, pair, 3);
     return 1 / slope;
 }
 
 /* x[0], x[2] ... times the coefficients, by rising degree, of the polynomial in p^2 that vanishes at all pairs but one. */
 ALWAYS_INLINE vec vanishing(const int points, const int pair, const vec *x) {
-    real factors[MOST_POINTS / 2] = {1};
-    int degree = 0;
-    for (int other = 0; other < points / 2 - 1; other++)
-        if (other != pair) {
-            degree++;
-            for (int k = degree; k > 0; k--) factors[k] -= point_of(points, other) * point_of(points, other) * factors[k - 1];
-        }
-    vec sum = x[2 * degree];
-    for (int k = 1; k <= degree; k++) sum += factors[k] * x[2 * (degree - k)];
-    return sum;
+    const int degree = points / 2 - 1 - (pair >= 0);
+    real a = other_square(points, pair, 1), b = other_square(points, pair, 2), c = other_square(points, pair, 3);
+    if (degree == 0) return x[0];
+    if (degree == 1) return x[2] - a * x[0];
+    if (degree == 2) return x[4] - (a + b) * x[2] + a * b * x[0];
+    return x[6] - (a + b + c) * x[4] + (a * b + b * c + c * a) * x[2] - a * b * c * x[0];
 }
 
 /* t = B' x: pixels to points */
@@ -182,8 +187,15 @@ ALWAYS_INLINE void collect(const int points, const int count, const int scaled, 
 
 /* ---- input: pixels of a channel to points of its tiles ---- */
 
-/* Hardware does not see that blocks jump from channel to channel: pixels so many channels on are prefetched. */
+/* Hardware does not see that blocks jump from channel to channel: so many channels on, pixels and points are prefetched. */
 enum { CHANNELS_AHEAD = 3 };
+
+ALWAYS_INLINE void store_points(const int count, const vec *t, real *to, ptrdiff_t stride) {
+    for (int k = 0; k < count; k++) {
+        vec_store(to + k * stride, t[k]);
+        PREFETCH(to + k * stride + CHANNELS_AHEAD * TILE_COLUMNS, 1);
+    }
+}
 
 /* Transform `length` pixels of a tile's rows from (row, column) on to as many points: point k goes to to[k * pitch].
  * The same from column + m on goes to the next copy, as often as a tile reaches into others.  Whole vectors are written. */
@@ -217,7 +229,7 @@ ALWAYS_INLINE void input_columns_of(const int m, const int taps, const real *row
         vec x[MOST_POINTS], t[MOST_POINTS];
         for (int shift = 0; shift < points; shift += m) split(m, rows + (shift / m * points + i) * pitch, x + shift);
         input_points(points, x, t);
-        for (int j = 0; j < points; j++) vec_store(to + (i * points + j) * stride, t[j]);
+        store_points(points, t, to + i * points * stride, stride);
     }
 }
 
@@ -230,7 +242,10 @@ ALWAYS_INLINE void output_tiles_of(const int m, const int taps, const real *from
     vec rows[MOST_OUTPUTS][MOST_POINTS];
     for (int j = 0; j < points; j++) {
         vec t[MOST_POINTS], y[MOST_OUTPUTS];
-        for (int i = 0; i < points; i++) t[i] = vec_load(from + (i * points + j) * stride);
+        for (int i = 0; i < points; i++) {
+            t[i] = vec_load(from + (i * points + j) * stride);
+            PREFETCH(from + (i * points + j) * stride + CHANNELS_AHEAD * TILE_COLUMNS, 0);
+        }
         collect(points, m, 0, t, y);
         for (int i = 0; i < m; i++) rows[i][j] = y[i];
     }
@@ -342,7 +357,7 @@ ALWAYS_INLINE void gradient_columns_of(const int m, const int taps, const real *
         vec y[MOST_OUTPUTS], t[MOST_POINTS];
         split(m, rows + i * pitch, y);
         evaluate(points, m, 0, y, t);
-        for (int j = 0; j < points; j++) vec_store(to + (i * points + j) * stride, t[j]);
+        store_points(points, t, to + i * points * stride, stride);
     }
 }
 

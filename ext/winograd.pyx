@@ -121,6 +121,16 @@ cdef Py_ssize_t cut_runs(const Conv* conv, Py_ssize_t block, Run* runs) noexcept
 
 # ---- forward ----
 
+cdef Py_ssize_t input_size(const Conv* conv) noexcept nogil:
+    """Return how many elements the points of a block of the input take."""
+    return conv.points * (conv.block * conv.c + GAP)
+
+
+cdef Py_ssize_t kernels_size(const Conv* conv, Py_ssize_t outputs, Py_ssize_t depth) noexcept nogil:
+    """Return how many elements the points of the kernels of so many channels take."""
+    return conv.points * (outputs * depth + GAP)
+
+
 cdef void pack_weights(const Conv* conv, Py_ssize_t o, Py_ssize_t outputs, Py_ssize_t c, Py_ssize_t depth,
                        real* u) noexcept nogil:
     """Transform the kernels of some channels: (points, panels of rows, depth, rows)."""
@@ -163,28 +173,28 @@ cdef void transform_input(const Conv* conv, Py_ssize_t block, Py_ssize_t first, 
                           points + (t // TILE_COLUMNS * conv.c + c) * TILE_COLUMNS + t % TILE_COLUMNS, stride)
 
 
-cdef void multiply(const Conv* conv, const real* u, Py_ssize_t stride, Py_ssize_t outputs, const real* x,
-                   Py_ssize_t channels, real* y, bint accumulate) noexcept nogil:
-    """Multiply the points of packed kernels, `stride` apart, with those of a block's channels.
+cdef void multiply(const Conv* conv, const real* u, Py_ssize_t outputs, const real* x, Py_ssize_t channels, real* y,
+                   bint accumulate) noexcept nogil:
+    """Multiply the points of packed kernels with those of a block's channels.
 
-    Sums of more than DEPTH channels are added up part by part, which keeps their errors small.
+    Products of more than DEPTH channels are added up part by part, which keeps the rounding errors of the sums small.
     """
     cdef int height = panel_rows(outputs), rows, point
-    cdef Py_ssize_t depth = even_part(channels, DEPTH), panel, o, part, column, chunk, c
+    cdef Py_ssize_t depth = even_part(channels, DEPTH), panel, o, part, column, index, c
     cdef const real* kernels
     for point in range(conv.points):
         for panel in range(ceil_div(outputs, height)):
             o = panel * height
             rows = <int> min(<Py_ssize_t> height, outputs - o)
-            kernels = u + point * stride + o * channels
+            kernels = u + point * (outputs * channels + GAP) + o * channels
             for part in range(conv.block // TILE_COLUMNS):
                 column = part * TILE_COLUMNS
-                for chunk in range(max(<Py_ssize_t> 1, ceil_div(channels, depth))):
-                    c = chunk * depth
+                for index in range(max(<Py_ssize_t> 1, ceil_div(channels, depth))):     # no channels are zeros
+                    c = index * depth
                     packed_tile(rows, min(depth, channels - c), kernels + c * rows,
                                 x + point * (conv.block * conv.c + GAP) + column * conv.c + c * TILE_COLUMNS,
                                 y + point * (conv.block * outputs + GAP) + column * outputs + o * TILE_COLUMNS,
-                                TILE_COLUMNS, accumulate or c > 0)
+                                TILE_COLUMNS, accumulate or index > 0)
 
 
 cdef void transform_output(const Conv* conv, Py_ssize_t block, Py_ssize_t first, Py_ssize_t outputs,
@@ -215,26 +225,26 @@ cdef void transform_output(const Conv* conv, Py_ssize_t block, Py_ssize_t first,
                     store_row(rows + i * conv.pitch + run.at * conv.m, length, y, plane.dw)
 
 
-# Many tiles: kernels are transformed first, then each block of tiles goes through all steps.
+# Many tiles: kernels are transformed first, then each block of tiles goes through all steps, for a group of maps at a time.
 
 cdef void weights_task(void* args, Py_ssize_t index) noexcept nogil:
-    """Transform one panel of kernels."""
+    """Transform the kernels of one group of maps."""
     cdef Conv* conv = <Conv*> args
-    cdef int height = panel_rows(conv.o)
-    cdef Py_ssize_t o = index * height
-    cdef int rows = <int> min(<Py_ssize_t> height, conv.o - o)
-    transform_weights(conv.m, conv.taps, conv.flipped, conv.weights + o * conv.row, conv.row, conv.column, rows, conv.c,
-                      conv.u + o * conv.c, conv.o * conv.c + GAP)
+    cdef Py_ssize_t first = index * conv.group
+    pack_weights(conv, first, min(conv.group, conv.o - first), 0, conv.c, conv.u + index * kernels_size(conv, conv.group, conv.c))
 
 
 cdef void block_task(void* args, Py_ssize_t block) noexcept nogil:
     """Compute one block of tiles of all maps."""
     cdef Conv* conv = <Conv*> args
     cdef real* x = <real*> scratch_memory(0, sizeof(real) * input_size(conv))
-    cdef real* y = <real*> scratch_memory(1, sizeof(real) * conv.points * (conv.block * conv.o + GAP))
+    cdef real* y = <real*> scratch_memory(1, sizeof(real) * conv.points * (conv.block * conv.group + GAP))
+    cdef Py_ssize_t index, outputs
     transform_input(conv, block, 0, conv.c, x)
-    multiply(conv, conv.u, conv.o * conv.c + GAP, conv.o, x, conv.c, y, False)
-    transform_output(conv, block, 0, conv.o, y)
+    for index in range(ceil_div(conv.o, conv.group)):
+        outputs = min(conv.group, conv.o - index * conv.group)
+        multiply(conv, conv.u + index * kernels_size(conv, conv.group, conv.c), outputs, x, conv.c, y, False)
+        transform_output(conv, block, index * conv.group, outputs, y)
 
 
 # Few tiles, many kernels: tiles are transformed first, then each group of kernels, which never leaves the cache.
@@ -249,33 +259,30 @@ cdef void group_task(void* args, Py_ssize_t index) noexcept nogil:
     """Compute one group of maps."""
     cdef Conv* conv = <Conv*> args
     cdef Py_ssize_t first = index * conv.group, outputs = min(conv.group, conv.o - first), chunk, c, depth
-    cdef real* u = <real*> scratch_memory(0, sizeof(real) * conv.points * (outputs * DEPTH + GAP))
+    cdef real* u = <real*> scratch_memory(0, sizeof(real) * kernels_size(conv, outputs, DEPTH))
     cdef real* y = <real*> scratch_memory(1, sizeof(real) * conv.points * (conv.block * outputs + GAP))
     for chunk in range(ceil_div(conv.c, DEPTH)):
         c = chunk * DEPTH
         depth = min(<Py_ssize_t> DEPTH, conv.c - c)
         pack_weights(conv, first, outputs, c, depth, u)
-        multiply(conv, u, outputs * depth + GAP, outputs, conv.x_points + c * TILE_COLUMNS, depth, y, c > 0)
+        multiply(conv, u, outputs, conv.x_points + c * TILE_COLUMNS, depth, y, c > 0)
     transform_output(conv, 0, first, outputs, y)
-
-
-cdef Py_ssize_t input_size(const Conv* conv) noexcept nogil:
-    """Return how many elements the points of a block of the input take."""
-    return conv.points * (conv.block * conv.c + GAP)
 
 
 cdef void run_forward(Conv* conv) noexcept nogil:
     """Convolve, in the order that moves less memory."""
     cdef double work = 0.01 * conv.points * conv.o * conv.c
+    cdef Py_ssize_t groups
     plan(conv, TILE_COLUMNS)
+    conv.group = even_part(conv.o, GROUP)
+    groups = ceil_div(conv.o, conv.group)
     if conv.keep:
-        conv.group = even_part(conv.o, GROUP)
         conv.x_points = <real*> scratch_memory(2, sizeof(real) * input_size(conv))
         parallel_for(input_task, conv, PARTS, 5.0 * conv.tiles * conv.c)
-        parallel_for(group_task, conv, ceil_div(conv.o, conv.group), work * conv.tiles)
+        parallel_for(group_task, conv, groups, work * conv.tiles)
     else:
-        conv.u = <real*> scratch_memory(2, sizeof(real) * conv.points * (conv.o * conv.c + GAP))
-        parallel_for(weights_task, conv, ceil_div(conv.o, panel_rows(conv.o)), 25 * work)
+        conv.u = <real*> scratch_memory(2, sizeof(real) * groups * kernels_size(conv, conv.group, conv.c))
+        parallel_for(weights_task, conv, groups, 25 * work)
         parallel_for(block_task, conv, conv.blocks, work * conv.tiles)
 
 

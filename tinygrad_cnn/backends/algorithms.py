@@ -69,11 +69,12 @@ def fits(window: Window) -> bool:
 
 def cost(name: str, which: str, window: Window, n: int, channels: int, outputs: int, size: tuple[int, int]) -> float:
     """Estimate the time of a pass over one group; `size` is that of the side which is cut into tiles."""
-    costs, m = COSTS[which], TILE.get(name, 1)
-    tiles = n * window.dh * window.dw * -(-size[0] // (window.dh * m)) * -(-size[1] // (window.dw * m))
+    costs, m, points, pairs = COSTS[which], TILE.get(name, 1), window.kh**2, channels * outputs
+    tiles = n * size[0] * size[1]
     if m > 1:
-        tiles = -(-tiles // BLOCK) * BLOCK
-    points, pairs = (m + window.kh - 1) ** 2, channels * outputs
+        points = (m + window.kh - 1) ** 2
+        high, wide = (-(-axis // (dilation * m)) for axis, dilation in zip(size, (window.dh, window.dw), strict=True))
+        tiles = -(-n * window.dh * window.dw * high * wide // BLOCK) * BLOCK
     return points * (tiles * (pairs * costs.product[m] + (channels + outputs) * costs.tile[m]) + pairs * costs.kernel[m])
 
 
