@@ -230,8 +230,8 @@ cdef void transform_output(const Conv* conv, Py_ssize_t block, Py_ssize_t first,
 cdef void weights_task(void* args, Py_ssize_t index) noexcept nogil:
     """Transform the kernels of one group of maps."""
     cdef Conv* conv = <Conv*> args
-    cdef Py_ssize_t first = index * conv.group
-    pack_weights(conv, first, min(conv.group, conv.o - first), 0, conv.c, conv.u + index * kernels_size(conv, conv.group, conv.c))
+    cdef Py_ssize_t first = index * conv.group, outputs = min(conv.group, conv.o - first)
+    pack_weights(conv, first, outputs, 0, conv.c, conv.u + index * kernels_size(conv, conv.group, conv.c))
 
 
 cdef void block_task(void* args, Py_ssize_t block) noexcept nogil:

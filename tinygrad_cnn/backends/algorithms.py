@@ -67,7 +67,7 @@ def fits(window: Window) -> bool:
     return window.kh == window.kw in TAPS and window.sh == window.sw == 1
 
 
-def cost(name: str, which: str, window: Window, n: int, channels: int, outputs: int, size: tuple[int, int]) -> float:
+def cost(name: str, which: str, window: Window, n: int, outputs: int, channels: int, size: tuple[int, int]) -> float:
     """Estimate the time of a pass over one group; `size` is that of the side which is cut into tiles."""
     costs, m, points, pairs = COSTS[which], TILE.get(name, 1), window.kh**2, channels * outputs
     tiles = n * size[0] * size[1]
@@ -75,15 +75,19 @@ def cost(name: str, which: str, window: Window, n: int, channels: int, outputs: 
         points = (m + window.kh - 1) ** 2
         high, wide = (-(-axis // (dilation * m)) for axis, dilation in zip(size, (window.dh, window.dw), strict=True))
         tiles = -(-n * window.dh * window.dw * high * wide // BLOCK) * BLOCK
-    return points * (tiles * (pairs * costs.product[m] + (channels + outputs) * costs.tile[m]) + pairs * costs.kernel[m])
+    return points * (
+        tiles * (pairs * costs.product[m] + (channels + outputs) * costs.tile[m]) + pairs * costs.kernel[m]
+    )
 
 
 @lru_cache(maxsize=4096)
-def _cheapest(which: str, window: Window, groups: int, n: int, outputs: int, channels: int, size: tuple[int, int]) -> str:
-    work = n * size[0] * size[1] * channels * outputs * window.kh**2
-    if min(channels, outputs) < FEWEST or work * groups < SMALL:
+def _cheapest(
+    which: str, window: Window, groups: int, n: int, outputs: int, channels: int, size: tuple[int, int]
+) -> str:
+    work = n * size[0] * size[1] * outputs * channels * window.kh**2
+    if min(outputs, channels) < FEWEST or work * groups < SMALL:
         return "direct"
-    return min(("direct", *TILE), key=lambda name: cost(name, which, window, n, channels, outputs, size))
+    return min(("direct", *TILE), key=lambda name: cost(name, which, window, n, outputs, channels, size))
 
 
 def choose(
