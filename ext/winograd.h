@@ -429,69 +429,54 @@ ALWAYS_INLINE void weight_gradients_of(const int m, const int taps, const real *
     }
 }
 
-/* ---- each for all tiles and kernels ---- */
+/* ---- each for all sizes of tiles and kernels, and steps between pixels ---- */
 
-#define BY_SIZES(CASE) \
-    if (taps == 3) { \
-        if (m == 2) CASE(2, 3) \
-        else CASE(4, 3) \
-    } else { \
-        if (m == 2) CASE(2, 5) \
-        else CASE(4, 5) \
-    }
+#define BY_SIZES(transform, ...)                                             \
+    do {                                                                     \
+        if (m == 2 && taps == 3) transform(2, 3, __VA_ARGS__);               \
+        else if (m == 4 && taps == 3) transform(4, 3, __VA_ARGS__);          \
+        else if (m == 2) transform(2, 5, __VA_ARGS__);                       \
+        else transform(4, 5, __VA_ARGS__);                                   \
+    } while (0)
+
+#define BY_STEPS(transform, plane, ...)                                      \
+    do {                                                                     \
+        if (plane->dw == 1) BY_SIZES(transform, 1, plane, __VA_ARGS__);      \
+        else if (plane->dw == 2) BY_SIZES(transform, 2, plane, __VA_ARGS__); \
+        else BY_SIZES(transform, 3, plane, __VA_ARGS__);                     \
+    } while (0)
 
 static void input_rows(int m, int taps, const plane *in, const real *image, ptrdiff_t row, ptrdiff_t column, ptrdiff_t length,
                        real *to, ptrdiff_t pitch) {
-#define CASE(m, taps) { \
-    if (in->dw == 1) input_rows_of(m, taps, 1, in, image, row, column, length, to, pitch); \
-    else if (in->dw == 2) input_rows_of(m, taps, 2, in, image, row, column, length, to, pitch); \
-    else input_rows_of(m, taps, 3, in, image, row, column, length, to, pitch); }
-    BY_SIZES(CASE)
-#undef CASE
+    BY_STEPS(input_rows_of, in, image, row, column, length, to, pitch);
 }
 
 static void input_columns(int m, int taps, const real *rows, ptrdiff_t pitch, real *to, ptrdiff_t stride) {
-#define CASE(m, taps) input_columns_of(m, taps, rows, pitch, to, stride);
-    BY_SIZES(CASE)
-#undef CASE
+    BY_SIZES(input_columns_of, rows, pitch, to, stride);
 }
 
 static void output_tiles(int m, int taps, const real *from, ptrdiff_t stride, real bias, real *to, ptrdiff_t pitch) {
-#define CASE(m, taps) output_tiles_of(m, taps, from, stride, bias, to, pitch);
-    BY_SIZES(CASE)
-#undef CASE
+    BY_SIZES(output_tiles_of, from, stride, bias, to, pitch);
 }
 
 static void transform_weights(int m, int taps, int flipped, const real *w, ptrdiff_t row, ptrdiff_t column, int rows,
                               ptrdiff_t depth, real *to, ptrdiff_t stride) {
-#define CASE(m, taps) { \
-    if (flipped) weights_of(m, taps, 1, w, row, column, rows, depth, to, stride); \
-    else weights_of(m, taps, 0, w, row, column, rows, depth, to, stride); }
-    BY_SIZES(CASE)
-#undef CASE
+    if (flipped) BY_SIZES(weights_of, 1, w, row, column, rows, depth, to, stride);
+    else BY_SIZES(weights_of, 0, w, row, column, rows, depth, to, stride);
 }
 
 static void gradient_rows(int m, int taps, const plane *out, const real *image, ptrdiff_t row, ptrdiff_t column,
                           ptrdiff_t length, real *to, ptrdiff_t pitch) {
-#define CASE(m, taps) { \
-    if (out->dw == 1) gradient_rows_of(m, taps, 1, out, image, row, column, length, to, pitch); \
-    else if (out->dw == 2) gradient_rows_of(m, taps, 2, out, image, row, column, length, to, pitch); \
-    else gradient_rows_of(m, taps, 3, out, image, row, column, length, to, pitch); }
-    BY_SIZES(CASE)
-#undef CASE
+    BY_STEPS(gradient_rows_of, out, image, row, column, length, to, pitch);
 }
 
 static void gradient_columns(int m, int taps, const real *rows, ptrdiff_t pitch, real *to, ptrdiff_t stride) {
-#define CASE(m, taps) gradient_columns_of(m, taps, rows, pitch, to, stride);
-    BY_SIZES(CASE)
-#undef CASE
+    BY_SIZES(gradient_columns_of, rows, pitch, to, stride);
 }
 
 static void weight_gradients(int m, int taps, const real *from, ptrdiff_t stride, ptrdiff_t chunks, ptrdiff_t chunk,
                              ptrdiff_t kernels, real *to) {
-#define CASE(m, taps) weight_gradients_of(m, taps, from, stride, chunks, chunk, kernels, to);
-    BY_SIZES(CASE)
-#undef CASE
+    BY_SIZES(weight_gradients_of, from, stride, chunks, chunk, kernels, to);
 }
 
 #endif
