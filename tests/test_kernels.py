@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 import tinygrad_cnn as tg
 from tinygrad_cnn import _ext
-from tinygrad_cnn.backends import algorithms, get_backend
+from tinygrad_cnn.backends import get_backend
 from tinygrad_cnn.geometry import window
 from tinygrad_cnn.nn import functional as F
 
@@ -583,137 +583,6 @@ def test_adam_step(level: str, dtype: Any, size: int, decoupled: bool, amsgrad: 
         results.append((p, m, v, peak))
     for actual, expected in zip(*results, strict=True):
         close(actual, expected, dtype)
-
-
-# ---- Winograd convolution: values, tails, padding, threads, the choice of the algorithm ----
-
-WINOGRAD = [  # (N, C, O, H, W, padding)
-    (1, 1, 1, 3, 3, 0),
-    (2, 3, 5, 9, 7, 1),
-    (3, 17, 33, 13, 15, ((0, 2), (1, 0))),  # nothing is a multiple of anything
-    (1, 8, 20, 4, 70, ((5, 3), (2, 6))),  # more padding than a kernel reaches
-    (2, 40, 30, 30, 45, 1),  # several blocks
-    (37, 20, 14, 7, 7, 1),  # blocks of many images
-    (1, 100, 70, 11, 6, ((0, 0), (0, 1))),
-    (3, 300, 260, 6, 5, 1),  # more kernels than tiles
-]
-ERRORS = {(np.float32, 2): 1e-6, (np.float32, 4): 4e-6, (np.float64, 2): 1e-12, (np.float64, 4): 1e-12}
-
-
-def relative_error(actual: Any, expected: Any) -> float:
-    return float(np.linalg.norm(actual - expected) / np.linalg.norm(expected))
-
-
-def winograd_passes(level: str, dtype: Any, shape: tuple[Any, ...], m: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return what the kernels compute in the three passes, and what they should."""
-    n, c, o, h, width, padding = shape
-    x, w, b, dy, place, _ = conv_arguments((n, c, h, width, o, 3, 3, 1, padding, 1, 1), dtype)
-    kernels = _ext.load("winograd", np.dtype(dtype).name, level.removeprefix("cpu-"))
-    y, dx, dw = np.full_like(dy, np.nan), np.full_like(x, np.nan), np.full_like(w, np.nan)
-    kernels.conv2d(x, w, b, y, place, m)
-    kernels.conv2d_input_grad(dy, w, dx, place, m)
-    kernels.conv2d_weight_grad(dy, x, dw, place, m)
-    x, w, b, dy = (a.astype(np.float64) for a in (x, w, b, dy))
-    return [
-        (y, REFERENCE.conv2d(x, w, b, place, 1)),
-        (dx, REFERENCE.conv2d_input_grad(dy, w, place, 1, (h, width))),
-        (dw, REFERENCE.conv2d_weight_grad(dy, x, place, 1)),
-    ]
-
-
-@on_levels
-@on_reals
-@pytest.mark.parametrize("m", [2, 4])
-@pytest.mark.parametrize("shape", WINOGRAD, ids=str)
-def test_winograd_in_all_passes(level: str, dtype: Any, m: int, shape: tuple[Any, ...]) -> None:
-    slack = 3 if shape[0] * shape[1] == 1 else 1  # a single number says little about a norm
-    for actual, expected in winograd_passes(level, dtype, shape, m):
-        assert relative_error(actual, expected) < slack * ERRORS[dtype, m]
-
-
-@on_levels
-@pytest.mark.parametrize("algorithm", ["winograd2", "winograd4"])
-@given(draw.winograd_convolutions(most=70))
-def test_winograd_over_drawn_geometry(level: str, algorithm: str, call: draw.Call) -> None:
-    x, w, b = call.args
-    place, backend = draw.window_of(x.shape, w.shape[2:], call.kwargs), get_backend(level)
-    y = REFERENCE.conv2d(x, w, b, place, 1)
-    dy = rng(4).standard_normal(y.shape)
-    with tg.set_conv_algorithm(algorithm):
-        close(backend.conv2d(x, w, b, place, 1), y, np.float64)
-        dx = backend.conv2d_input_grad(dy, w, place, 1, x.shape[2:])
-        close(dx, REFERENCE.conv2d_input_grad(dy, w, place, 1, x.shape[2:]), np.float64)
-        close(backend.conv2d_weight_grad(dy, x, place, 1), REFERENCE.conv2d_weight_grad(dy, x, place, 1), np.float64)
-
-
-@on_levels
-@pytest.mark.parametrize("m", [2, 4])
-@pytest.mark.parametrize("shape", [(5, 20, 30, 19, 21, 1), (2, 300, 260, 9, 9, 1), (40, 16, 16, 16, 16, 1)], ids=str)
-def test_winograd_is_bit_identical_for_any_number_of_threads(level: str, m: int, shape: tuple[Any, ...]) -> None:
-    before = tg.get_num_threads()
-    results = []
-    try:
-        for threads in (1, 2, 3, 5):
-            tg.set_num_threads(threads)
-            results.append([actual.tobytes() for actual, _ in winograd_passes(level, np.float32, shape, m)])
-    finally:
-        tg.set_num_threads(before)
-    assert all(result == results[0] for result in results)
-
-
-@on_levels
-@pytest.mark.parametrize("m", [2, 4])
-@pytest.mark.parametrize("sizes", [(0, 2, 3), (2, 0, 3), (2, 3, 0)])
-def test_winograd_of_nothing(level: str, m: int, sizes: tuple[int, int, int]) -> None:
-    n, c, o = sizes
-    place, backend = window("test", (6, 6), 3, 1, 1, 1), get_backend(level)
-    x, w, b = np.ones((n, c, 6, 6), np.float32), np.ones((o, c, 3, 3), np.float32), np.ones(o, np.float32)
-    with tg.set_conv_algorithm(f"winograd{m}"):
-        y = backend.conv2d(x, w, b, place, 1)
-        assert (y == 1).all()
-        assert not backend.conv2d_input_grad(y, w, place, 1, (6, 6)).any()
-        assert not backend.conv2d_weight_grad(y, x, place, 1).any()
-
-
-@on_levels
-@on_reals
-@pytest.mark.parametrize("m", [2, 4])
-def test_winograd_keeps_nan_to_the_tiles_that_see_it(level: str, dtype: Any, m: int) -> None:
-    x, w = rng().standard_normal((3, 5, 24, 26)).astype(dtype), rng(1).standard_normal((4, 5, 3, 3)).astype(dtype)
-    place, backend = window("test", (24, 26), 3, 1, 1, 1), get_backend(level)
-    with tg.set_conv_algorithm(f"winograd{m}"):
-        expected = backend.conv2d(x, w, None, place, 1)
-        x[1, 2, 8, 8] = np.nan
-        y = backend.conv2d(x, w, None, place, 1)
-    lost = np.isnan(y)
-    assert lost[1, :, 7:10, 7:10].all()
-    np.testing.assert_array_equal(y[~lost], expected[~lost])
-    lost[1, :, 8 - m : 8 + 2 * m, 8 - m : 8 + 2 * m] = False
-    assert not lost.any()
-
-
-def test_only_shapes_that_gain_are_done_by_winograd() -> None:
-    def chosen(
-        channels: int, size: int, dtype: Any = np.float32, stride: int = 1, groups: int = 1, kernel: int = 3
-    ) -> str:
-        place = window("test", (size, size), kernel, stride, kernel // 2, 1)
-        sizes = (8, channels, channels, (place.oh, place.ow))
-        names = {
-            algorithms.choose(which, np.dtype(dtype), place, groups, *sizes)
-            for which in ("forward", "input grad", "weight grad")
-        }
-        return names.pop() if len(names) == 1 else "various"
-
-    assert chosen(64, 56) == "winograd4"
-    assert chosen(1, 56) == "direct"
-    assert chosen(64, 56, np.float64) == "direct"
-    for name in ("winograd2", "winograd4"):
-        with tg.set_conv_algorithm(name):
-            assert chosen(64, 56) == chosen(1, 3) == chosen(64, 56, np.float64) == name
-            assert chosen(64, 56, stride=2) == chosen(64, 56, groups=2) == chosen(64, 56, kernel=5) == "direct"
-    for name in ("direct", "exact"):
-        with tg.set_conv_algorithm(name):
-            assert chosen(64, 56) == "direct"
 
 
 # ---- convolution: paths that depend on the shape ----

@@ -151,32 +151,33 @@ class CpuBackend(ReferenceBackend):
 
     # ---- convolution ----
 
-    def _convolution(self, which: str, dtype: np.dtype, window: Window, groups: int, *sizes: Any) -> tuple[Any, int]:
-        """Return the kernels that convolve, and their last argument: groups, or the size of a tile."""
-        name = algorithms.choose(which, dtype, window, groups, *sizes)
+    def _convolution(
+        self, which: str, dtype: np.dtype, window: Window, groups: int, n: int, w: Shape, size: tuple[int, int]
+    ) -> tuple[Any, tuple[int, ...]]:
+        """Return the kernels that convolve, and their last arguments: groups, and the tile's side for Winograd's."""
+        name = algorithms.choose(which, dtype, window, groups, n, w[0] // groups, w[1], size)
         if name in algorithms.TILE:
-            return self._kernels("winograd", dtype), algorithms.TILE[name]
-        return self._kernels("conv_weights" if which == "weight grad" else "conv", dtype), groups
+            return self._kernels("winograd", dtype), (groups, algorithms.TILE[name])
+        return self._kernels("conv_weights" if which == "weight grad" else "conv", dtype), (groups,)
 
     def conv2d(self, x: Array, w: Array, b: Array | None, window: Window, groups: int) -> Array:
-        sizes = (x.shape[0], x.shape[1], w.shape[0], (window.oh, window.ow))
-        kernels, last = self._convolution("forward", x.dtype, window, groups, *sizes)
-        y = _empty((x.shape[0], w.shape[0], window.oh, window.ow), x.dtype)
-        kernels.conv2d(_contiguous(x), _contiguous(w), _maybe(b), y, window, last)
+        size = (window.oh, window.ow)
+        kernels, last = self._convolution("forward", x.dtype, window, groups, x.shape[0], w.shape, size)
+        y = _empty((x.shape[0], w.shape[0], *size), x.dtype)
+        kernels.conv2d(_contiguous(x), _contiguous(w), _maybe(b), y, window, *last)
         return y
 
     def conv2d_input_grad(self, dy: Array, w: Array, window: Window, groups: int, size: tuple[int, int]) -> Array:
-        sizes = (dy.shape[0], w.shape[0], w.shape[1], size)
-        kernels, last = self._convolution("input grad", dy.dtype, window, groups, *sizes)
+        kernels, last = self._convolution("input grad", dy.dtype, window, groups, dy.shape[0], w.shape, size)
         dx = _empty((dy.shape[0], w.shape[1] * groups, *size), dy.dtype)
-        kernels.conv2d_input_grad(_contiguous(dy), _contiguous(w), dx, window, last)
+        kernels.conv2d_input_grad(_contiguous(dy), _contiguous(w), dx, window, *last)
         return dx
 
     def conv2d_weight_grad(self, dy: Array, x: Array, window: Window, groups: int) -> Array:
-        sizes = (dy.shape[0], x.shape[1], dy.shape[1], (window.oh, window.ow))
-        kernels, last = self._convolution("weight grad", dy.dtype, window, groups, *sizes)
         dw = _empty((dy.shape[1], x.shape[1] // groups, window.kh, window.kw), dy.dtype)
-        kernels.conv2d_weight_grad(_contiguous(dy), _contiguous(x), dw, window, last)
+        size = (window.oh, window.ow)
+        kernels, last = self._convolution("weight grad", dy.dtype, window, groups, x.shape[0], dw.shape, size)
+        kernels.conv2d_weight_grad(_contiguous(dy), _contiguous(x), dw, window, *last)
         return dw
 
     def im2col(self, x: Array, window: Window) -> Array:
