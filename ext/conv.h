@@ -15,13 +15,6 @@ enum { DOT_SUMS = 24, DOT_ROWS = 4, DOT_TAPS = 12 };
 enum { DOT_SUMS = 8, DOT_ROWS = 2, DOT_TAPS = 8 };
 #endif
 
-/* Loops over registers that the compiler might not unroll by itself. */
-#if defined(__GNUC__)
-#define UNROLLED _Pragma("GCC unroll 16")
-#else
-#define UNROLLED
-#endif
-
 /* Keeps a vector in a register, where the compiler would rather load it again for each of two or three products. */
 #if defined(__GNUC__) && defined(__x86_64__)
 #define IN_REGISTER(vector) __asm__("" : "+v"(vector))
@@ -45,21 +38,21 @@ ALWAYS_INLINE int position_vecs(int rows) {
 ALWAYS_INLINE void positions_of(const int rows, const int vecs, ptrdiff_t depth, const real *w, const real *x,
                                 const ptrdiff_t *offsets, ptrdiff_t step, real *y, ptrdiff_t ldy, int accumulate) {
     vec sum[TILE_ROWS][8];
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vecs; v++) sum[r][v] = vec_set((real)0);
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int v = 0; v < vecs; v++) sum[r][v] = vec_set((real)0);
     TWO_STEPS
     for (ptrdiff_t k = 0; k < depth; k++, w += rows) {
         const real *from = x + offsets[k];
         vec row[8];
-        for (int v = 0; v < vecs; v++) {
+        UNROLLED for (int v = 0; v < vecs; v++) {
             row[v] = vec_load(from + v * step);
             if (rows > 1) IN_REGISTER(row[v]);
         }
-        for (int r = 0; r < rows; r++)
-            for (int v = 0; v < vecs; v++) sum[r][v] += w[r] * row[v];
+        UNROLLED for (int r = 0; r < rows; r++)
+            UNROLLED for (int v = 0; v < vecs; v++) sum[r][v] += w[r] * row[v];
     }
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vecs; v++) {
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int v = 0; v < vecs; v++) {
             real *to = y + r * ldy + v * LANES;
             vec_store(to, accumulate ? vec_load(to) + sum[r][v] : sum[r][v]);
         }
@@ -127,18 +120,18 @@ static void plane_3x3(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptrdiff_
 ALWAYS_INLINE void outputs_of(const int rows, const int vecs, ptrdiff_t depth, const real *x, const ptrdiff_t *offsets,
                               const real *w, real *y, int accumulate) {
     vec sum[TILE_ROWS][PANEL_VECS];
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vecs; v++) sum[r][v] = vec_set((real)0);
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int v = 0; v < vecs; v++) sum[r][v] = vec_set((real)0);
     TWO_STEPS
     for (ptrdiff_t k = 0; k < depth; k++, w += vecs * LANES) {
         const real *from = x + offsets[k];
         vec row[PANEL_VECS];
-        for (int v = 0; v < vecs; v++) row[v] = vec_load(w + v * LANES);
-        for (int r = 0; r < rows; r++)
-            for (int v = 0; v < vecs; v++) sum[r][v] += from[r] * row[v];
+        UNROLLED for (int v = 0; v < vecs; v++) row[v] = vec_load(w + v * LANES);
+        UNROLLED for (int r = 0; r < rows; r++)
+            UNROLLED for (int v = 0; v < vecs; v++) sum[r][v] += from[r] * row[v];
     }
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vecs; v++) {
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int v = 0; v < vecs; v++) {
             real *to = y + (r * vecs + v) * LANES;
             vec_store(to, accumulate ? vec_load(to) + sum[r][v] : sum[r][v]);
         }
@@ -170,20 +163,20 @@ ALWAYS_INLINE void taps_of(const int rows, const int vecs, ptrdiff_t runs, const
                            const real *x, const ptrdiff_t *offsets, const real *dy, real *dw) {
     vec sum[TILE_ROWS][TILE_VECS];
     const real *tap[TILE_ROWS];
-    for (int r = 0; r < rows; r++) {
+    UNROLLED for (int r = 0; r < rows; r++) {
         tap[r] = x + offsets[r];
-        for (int v = 0; v < vecs; v++) sum[r][v] = vec_set((real)0);
+        UNROLLED for (int v = 0; v < vecs; v++) sum[r][v] = vec_set((real)0);
     }
     for (ptrdiff_t i = 0; i < runs; i++)
         TWO_STEPS
         for (ptrdiff_t q = starts[i]; q < starts[i] + length; q++, dy += vecs * LANES) {
             vec row[TILE_VECS];
-            for (int v = 0; v < vecs; v++) row[v] = vec_load(dy + v * LANES);
-            for (int r = 0; r < rows; r++)
-                for (int v = 0; v < vecs; v++) sum[r][v] += tap[r][q] * row[v];
+            UNROLLED for (int v = 0; v < vecs; v++) row[v] = vec_load(dy + v * LANES);
+            UNROLLED for (int r = 0; r < rows; r++)
+                UNROLLED for (int v = 0; v < vecs; v++) sum[r][v] += tap[r][q] * row[v];
         }
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vecs; v++) {
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int v = 0; v < vecs; v++) {
             real *to = dw + (r * vecs + v) * LANES;
             vec_store(to, vec_load(to) + sum[r][v]);
         }
@@ -212,19 +205,19 @@ static void taps_tile(int rows, int vecs, ptrdiff_t runs, const ptrdiff_t *start
 ALWAYS_INLINE void dots_of(const int rows, const int taps, ptrdiff_t length, const real *y, ptrdiff_t ldy, const real *x,
                            const ptrdiff_t *offsets, real *sums) {
     vec sum[DOT_ROWS][DOT_TAPS];
-    for (int r = 0; r < rows; r++)
-        for (int t = 0; t < taps; t++) sum[r][t] = vec_set((real)0);
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int t = 0; t < taps; t++) sum[r][t] = vec_set((real)0);
     for (ptrdiff_t q = 0; q < length; q += LANES) {
         vec row[DOT_ROWS];
-        for (int r = 0; r < rows; r++) row[r] = vec_load(y + r * ldy + q);
-        for (int t = 0; t < taps; t++) {
+        UNROLLED for (int r = 0; r < rows; r++) row[r] = vec_load(y + r * ldy + q);
+        UNROLLED for (int t = 0; t < taps; t++) {
             vec tap = vec_load(x + offsets[t] + q);
             if (rows > 1) IN_REGISTER(tap);
-            for (int r = 0; r < rows; r++) sum[r][t] += row[r] * tap;
+            UNROLLED for (int r = 0; r < rows; r++) sum[r][t] += row[r] * tap;
         }
     }
-    for (int r = 0; r < rows; r++)
-        for (int t = 0; t < taps; t++) {
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int t = 0; t < taps; t++) {
             real *to = sums + (r * taps + t) * LANES;
             vec_store(to, vec_load(to) + sum[r][t]);
         }
