@@ -7,13 +7,20 @@
 #if defined(__GNUC__)
 typedef __typeof__((vec){0} < (vec){0}) vec_index;
 
+typedef real half_vec __attribute__((vector_size(VEC_BYTES / 2)));
+typedef __typeof__((half_vec){0} < (half_vec){0}) half_vec_index;
+
 /* Lane i of the result is number from[i] of a's lanes followed by b's.  `from` is always known to the compiler. */
 #if defined(__clang__)
-ALWAYS_INLINE vec vec_shuffle(vec a, vec b, vec_index from) {
-    vec mixed = a;
-    for (int i = 0; i < LANES; i++) mixed[i] = from[i] < LANES ? a[from[i]] : b[from[i] - LANES];
-    return mixed;
-}
+#define vec_shuffle(a, b, from)                                                              \
+    ({                                                                                       \
+        const __typeof__(a) first_ = (a), second_ = (b);                                     \
+        const int lanes_ = (int)(sizeof(first_) / sizeof(real));                             \
+        __typeof__(a) mixed_ = first_;                                                       \
+        for (int i = 0; i < lanes_; i++)                                                     \
+            mixed_[i] = from[i] < lanes_ ? first_[from[i]] : second_[from[i] - lanes_];      \
+        mixed_;                                                                              \
+    })
 #else
 #define vec_shuffle(a, b, from) __builtin_shuffle(a, b, from)
 #endif
@@ -29,6 +36,25 @@ ALWAYS_INLINE vec evens(vec a, vec b) {
 ALWAYS_INLINE vec odds(vec a, vec b) {
     VEC_INDEX(from, 2 * i + 1)
     return vec_shuffle(a, b, from);
+}
+/* Elements 0, 2, 4 ... of a row.  Nothing behind the last of them is read: the second vector begins one element early. */
+ALWAYS_INLINE vec every_second(const real *from) {
+    VEC_INDEX(order, 2 * i + (2 * i >= LANES))
+    return vec_shuffle(vec_load(from), vec_load(from + LANES - 1), order);
+}
+ALWAYS_INLINE vec every_fourth(const real *from) {
+    VEC_INDEX(order, 2 * i + (2 * i >= LANES))
+    return vec_shuffle(every_second(from), every_second(from + 2 * (LANES - 1)), order);
+}
+ALWAYS_INLINE half_vec half_load(const real *from) {
+    half_vec half;
+    memcpy(&half, from, sizeof(half));
+    return half;
+}
+ALWAYS_INLINE half_vec half_of_seconds(const real *from) {
+    half_vec_index order;
+    for (int i = 0; i < LANES / 2; i++) order[i] = 2 * i + (2 * i >= LANES / 2);
+    return vec_shuffle(half_load(from), half_load(from + LANES / 2 - 1), order);
 }
 ALWAYS_INLINE vec zip_low(vec a, vec b) { /* a0 b0 a1 b1 ... */
     VEC_INDEX(from, i / 2 + i % 2 * LANES)
@@ -57,6 +83,8 @@ ALWAYS_INLINE void transpose_lanes(vec *lines) {
 #else /* one lane */
 ALWAYS_INLINE vec evens(vec a, vec b) { return (void)b, a; }
 ALWAYS_INLINE vec odds(vec a, vec b) { return (void)a, b; }
+ALWAYS_INLINE vec every_second(const real *from) { return *from; }
+ALWAYS_INLINE vec every_fourth(const real *from) { return *from; }
 ALWAYS_INLINE vec zip_low(vec a, vec b) { return (void)b, a; }
 ALWAYS_INLINE vec zip_high(vec a, vec b) { return (void)a, b; }
 ALWAYS_INLINE vec upper_half(vec a) { return a; }
