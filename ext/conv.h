@@ -82,35 +82,79 @@ static int positions_tile(int rows, ptrdiff_t left, ptrdiff_t depth, const real 
     return 1;
 }
 
-/* Rows of a plane convolved with a 3x3 kernel, stride 1: each vector of x serves up to three rows of y.  columns >= LANES. */
+/* A plane under a 3x3 kernel, stride 1: so many rows of y at once that each vector of x serves three of them.  columns >= LANES;
+ * the last tiles overlap. */
+#if defined(__AVX512F__)
+enum { PLANE_ROWS = 7 };
+#else
+enum { PLANE_ROWS = 4 };
+#endif
+
 ALWAYS_INLINE void plane_rows(const int rows, ptrdiff_t columns, const real *x, ptrdiff_t pitch, const vec *w, vec bias,
                               real *y, ptrdiff_t ldy) {
     for (ptrdiff_t j = 0; j < columns; j += LANES) {
-        if (j > columns - LANES) j = columns - LANES; /* the last vector overlaps */
-        vec sum[6];
-        UNROLLED
-        for (int r = 0; r < rows; r++) sum[r] = bias;
-        UNROLLED
-        for (int i = 0; i < rows + 2; i++) {
-            const real *from = x + i * pitch + j;
-            const vec left = vec_load(from), middle = vec_load(from + 1), right = vec_load(from + 2);
-            UNROLLED
-            for (int u = 0; u < 3; u++)
-                if (0 <= i - u && i - u < rows)
-                    sum[i - u] += w[u * 3] * left + w[u * 3 + 1] * middle + w[u * 3 + 2] * right;
+        if (j > columns - LANES) j = columns - LANES;
+        vec sum[PLANE_ROWS];
+        const real *from = x + j;
+        UNROLLED for (int r = 0; r < rows; r++) sum[r] = bias;
+        UNROLLED for (int i = 0; i < rows + 2; i++, from += pitch) {
+            UNROLLED for (int v = 0; v < 3; v++) {
+                vec tap = vec_load(from + v);
+                IN_REGISTER(tap);
+                UNROLLED for (int u = 0; u < 3; u++)
+                    if (0 <= i - u && i - u < rows) sum[i - u] += w[u * 3 + v] * tap;
+            }
         }
-        UNROLLED
-        for (int r = 0; r < rows; r++) vec_store(y + r * ldy + j, sum[r]);
+        UNROLLED for (int r = 0; r < rows; r++) vec_store(y + r * ldy + j, sum[r]);
     }
 }
 
 static void plane_3x3(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptrdiff_t pitch, const real *w, real bias, real *y,
                       ptrdiff_t ldy) {
     vec weights[9];
-    ptrdiff_t i = 0;
     for (int k = 0; k < 9; k++) weights[k] = vec_set(w[k]);
-    for (; i + 4 <= rows; i += 4) plane_rows(4, columns, x + i * pitch, pitch, weights, vec_set(bias), y + i * ldy, ldy);
-    for (; i < rows; i++) plane_rows(1, columns, x + i * pitch, pitch, weights, vec_set(bias), y + i * ldy, ldy);
+    if (rows < PLANE_ROWS) {
+        for (ptrdiff_t i = 0; i < rows; i++)
+            plane_rows(1, columns, x + i * pitch, pitch, weights, vec_set(bias), y + i * ldy, ldy);
+        return;
+    }
+    for (ptrdiff_t i = 0; i < rows; i += PLANE_ROWS) {
+        if (i > rows - PLANE_ROWS) i = rows - PLANE_ROWS;
+        plane_rows(PLANE_ROWS, columns, x + i * pitch, pitch, weights, vec_set(bias), y + i * ldy, ldy);
+    }
+}
+
+/* sum[u][v]  +=  products of rows of dy with what lies under kernel element (u, v), in lanes */
+ALWAYS_INLINE void plane_products_of(const int rows, const real *x, ptrdiff_t pitch, const real *dy, ptrdiff_t ldy,
+                                     vec used, vec *sum) {
+    vec row[PLANE_ROWS];
+    UNROLLED for (int r = 0; r < rows; r++, dy += ldy) row[r] = vec_and(vec_load(dy), used);
+    UNROLLED for (int i = 0; i < rows + 2; i++, x += pitch)
+        UNROLLED for (int v = 0; v < 3; v++) {
+            vec tap = vec_load(x + v);
+            IN_REGISTER(tap);
+            UNROLLED for (int u = 0; u < 3; u++)
+                if (0 <= i - u && i - u < rows) sum[u * 3 + v] += row[i - u] * tap;
+        }
+}
+
+/* sums[k]  +=  products of a plane of dy with what lies under element k of a 3x3 kernel, in lanes; columns >= LANES */
+static void plane_products(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptrdiff_t pitch, const real *dy, ptrdiff_t ldy,
+                           real *sums) {
+    unsigned char bits[2 * sizeof(vec)];
+    vec sum[9];
+    memset(bits, 0, sizeof(vec));
+    memset(bits + sizeof(vec), 0xFF, sizeof(vec));
+    UNROLLED for (int k = 0; k < 9; k++) sum[k] = vec_set((real)0);
+    for (ptrdiff_t j = 0; j < columns; j += LANES) {
+        ptrdiff_t begin = j <= columns - LANES ? j : columns - LANES, i = 0;
+        vec used; /* not those lanes that the vector before had */
+        memcpy(&used, bits + sizeof(vec) - (size_t)(j - begin) * sizeof(real), sizeof(vec));
+        for (; i + PLANE_ROWS <= rows; i += PLANE_ROWS)
+            plane_products_of(PLANE_ROWS, x + i * pitch + begin, pitch, dy + i * ldy + begin, ldy, used, sum);
+        for (; i < rows; i++) plane_products_of(1, x + i * pitch + begin, pitch, dy + i * ldy + begin, ldy, used, sum);
+    }
+    UNROLLED for (int k = 0; k < 9; k++) vec_store(sums + k * LANES, vec_load(sums + k * LANES) + sum[k]);
 }
 
 /* y[r]  (+)=  sum over k of  x[offsets[k] + r] * w[k]       lanes = output channels, rows = neighbouring positions

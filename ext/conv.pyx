@@ -13,7 +13,7 @@ depend on shapes alone: results do not depend on the number of threads.
 """
 from libc.string cimport memset
 
-from convolution cimport (PANEL_VECS, TASKS, WIDE_ROWS, Sizes, Strips, cut_strips, load_strips, outputs_tile,
+from convolution cimport (PANEL_VECS, TASKS, WIDE_ROWS, Sizes, Strips, cut_strips, is_plane, load_strips, outputs_tile,
                           plane_3x3, positions_tile, read_sizes, round_up, strips_size, transpose,
                           transpose_blocks)
 from gemm cimport TILE_COLUMNS, TILE_ROWS, ceil_div, even_part
@@ -368,13 +368,6 @@ cdef void positions_task(void* args, Py_ssize_t index) noexcept nogil:
 
 # ---- one channel to one ----
 
-cdef bint is_plane(const Conv* conv) noexcept nogil:
-    """Return whether each output map is one input plane under one 3x3 kernel, with stride and dilation 1."""
-    cdef const Window* w = &conv.strips.phases.window
-    return conv.c == 1 and conv.o == 1 and conv.count == 1 and w.sh == 1 and w.sw == 1 and w.dh == 1 and w.dw == 1 \
-        and w.kh == 3 and w.kw == 3 and conv.parts.k == 9 and w.ow >= LANES
-
-
 cdef void plane_task(void* args, Py_ssize_t index) noexcept nogil:
     """Compute one strip of rows of one map."""
     cdef Conv* conv = <Conv*> args
@@ -402,7 +395,10 @@ cdef void run(Conv* conv) noexcept nogil:
     pack_weights(conv)
     for p in range(conv.count):
         work += 0.01 * conv.n * conv.groups * conv.o * conv.parts[p].k * conv.parts[p].oh * conv.parts[p].ow
-    parallel_for(plane_task if is_plane(conv) else outputs_task if conv.wide else positions_task, conv, tasks, work)
+    if conv.count == 1 and conv.parts.k == 9 and is_plane(&conv.strips.phases.window, conv.c, conv.o):
+        parallel_for(plane_task, conv, tasks, work)
+    else:
+        parallel_for(outputs_task if conv.wide else positions_task, conv, tasks, work)
 
 
 def conv2d(object x, object w, object b, object y, object window, Py_ssize_t groups):

@@ -10,7 +10,7 @@ its outputs, and blocks depend on shapes alone: results do not depend on the num
 """
 from libc.string cimport memcpy, memset
 
-from convolution cimport (DOT_ROWS, DOT_SUMS, DOT_TAPS, TASKS, Sizes, Strips, cut_strips, dots, load_strips, read_sizes,
+from convolution cimport (DOT_ROWS, DOT_SUMS, DOT_TAPS, TASKS, Sizes, Strips, cut_strips, dots, is_plane, load_strips, plane_products, read_sizes,
                           round_up, strips_size, taps_tile, transpose)
 from gemm cimport TILE_COLUMNS, TILE_ROWS, ceil_div, even_part
 from parallel cimport import_runtime, parallel_for, scratch_memory
@@ -189,7 +189,8 @@ cdef void dots_task(void* args, Py_ssize_t index) noexcept nogil:
     cdef real* phases = <real*> scratch_memory(0, sizeof(real) * (strips_size(strips) + behind))
     cdef real* dy = <real*> scratch_memory(1, sizeof(real) * (s.o * length + g.block * size * LANES))
     cdef real* sums = dy + s.o * length
-    cdef Py_ssize_t n, group, strip, first
+    cdef Py_ssize_t n, group, strip, first, rows
+    cdef bint plane = is_plane(&s.window, s.c, s.o)
     memset(sums, 0, g.block * size * LANES * sizeof(real))
     memset(phases + strips_size(strips), 0, behind * sizeof(real))
     for n in range(s.n * chunk // g.chunks, s.n * (chunk + 1) // g.chunks):
@@ -197,8 +198,13 @@ cdef void dots_task(void* args, Py_ssize_t index) noexcept nogil:
             for strip in range(strips.count):
                 first = strip * strips.rows
                 load_strips(strips, g.x + (n * s.groups + group) * s.c * s.h * s.w, 0, 1, first, phases)
-                load_rows(g, g.dy + (n * s.groups + group) * s.o * s.p, first, min(strips.rows, s.window.oh - first),
-                          length, dy)
+                rows = min(strips.rows, s.window.oh - first)
+                if plane:
+                    plane_products(rows, s.window.ow, phases, strips.phases.pitch,
+                                   g.dy + (n * s.groups + group) * s.p + first * s.window.ow, s.window.ow,
+                                   sums + (group - first_group) * size * LANES)
+                    continue
+                load_rows(g, g.dy + (n * s.groups + group) * s.o * s.p, first, rows, length, dy)
                 add_dots(g, phases, dy, length, sums + (group - first_group) * size * LANES)
     for group in range(first_group, end_group):
         add_lanes(g, sums + (group - first_group) * size * LANES, g.out + (chunk * s.groups + group) * size)

@@ -54,7 +54,7 @@ cdef inline void load_phase(const Phases* p, const real* origin, Span rows, Span
         for i in range(rows.begin, rows.end):
             to[i * p.pitch + j] = padding
     copy_lines(rows.end - rows.begin, columns.end - columns.begin,
-               origin + rows.begin * step + columns.begin * p.window.sw, step, p.window.sw,
+               origin + rows.begin * step + columns.begin * p.window.sw, step, p.window.sw, p.h * p.w,
                to + rows.begin * p.pitch + columns.begin, p.pitch)
 
 

@@ -25,6 +25,8 @@ typedef __typeof__((half_vec){0} < (half_vec){0}) half_vec_index;
 #define vec_shuffle(a, b, from) __builtin_shuffle(a, b, from)
 #endif
 
+ALWAYS_INLINE vec vec_and(vec a, vec bits) { return (vec)((vec_index)a & (vec_index)bits); }
+
 #define VEC_INDEX(name, number) \
     vec_index name;             \
     for (int i = 0; i < LANES; i++) name[i] = number;
@@ -83,6 +85,7 @@ ALWAYS_INLINE void transpose_lanes(vec *lines) {
 #else /* one lane */
 ALWAYS_INLINE vec evens(vec a, vec b) { return (void)b, a; }
 ALWAYS_INLINE vec odds(vec a, vec b) { return (void)a, b; }
+ALWAYS_INLINE vec vec_and(vec a, vec bits) { return (void)bits, a; } /* all of them set, where it is used */
 ALWAYS_INLINE vec every_second(const real *from) { return *from; }
 ALWAYS_INLINE vec every_fourth(const real *from) { return *from; }
 ALWAYS_INLINE vec zip_low(vec a, vec b) { return (void)b, a; }

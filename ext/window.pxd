@@ -2,8 +2,8 @@
 from real cimport real
 
 cdef extern from "lines.h":
-    void copy_lines(Py_ssize_t lines, Py_ssize_t count, const real* source, Py_ssize_t ldf, Py_ssize_t step, real* to,
-                    Py_ssize_t ldt) noexcept nogil
+    void copy_lines(Py_ssize_t lines, Py_ssize_t count, const real* source, Py_ssize_t ldf, Py_ssize_t step,
+                    Py_ssize_t ahead, real* to, Py_ssize_t ldt) noexcept nogil
 
 cdef struct Window:     # the fields of tinygrad_cnn.geometry.Window, in its order
     Py_ssize_t kh, kw, sh, sw, pt, pb, pl, pr, dh, dw, oh, ow
@@ -32,7 +32,7 @@ cdef inline Span inside(Py_ssize_t first, Py_ssize_t step, Py_ssize_t count, Py_
 
 cdef inline void copy_row(const real* row, Py_ssize_t count, real* to) noexcept nogil:
     """Copy a row, for which a call of memcpy takes too long where rows are short."""
-    copy_lines(1, count, row, 0, 1, to, 0)
+    copy_lines(1, count, row, 0, 1, 0, to, 0)
 
 
 cdef inline void gather_row(const real* row, Py_ssize_t size, Py_ssize_t first, Py_ssize_t step, Py_ssize_t count,
@@ -42,7 +42,7 @@ cdef inline void gather_row(const real* row, Py_ssize_t size, Py_ssize_t first, 
     cdef Py_ssize_t t
     for t in range(span.begin):
         to[t] = padding
-    copy_lines(1, span.end - span.begin, row + first + span.begin * step, 0, step, to + span.begin, 0)
+    copy_lines(1, span.end - span.begin, row + first + span.begin * step, 0, step, 0, to + span.begin, 0)
     for t in range(span.end, count):
         to[t] = padding
 
