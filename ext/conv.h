@@ -327,4 +327,24 @@ static void transpose(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t padded, const
                                to + j * ldt + i, ldt, padded - i);
 }
 
+/* Rows of evens + odds elements, taken in turn from two images with rows of `evens` (odds, or one more) and of `odds` elements.
+ * LANES / 2 elements behind each image are read. */
+static void interleave_rows(ptrdiff_t rows, ptrdiff_t evens, ptrdiff_t odds, const real *even, const real *odd, real *to,
+                            ptrdiff_t ldt) {
+    enum { PAIRS = LANES / 2 };
+    for (ptrdiff_t i = 0; i < rows; i++, even += evens, odd += odds, to += ldt) {
+        ptrdiff_t j = 0;
+        if (LANES > 1 && odds >= PAIRS) {
+            for (; j < odds; j += PAIRS) {
+                if (j > odds - PAIRS) j = odds - PAIRS; /* the last vector overlaps */
+                vec_store(to + 2 * j, zip_low(vec_load(even + j), vec_load(odd + j)));
+            }
+        }
+        for (; j < evens; j++) {
+            to[2 * j] = even[j];
+            if (j < odds) to[2 * j + 1] = odd[j];
+        }
+    }
+}
+
 #endif

@@ -17,6 +17,8 @@ cdef extern from "conv.h":
                    const Py_ssize_t* offsets, const real* dy, real* dw) noexcept nogil
     void dots(int rows, int taps, Py_ssize_t length, const real* y, Py_ssize_t ldy, const real* x,
               const Py_ssize_t* offsets, real* sums) noexcept nogil
+    void interleave_rows(Py_ssize_t rows, Py_ssize_t evens, Py_ssize_t odds, const real* even, const real* odd, real* to,
+                         Py_ssize_t ldt) noexcept nogil
     void transpose(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t padded, const real* source, Py_ssize_t ldf, real* to,
                    Py_ssize_t ldt) noexcept nogil
     void transpose_blocks(Py_ssize_t rows, Py_ssize_t columns, const real* source, Py_ssize_t ldf, real* to,
