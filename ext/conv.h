@@ -141,18 +141,16 @@ ALWAYS_INLINE void plane_products_of(const int rows, const real *x, ptrdiff_t pi
 /* sums[k]  +=  products of a plane of dy with what lies under element k of a 3x3 kernel, in lanes; columns >= LANES */
 static void plane_products(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptrdiff_t pitch, const real *dy, ptrdiff_t ldy,
                            real *sums) {
-    unsigned char bits[2 * sizeof(vec)];
+    const vec rest = last_lanes((columns - 1) % LANES + 1), all = last_lanes(LANES);
     vec sum[9];
-    memset(bits, 0, sizeof(vec));
-    memset(bits + sizeof(vec), 0xFF, sizeof(vec));
     UNROLLED for (int k = 0; k < 9; k++) sum[k] = vec_set((real)0);
     for (ptrdiff_t j = 0; j < columns; j += LANES) {
-        ptrdiff_t begin = j <= columns - LANES ? j : columns - LANES, i = 0;
-        vec used; /* not those lanes that the vector before had */
-        memcpy(&used, bits + sizeof(vec) - (size_t)(j - begin) * sizeof(real), sizeof(vec));
+        const vec used = j <= columns - LANES ? all : rest; /* the last vector overlaps */
+        ptrdiff_t i = 0;
+        if (j > columns - LANES) j = columns - LANES;
         for (; i + PLANE_ROWS <= rows; i += PLANE_ROWS)
-            plane_products_of(PLANE_ROWS, x + i * pitch + begin, pitch, dy + i * ldy + begin, ldy, used, sum);
-        for (; i < rows; i++) plane_products_of(1, x + i * pitch + begin, pitch, dy + i * ldy + begin, ldy, used, sum);
+            plane_products_of(PLANE_ROWS, x + i * pitch + j, pitch, dy + i * ldy + j, ldy, used, sum);
+        for (; i < rows; i++) plane_products_of(1, x + i * pitch + j, pitch, dy + i * ldy + j, ldy, used, sum);
     }
     UNROLLED for (int k = 0; k < 9; k++) vec_store(sums + k * LANES, vec_load(sums + k * LANES) + sum[k]);
 }
@@ -242,24 +240,28 @@ static void taps_tile(int rows, int vecs, ptrdiff_t runs, const ptrdiff_t *start
     }
 }
 
-/* sums[r][t]  +=  products of LANES neighbours, over all of  y_r[q] * x[offsets[t] + q],  q < length
+/* sums[r][t]  +=  products of LANES neighbours, over all of  y_r[i * run_y + q] * x[offsets[t] + i * run_x + q],  q < length
  *
- * Row y_r begins at y + r * ldy; length is a multiple of LANES.  The lanes are added up later, by the caller.
+ * for runs i.  y_r begins at y + r * ldy; length >= LANES.  The lanes are added up later, by the caller.
  */
-ALWAYS_INLINE void dots_of(const int rows, const int taps, ptrdiff_t length, const real *y, ptrdiff_t ldy, const real *x,
-                           const ptrdiff_t *offsets, real *sums) {
+ALWAYS_INLINE void dots_of(const int rows, const int taps, ptrdiff_t runs, ptrdiff_t length, const real *y, ptrdiff_t ldy,
+                           ptrdiff_t run_y, const real *x, ptrdiff_t run_x, const ptrdiff_t *offsets, real *sums) {
+    const vec rest = last_lanes((length - 1) % LANES + 1), all = last_lanes(LANES);
     vec sum[DOT_ROWS][DOT_TAPS];
     UNROLLED for (int r = 0; r < rows; r++)
         UNROLLED for (int t = 0; t < taps; t++) sum[r][t] = vec_set((real)0);
-    for (ptrdiff_t q = 0; q < length; q += LANES) {
-        vec row[DOT_ROWS];
-        UNROLLED for (int r = 0; r < rows; r++) row[r] = vec_load(y + r * ldy + q);
-        UNROLLED for (int t = 0; t < taps; t++) {
-            vec tap = vec_load(x + offsets[t] + q);
-            if (rows > 1) IN_REGISTER(tap);
-            UNROLLED for (int r = 0; r < rows; r++) sum[r][t] += row[r] * tap;
+    for (; runs > 0; runs--, y += run_y, x += run_x)
+        for (ptrdiff_t q = 0; q < length; q += LANES) {
+            const vec used = q <= length - LANES ? all : rest; /* the last vector overlaps */
+            if (q > length - LANES) q = length - LANES;
+            vec row[DOT_ROWS];
+            UNROLLED for (int r = 0; r < rows; r++) row[r] = vec_and(vec_load(y + r * ldy + q), used);
+            UNROLLED for (int t = 0; t < taps; t++) {
+                vec tap = vec_load(x + offsets[t] + q);
+                if (rows > 1) IN_REGISTER(tap);
+                UNROLLED for (int r = 0; r < rows; r++) sum[r][t] += row[r] * tap;
+            }
         }
-    }
     UNROLLED for (int r = 0; r < rows; r++)
         UNROLLED for (int t = 0; t < taps; t++) {
             real *to = sums + (r * taps + t) * LANES;
@@ -267,9 +269,10 @@ ALWAYS_INLINE void dots_of(const int rows, const int taps, ptrdiff_t length, con
         }
 }
 
-static void dots(int rows, int taps, ptrdiff_t length, const real *y, ptrdiff_t ldy, const real *x,
-                 const ptrdiff_t *offsets, real *sums) {
-#define CASE(r, t) case r * 16 + t: dots_of(r, t, length, y, ldy, x, offsets, sums); break;
+static void dots(int rows, int taps, ptrdiff_t runs, ptrdiff_t length, const real *y, ptrdiff_t ldy, ptrdiff_t run_y,
+                 const real *x, ptrdiff_t run_x, const ptrdiff_t *offsets, real *sums) {
+#define CASE(r, t) \
+    case r * 16 + t: dots_of(r, t, runs, length, y, ldy, run_y, x, run_x, offsets, sums); break;
 #define TAPS4(r) CASE(r, 1) CASE(r, 2) CASE(r, 3) CASE(r, 4)
 #define TAPS8(r) TAPS4(r) CASE(r, 5) CASE(r, 6) CASE(r, 7) CASE(r, 8)
     switch (rows * 16 + taps) {

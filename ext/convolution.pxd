@@ -15,8 +15,8 @@ cdef extern from "conv.h":
                       real* y, bint accumulate) noexcept nogil
     void taps_tile(int rows, int vecs, Py_ssize_t runs, const Py_ssize_t* starts, Py_ssize_t length, const real* x,
                    const Py_ssize_t* offsets, const real* dy, real* dw) noexcept nogil
-    void dots(int rows, int taps, Py_ssize_t length, const real* y, Py_ssize_t ldy, const real* x,
-              const Py_ssize_t* offsets, real* sums) noexcept nogil
+    void dots(int rows, int taps, Py_ssize_t runs, Py_ssize_t length, const real* y, Py_ssize_t ldy, Py_ssize_t run_y,
+              const real* x, Py_ssize_t run_x, const Py_ssize_t* offsets, real* sums) noexcept nogil
     void interleave_rows(Py_ssize_t rows, Py_ssize_t evens, Py_ssize_t odds, const real* even, const real* odd, real* to,
                          Py_ssize_t ldt) noexcept nogil
     void transpose(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t padded, const real* source, Py_ssize_t ldf, real* to,

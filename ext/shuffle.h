@@ -26,6 +26,14 @@ typedef __typeof__((half_vec){0} < (half_vec){0}) half_vec_index;
 #endif
 
 ALWAYS_INLINE vec vec_and(vec a, vec bits) { return (vec)((vec_index)a & (vec_index)bits); }
+ALWAYS_INLINE vec last_lanes(ptrdiff_t count) { /* the bits of so many lanes set, and none of the others */
+    unsigned char bits[2 * sizeof(vec)];
+    vec used;
+    memset(bits, 0, sizeof(vec));
+    memset(bits + sizeof(vec), 0xFF, sizeof(vec));
+    memcpy(&used, bits + (size_t)count * sizeof(real), sizeof(vec));
+    return used;
+}
 
 #define VEC_INDEX(name, number) \
     vec_index name;             \
@@ -85,7 +93,8 @@ ALWAYS_INLINE void transpose_lanes(vec *lines) {
 #else /* one lane */
 ALWAYS_INLINE vec evens(vec a, vec b) { return (void)b, a; }
 ALWAYS_INLINE vec odds(vec a, vec b) { return (void)a, b; }
-ALWAYS_INLINE vec vec_and(vec a, vec bits) { return (void)bits, a; } /* all of them set, where it is used */
+ALWAYS_INLINE vec vec_and(vec a, vec bits) { return (void)bits, a; }
+ALWAYS_INLINE vec last_lanes(ptrdiff_t count) { return (void)count, (real)0; }
 ALWAYS_INLINE vec every_second(const real *from) { return *from; }
 ALWAYS_INLINE vec every_fourth(const real *from) { return *from; }
 ALWAYS_INLINE vec zip_low(vec a, vec b) { return (void)b, a; }
