@@ -91,7 +91,7 @@ enum { PLANE_ROWS = 4 };
 #endif
 
 ALWAYS_INLINE void plane_rows(const int rows, ptrdiff_t columns, const real *x, ptrdiff_t pitch, const vec *w, vec bias,
-                              real *y, ptrdiff_t ldy) {
+                              real *y, ptrdiff_t ldy, ptrdiff_t ahead) {
     for (ptrdiff_t j = 0; j < columns; j += LANES) {
         if (j > columns - LANES) j = columns - LANES;
         vec sum[PLANE_ROWS];
@@ -105,7 +105,10 @@ ALWAYS_INLINE void plane_rows(const int rows, ptrdiff_t columns, const real *x, 
                     if (0 <= i - u && i - u < rows) sum[i - u] += w[u * 3 + v] * tap;
             }
         }
-        UNROLLED for (int r = 0; r < rows; r++) vec_store(y + r * ldy + j, sum[r]);
+        UNROLLED for (int r = 0; r < rows; r++) {
+            vec_store(y + r * ldy + j, sum[r]);
+            PREFETCH(y + r * ldy + j + ahead, 1);
+        }
     }
 }
 
@@ -115,20 +118,23 @@ static void plane_3x3(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptrdiff_
     for (int k = 0; k < 9; k++) weights[k] = vec_set(w[k]);
     if (rows < PLANE_ROWS) {
         for (ptrdiff_t i = 0; i < rows; i++)
-            plane_rows(1, columns, x + i * pitch, pitch, weights, vec_set(bias), y + i * ldy, ldy);
+            plane_rows(1, columns, x + i * pitch, pitch, weights, vec_set(bias), y + i * ldy, ldy, rows * ldy);
         return;
     }
     for (ptrdiff_t i = 0; i < rows; i += PLANE_ROWS) {
         if (i > rows - PLANE_ROWS) i = rows - PLANE_ROWS;
-        plane_rows(PLANE_ROWS, columns, x + i * pitch, pitch, weights, vec_set(bias), y + i * ldy, ldy);
+        plane_rows(PLANE_ROWS, columns, x + i * pitch, pitch, weights, vec_set(bias), y + i * ldy, ldy, rows * ldy);
     }
 }
 
 /* sum[u][v]  +=  products of rows of dy with what lies under kernel element (u, v), in lanes */
 ALWAYS_INLINE void plane_products_of(const int rows, const real *x, ptrdiff_t pitch, const real *dy, ptrdiff_t ldy,
-                                     vec used, vec *sum) {
+                                     ptrdiff_t ahead, vec used, vec *sum) {
     vec row[PLANE_ROWS];
-    UNROLLED for (int r = 0; r < rows; r++, dy += ldy) row[r] = vec_and(vec_load(dy), used);
+    UNROLLED for (int r = 0; r < rows; r++, dy += ldy) {
+        row[r] = vec_and(vec_load(dy), used);
+        PREFETCH(dy + ahead, 0);
+    }
     UNROLLED for (int i = 0; i < rows + 2; i++, x += pitch)
         UNROLLED for (int v = 0; v < 3; v++) {
             vec tap = vec_load(x + v);
@@ -149,8 +155,8 @@ static void plane_products(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptr
         ptrdiff_t i = 0;
         if (j > columns - LANES) j = columns - LANES;
         for (; i + PLANE_ROWS <= rows; i += PLANE_ROWS)
-            plane_products_of(PLANE_ROWS, x + i * pitch + j, pitch, dy + i * ldy + j, ldy, used, sum);
-        for (; i < rows; i++) plane_products_of(1, x + i * pitch + j, pitch, dy + i * ldy + j, ldy, used, sum);
+            plane_products_of(PLANE_ROWS, x + i * pitch + j, pitch, dy + i * ldy + j, ldy, rows * ldy, used, sum);
+        for (; i < rows; i++) plane_products_of(1, x + i * pitch + j, pitch, dy + i * ldy + j, ldy, rows * ldy, used, sum);
     }
     UNROLLED for (int k = 0; k < 9; k++) vec_store(sums + k * LANES, vec_load(sums + k * LANES) + sum[k]);
 }
@@ -255,7 +261,10 @@ ALWAYS_INLINE void dots_of(const int rows, const int taps, ptrdiff_t runs, ptrdi
             const vec used = q <= length - LANES ? all : rest; /* the last vector overlaps */
             if (q > length - LANES) q = length - LANES;
             vec row[DOT_ROWS];
-            UNROLLED for (int r = 0; r < rows; r++) row[r] = vec_and(vec_load(y + r * ldy + q), used);
+            UNROLLED for (int r = 0; r < rows; r++) {
+                row[r] = vec_and(vec_load(y + r * ldy + q), used);
+                PREFETCH(y + (rows + r) * ldy + q, 0); /* comes next */
+            }
             UNROLLED for (int t = 0; t < taps; t++) {
                 vec tap = vec_load(x + offsets[t] + q);
                 if (rows > 1) IN_REGISTER(tap);
@@ -328,6 +337,11 @@ static void transpose(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t padded, const
             else
                 transpose_edge(rows - i, columns - j < LANES ? columns - j : LANES, from + i * ldf + j, ldf,
                                to + j * ldt + i, ldt, padded - i);
+}
+
+/* Fetches a line of each map that will be written soon: memory answers while sums are computed. */
+static void fetch_maps(ptrdiff_t maps, real *y, ptrdiff_t plane) {
+    for (ptrdiff_t o = 0; o < maps; o++) PREFETCH(y + o * plane, 1);
 }
 
 /* Rows of evens + odds elements, taken in turn from two images with rows of `evens` (odds, or one more) and of `odds` elements.

@@ -13,9 +13,9 @@ depend on shapes alone: results do not depend on the number of threads.
 """
 from libc.string cimport memset
 
-from convolution cimport (PANEL_VECS, TASKS, WIDE_ROWS, Sizes, Strips, cut_strips, interleave_rows, is_plane, load_strips, outputs_tile,
-                          plane_3x3, positions_tile, read_sizes, round_up, strips_size, transpose,
-                          transpose_blocks)
+from convolution cimport (PANEL_VECS, TASKS, WIDE_ROWS, Sizes, Strips, cut_strips, fetch_maps, interleave_rows, is_plane,
+                          load_strips, outputs_tile, plane_3x3, positions_tile, read_sizes, round_up, strips_size,
+                          transpose, transpose_blocks)
 from gemm cimport TILE_COLUMNS, TILE_ROWS, ceil_div, even_part
 from parallel cimport import_runtime, parallel_for, scratch_memory
 from phases cimport shift
@@ -273,8 +273,11 @@ cdef void store_maps(const Conv* conv, const Part* parts, Py_ssize_t image, cons
 
 cdef void multiply_outputs(const Conv* conv, const Part* part, const real* x, Py_ssize_t images, Py_ssize_t rows,
                            const real* weights, const real* bias, Py_ssize_t outputs, Py_ssize_t span,
-                           real* sums) noexcept nogil:
-    """Compute sums[image][position][output] of one panel of outputs: tiles of neighbours in a row x outputs."""
+                           real* sums, real* y) noexcept nogil:
+    """Compute sums[image][position][output] of one panel of outputs: tiles of neighbours in a row x outputs.
+
+    The lines of y that the sums will go to are fetched meanwhile.
+    """
     cdef int vecs = <int> (span // LANES), depth = even_part(part.k, DEPTH), size
     cdef int width = even_part(part.ow, WIDE_ROWS if vecs == PANEL_VECS else TILE_ROWS)
     cdef Py_ssize_t block, block_depth, k, n, i, j, tile
@@ -293,6 +296,9 @@ cdef void multiply_outputs(const Conv* conv, const Part* part, const real* x, Py
                 for tile in range(ceil_div(part.ow, width)):
                     j = tile * width
                     size = <int> min(<Py_ssize_t> width, part.ow - j)
+                    if k + block_depth == part.k:
+                        fetch_maps(outputs, y + n * conv.groups * conv.o * conv.plane + i * conv.row + j * conv.column,
+                                   conv.plane)
                     outputs_tile(size, vecs, block_depth, x + n * conv.strips.image + i * conv.strips.phases.pitch + j,
                                  part.offsets + k, weights + k * span, to, given or k > 0)
                     to += size * span
@@ -314,6 +320,7 @@ cdef void outputs_task(void* args, Py_ssize_t index) noexcept nogil:
                                      conv.groups * conv.c * conv.h * conv.w, images, strip * s.rows, phases)
     cdef Py_ssize_t a, b, panel, o, rows, outputs, span, n
     cdef const Part* parts
+    cdef real* y
     o = block * conv.block * conv.panel
     for n in range(images):
         clear_rows(conv, (n0 + n) * conv.groups + group, o, min(conv.block * conv.panel, conv.o - o), strip)
@@ -326,17 +333,16 @@ cdef void outputs_task(void* args, Py_ssize_t index) noexcept nogil:
             o = panel * conv.panel
             outputs = min(conv.panel, conv.o - o)
             span = panel_span(conv, o)
+            y = conv.y + ((n0 * conv.groups + group) * conv.o + o) * conv.plane + parts.at + strip * s.rows * conv.row
             for b in range(conv.across):
                 if not conv.holes or parts[b].k > 0:
                     multiply_outputs(conv, parts + b, x, images, rows,
                                      parts[b].weights + (group * conv.padded + o) * parts[b].k,
                                      conv.bias + group * conv.o + o if conv.bias != NULL else NULL, outputs, span,
-                                     sums + b * images * most)
+                                     sums + b * images * most, y + b * LANES)
             for n in range(images):
-                store_maps(conv, parts, n, sums, images * most, span, outputs, rows,
-                           sums + conv.across * images * most,
-                           conv.y + (((n0 + n) * conv.groups + group) * conv.o + o) * conv.plane
-                           + parts.at + strip * s.rows * conv.row)
+                store_maps(conv, parts, n, sums, images * most, span, outputs, rows, sums + conv.across * images * most,
+                           y + n * conv.groups * conv.o * conv.plane)
 
 
 # ---- lanes over positions ----

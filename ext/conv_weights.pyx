@@ -10,8 +10,8 @@ its outputs, and blocks depend on shapes alone: results do not depend on the num
 """
 from libc.string cimport memcpy, memset
 
-from convolution cimport (DOT_ROWS, DOT_SUMS, DOT_TAPS, TASKS, Sizes, Strips, cut_strips, dots, is_plane, load_strips, plane_products, read_sizes,
-                          round_up, strips_size, taps_tile, transpose)
+from convolution cimport (DOT_ROWS, DOT_SUMS, DOT_TAPS, TASKS, Sizes, Strips, cut_strips, dots, is_plane, load_strips,
+                          plane_products, read_sizes, round_up, strips_size, taps_tile, transpose)
 from gemm cimport TILE_COLUMNS, TILE_ROWS, ceil_div, even_part
 from parallel cimport import_runtime, parallel_for, scratch_memory
 from phases cimport shift

@@ -17,6 +17,7 @@ cdef extern from "conv.h":
                    const Py_ssize_t* offsets, const real* dy, real* dw) noexcept nogil
     void dots(int rows, int taps, Py_ssize_t runs, Py_ssize_t length, const real* y, Py_ssize_t ldy, Py_ssize_t run_y,
               const real* x, Py_ssize_t run_x, const Py_ssize_t* offsets, real* sums) noexcept nogil
+    void fetch_maps(Py_ssize_t maps, real* y, Py_ssize_t plane) noexcept nogil
     void interleave_rows(Py_ssize_t rows, Py_ssize_t evens, Py_ssize_t odds, const real* even, const real* odd, real* to,
                          Py_ssize_t ldt) noexcept nogil
     void transpose(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t padded, const real* source, Py_ssize_t ldf, real* to,

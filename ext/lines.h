@@ -31,6 +31,9 @@ static void copy_lines(ptrdiff_t lines, ptrdiff_t count, const real *from, ptrdi
     else if (count >= LANES / 2 && LANES >= 4) {
         if (step == 1) COPY(LANES / 2, half_vec, half_load)
         else if (step == 2) COPY(LANES / 2, half_vec, half_of_seconds)
+    } else if (count >= LANES / 4 && LANES >= 8) {
+        if (step == 1) COPY(LANES / 4, quarter_vec, quarter_load)
+        else if (step == 2) COPY(LANES / 4, quarter_vec, quarter_of_seconds)
     }
 #endif
 #undef COPY

@@ -7,9 +7,6 @@
 #if defined(__GNUC__)
 typedef __typeof__((vec){0} < (vec){0}) vec_index;
 
-typedef real half_vec __attribute__((vector_size(VEC_BYTES / 2)));
-typedef __typeof__((half_vec){0} < (half_vec){0}) half_vec_index;
-
 /* Lane i of the result is number from[i] of a's lanes followed by b's.  `from` is always known to the compiler. */
 #if defined(__clang__)
 #define vec_shuffle(a, b, from)                                                              \
@@ -56,16 +53,25 @@ ALWAYS_INLINE vec every_fourth(const real *from) {
     VEC_INDEX(order, 2 * i + (2 * i >= LANES))
     return vec_shuffle(every_second(from), every_second(from + 2 * (LANES - 1)), order);
 }
-ALWAYS_INLINE half_vec half_load(const real *from) {
-    half_vec half;
-    memcpy(&half, from, sizeof(half));
-    return half;
-}
-ALWAYS_INLINE half_vec half_of_seconds(const real *from) {
-    half_vec_index order;
-    for (int i = 0; i < LANES / 2; i++) order[i] = 2 * i + (2 * i >= LANES / 2);
-    return vec_shuffle(half_load(from), half_load(from + LANES / 2 - 1), order);
-}
+
+/* The same with a half or a quarter of the lanes, for short rows. */
+#define PART(name, lanes)                                                                             \
+    typedef real name##_vec __attribute__((vector_size((lanes) * sizeof(real))));                     \
+    typedef __typeof__((name##_vec){0} < (name##_vec){0}) name##_index;                               \
+    ALWAYS_INLINE name##_vec name##_load(const real *from) {                                          \
+        name##_vec part;                                                                              \
+        memcpy(&part, from, sizeof(part));                                                            \
+        return part;                                                                                  \
+    }                                                                                                 \
+    ALWAYS_INLINE name##_vec name##_of_seconds(const real *from) {                                    \
+        name##_index order;                                                                           \
+        for (int i = 0; i < (lanes); i++) order[i] = 2 * i + (2 * i >= (lanes));                      \
+        return vec_shuffle(name##_load(from), name##_load(from + (lanes) - 1), order);                \
+    }
+PART(half, LANES >= 2 ? LANES / 2 : 1)
+PART(quarter, LANES >= 4 ? LANES / 4 : 1)
+#undef PART
+
 ALWAYS_INLINE vec zip_low(vec a, vec b) { /* a0 b0 a1 b1 ... */
     VEC_INDEX(from, i / 2 + i % 2 * LANES)
     return vec_shuffle(a, b, from);
