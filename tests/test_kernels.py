@@ -601,6 +601,13 @@ PATHS = [  # (N, C, H, W, O, KH, KW, stride, padding, dilation, groups)
     (2, 10, 9, 33, 10, 3, 3, 2, 1, 1, 10),
     (65, 6, 14, 14, 16, 5, 5, 1, 0, 1, 1),  # LeNet-5
     (2, 40, 3, 2, 40, 3, 3, 1, 1, 1, 1),  # rows shorter than a tile
+    (2, 20, 17, 35, 20, 3, 3, 2, 1, 1, 1),  # every second element of rows, whole vectors and halves; odd rows of dx
+    (2, 18, 16, 16, 33, 3, 3, 2, 1, 1, 1),
+    (1, 70, 57, 58, 20, 3, 3, 2, 1, 1, 1),  # strips of phases
+    (1, 3, 20, 139, 20, 5, 5, 4, 2, 1, 1),  # every fourth element
+    (2, 3, 5, 40, 3, 3, 3, 1, 1, 1, 3),  # depthwise: fewer rows than a tile has
+    (3, 2, 9, 32, 5, 3, 3, 1, 1, 1, 1),  # few channels: rows of dy that fill vectors, or nearly
+    (3, 2, 9, 29, 4, 5, 5, 1, 2, 1, 1),
 ]
 
 
