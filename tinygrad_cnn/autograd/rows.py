@@ -39,7 +39,7 @@ class Plan:
 class Row:
     """An elementwise operation: call it with tensors and numbers of one dtype."""
 
-    __slots__ = ("derivatives", "function", "loops", "name", "plans", "uses")
+    __slots__ = ("derivatives", "function", "loops", "name", "plans", "shortcuts", "uses")
 
     def __init__(self, name: str, derivatives: tuple[Callable[..., Any] | None, ...]) -> None:
         self.name = name
@@ -50,6 +50,7 @@ class Row:
         self.plans: dict[int, Plan] = {}
         self.loops: dict[Backend, Any] = {}
         self.function: Any = None  # what users call: it checks and promotes first
+        self.shortcuts: Any = None  # of its nodes
 
     def __call__(self, *operands: Any) -> Any:
         return apply_row(self, operands)
@@ -75,6 +76,14 @@ class Elementwise(Op):
 
     row: Row
     plan: Plan
+
+    @property
+    def kind(self) -> Row:
+        return self.row
+
+    @property
+    def shortcuts(self) -> Any:
+        return self.row.shortcuts
 
     def name(self) -> str:
         return self.row.name.title().replace("_", "") + "Backward"
