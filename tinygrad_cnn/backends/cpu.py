@@ -277,13 +277,14 @@ class CpuBackend(ReferenceBackend):
         return y, mean, var
 
     def batch_norm_grad(
-        self, dy: Array, x: Array, w: Array | None, mean: Array, var: Array, eps: float
-    ) -> tuple[Array, Array, Array]:
+        self, dy: Array, x: Array, w: Array | None, b: Array | None, mean: Array, var: Array, eps: float, rectified: bool,
+    ) -> tuple[Array, Array, Array]:  # fmt: skip
         kernels = self._kernels("norm", x.dtype)
         x = _contiguous(x)
         n, c, size = _flat(x, 1)
         dx, dw, db = _empty(x.shape, x.dtype), _empty(c, x.dtype), _empty(c, x.dtype)
-        kernels.batch_norm_grad(_contiguous(dy), x.reshape(n, c, size), _maybe(w), mean, var, dx, dw, db, eps)
+        args = (_maybe(w), _maybe(b), mean, var, dx, dw, db, eps, rectified)
+        kernels.batch_norm_grad(_contiguous(dy), x.reshape(n, c, size), *args)
         return dx, dw, db
 
     def local_response_norm(self, x: Array, size: int, alpha: float, beta: float, k: float) -> Array:
