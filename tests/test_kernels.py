@@ -666,24 +666,6 @@ def test_sums_over_short_rows_are_accurate(level: str, dtype: Any) -> None:
 
 @on_levels
 @on_reals
-@pytest.mark.parametrize("size", [1, 15, 16, 16400])
-@pytest.mark.parametrize("decoupled", [False, True])
-@pytest.mark.parametrize("amsgrad", [False, True])
-@pytest.mark.parametrize("maximize", [False, True])
-def test_adam_step(level: str, dtype: Any, size: int, decoupled: bool, amsgrad: bool, maximize: bool) -> None:
-    arrays = [rng(i).standard_normal(size) for i in range(2)] + [rng(i).uniform(0, 1, size) for i in range(3)]
-    results = []
-    for backend, kind in ((get_backend(level), dtype), (REFERENCE, np.float64)):
-        p, g, m, v, peak = (a.astype(dtype).astype(kind) for a in arrays)
-        peaks = [peak if amsgrad else None]
-        backend.adam([p], [g], [m], [v], peaks, [3], 0.01, 0.9, 0.99, 1e-8, 0.1, decoupled, maximize)
-        results.append((p, m, v, peak))
-    for actual, expected in zip(*results, strict=True):
-        close(actual, expected, dtype)
-
-
-@on_levels
-@on_reals
 @pytest.mark.parametrize("started", [False, True])
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_sgd_step_of_many_parameters(level: str, dtype: Any, started: bool, nesterov: bool) -> None:
@@ -697,6 +679,24 @@ def test_sgd_step_of_many_parameters(level: str, dtype: Any, started: bool, nest
         backend.sgd(params, grads, momenta, [started] * 6, 0.1, 0.9, 0.0 if nesterov else 0.2, 0.01, nesterov, False)
         backend.sgd(params, grads, [None] * 6, [False] * 6, 0.1, 0.0, 0.0, 0.01, False, True)
         results.append(params + momenta)
+    for actual, expected in zip(*results, strict=True):
+        close(actual, expected, dtype)
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("size", [1, 15, 16, 16400])
+@pytest.mark.parametrize("decoupled", [False, True])
+@pytest.mark.parametrize("amsgrad", [False, True])
+@pytest.mark.parametrize("maximize", [False, True])
+def test_adam_step(level: str, dtype: Any, size: int, decoupled: bool, amsgrad: bool, maximize: bool) -> None:
+    arrays = [rng(i).standard_normal(size) for i in range(2)] + [rng(i).uniform(0, 1, size) for i in range(3)]
+    results = []
+    for backend, kind in ((get_backend(level), dtype), (REFERENCE, np.float64)):
+        p, g, m, v, peak = (a.astype(dtype).astype(kind) for a in arrays)
+        peaks = [peak if amsgrad else None]
+        backend.adam([p], [g], [m], [v], peaks, [3], 0.01, 0.9, 0.99, 1e-8, 0.1, decoupled, maximize)
+        results.append((p, m, v, peak))
     for actual, expected in zip(*results, strict=True):
         close(actual, expected, dtype)
 
