@@ -210,6 +210,54 @@ def test_batch_norm_of_values_far_from_zero(level: str) -> None:
     assert abs(y.mean()) < 1e-3
 
 
+@on_levels
+@on_reals
+@pytest.mark.parametrize("shape", [(40, 3, 49), (5, 2, 3000), (3000, 2, 1)])
+def test_batch_norm_of_data_that_begins_elsewhere(level: str, dtype: Any, shape: tuple[int, ...]) -> None:
+    x = rng().standard_normal(shape).astype(dtype)
+    x[0] = 1000
+    x[..., 0] += 50
+    exact = x.astype(np.float64)
+    _, mean, var = get_backend(level).batch_norm(x, None, None, 1e-5)
+    close(mean, exact.mean(axis=(0, 2)), dtype)
+    close(var, exact.var(axis=(0, 2)), dtype)
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("shape", [(5, 30, 49), (3, 2, 3001), (700, 1, 17)])
+def test_batch_norm_finds_what_relu_cut_off(level: str, dtype: Any, shape: tuple[int, ...]) -> None:
+    backend: Any = get_backend(level)
+    x, dy, w, b = (
+        rng(i).standard_normal(s).astype(dtype) for i, s in enumerate((shape, shape, shape[1:2], shape[1:2]))
+    )
+    x[0, 0, 0] = np.nan
+    for scale, shift in ((w, b), (None, None), (w, None)):
+        y, mean, var = backend.batch_norm(x, scale, shift, 1e-5)
+        rectified = backend.elementwise("relu_grad", dy, y)
+        apart = backend.batch_norm_grad(rectified, x, scale, shift, mean, var, 1e-5, False)
+        for one, other in zip(backend.batch_norm_grad(dy, x, scale, shift, mean, var, 1e-5, True), apart, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_batch_norm_and_relu_go_backward_as_one(inplace: bool) -> None:
+    grads = []
+    for watched in (False, True):  # a hook in between keeps them apart
+        x = tg.tensor(rng().standard_normal((4, 3, 5, 5)).astype(np.float32)).requires_grad_()
+        w, b = (tg.tensor(rng(i).standard_normal(3).astype(np.float32)).requires_grad_() for i in (1, 2))
+        h = F.batch_norm(x, None, None, w, b, training=True)
+        if watched:
+            h.register_hook(lambda _: None)
+        y = F.relu(h, inplace=inplace)
+        b.data.add_(1.0)  # too late to matter
+        (y * y).sum().backward()
+        grads.append([t.grad.numpy() for t in (x, w, b) if t.grad is not None])
+    assert len(grads[0]) == 3
+    for one, other in zip(*grads, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 # ---- random numbers ----
 
 
@@ -346,9 +394,9 @@ def test_an_unknown_level_is_refused() -> None:
 def test_a_kernel_refuses_what_the_backend_must_not_pass() -> None:
     kernels = _ext.load("elementwise", "float32")
     with pytest.raises(TypeError, match="4 bytes, got 8"):
-        kernels.relu(np.zeros(3), np.zeros(3))
+        kernels.exp(np.zeros(3), np.zeros(3))
     with pytest.raises((BufferError, ValueError)):
-        kernels.relu(np.zeros(6, np.float32)[::2], np.zeros(3, np.float32))
+        kernels.exp(np.zeros(6, np.float32)[::2], np.zeros(3, np.float32))
 
 
 # ---- exponentials, softmax and cross-entropy: accuracy, ends of rows, extremes ----
@@ -489,12 +537,61 @@ def test_elementwise_of_any_size(level: str, dtype: Any, size: int) -> None:
     backend: Any = get_backend(level)
     a, b = (5 * rng().standard_normal(size)).astype(dtype), rng(1).uniform(-1, 1, size).astype(dtype)
     ulps = 4 * np.finfo(dtype).eps
-    for op in ("relu", "exp", "sigmoid"):
+    for op in ("relu", "exp", "sigmoid", "abs", "expm1", "reciprocal", "sign"):
         exact = REFERENCE.elementwise(op, a.astype(np.longdouble))
         np.testing.assert_allclose(backend.elementwise(op, a), exact.astype(dtype), rtol=ulps)
+    for op in ("log", "log1p", "sqrt", "rsqrt"):
+        exact = REFERENCE.elementwise(op, np.abs(a).astype(np.longdouble))
+        np.testing.assert_allclose(backend.elementwise(op, np.abs(a)), exact.astype(dtype), rtol=ulps)
     for op in ("relu_grad", "sigmoid_grad", "tanh_grad"):
         exact = REFERENCE.elementwise(op, a.astype(np.float64), b.astype(np.float64))
         close(backend.elementwise(op, a, b), exact, dtype)
+    for operands in ((a > 0, a, b), (a > 0, a, 2.0), (a > 0, 3, b)):
+        np.testing.assert_array_equal(backend.elementwise("where", *operands), np.where(*operands))
+    for op, operands in (("leaky_relu", (a, 0.1)), ("leaky_relu_grad", (a, b, 0.1))):
+        close(backend.elementwise(op, *operands), REFERENCE.elementwise(op, *operands), dtype)
+
+
+BROADCAST = [  # whole rows, pieces of rows, one number, axes joined, more axes than the kernel has
+    ((300, 70), (300, 1)), ((300, 70), (70,)), ((70, 1), (1, 300)), ((20, 30, 4, 5), (30, 1, 1)), ((40, 30, 4, 5), (40, 1, 4, 1)),
+    ((2, 20_000), (2, 1)), ((20_000,), (3, 1)), ((4099,), ()), ((), (4099,)), ((8, 1, 9, 1, 70), (1, 4, 1, 6, 1)), ((0, 1), (5000,)),
+]  # fmt: skip
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("shapes", BROADCAST, ids=str)
+def test_arithmetic_of_arrays_that_broadcast(level: str, dtype: Any, shapes: Any) -> None:
+    a, b = (rng(i).standard_normal(shape).astype(dtype) for i, shape in enumerate(shapes))
+    for op in ("add", "sub", "mul", "div", "maximum", "minimum"):
+        for operands in ((a, b), (b, a)):
+            np.testing.assert_array_equal(
+                get_backend(level).elementwise(op, *operands), REFERENCE.elementwise(op, *operands), strict=True
+            )
+
+
+@on_levels
+@on_reals
+def test_limits_and_powers_of_special_values(level: str, dtype: Any) -> None:
+    backend: Any = get_backend(level)
+    a = np.resize(np.array([np.nan, np.inf, -np.inf, 0, -0.0, 1, -1, 2.5, -2.5], dtype), 5000)
+    with np.errstate(all="ignore"):
+        for op in ("maximum", "minimum"):
+            for b in (0.5, np.nan, 0):
+                np.testing.assert_array_equal(backend.elementwise(op, a, b), REFERENCE.elementwise(op, a, b))
+            np.testing.assert_array_equal(backend.elementwise(op, a, a[::-1]), REFERENCE.elementwise(op, a, a[::-1]))
+        for b in (-3, -2, -1, 0, 0.5, 1, 2, 3.0, 4, 5, 1.5, np.inf):
+            close(backend.elementwise("pow", a, b), REFERENCE.elementwise("pow", a, b), dtype)
+
+
+@on_levels
+@on_reals
+def test_logarithms_of_special_values(level: str, dtype: Any) -> None:
+    a = np.array([0, -0.0, -1, -2, np.inf, -np.inf, np.nan, 1e-30, -1e-30, 1e30, 1], dtype)
+    for op in ("log", "log1p", "expm1", "rsqrt", "sqrt", "reciprocal", "abs", "sign"):
+        with np.errstate(all="ignore"):
+            exact = REFERENCE.elementwise(op, a.astype(np.longdouble)).astype(dtype)
+        np.testing.assert_allclose(get_backend(level).elementwise(op, a), exact, rtol=4 * np.finfo(dtype).eps)
 
 
 @on_levels
@@ -547,8 +644,8 @@ def test_batch_norm_of_maps_of_any_size(level: str, dtype: Any, shape: tuple[int
     for actual, expected in zip(backend.batch_norm(x, w, b, 1e-5), forward, strict=True):
         close(actual, expected, dtype)
     mean, var = (statistic.astype(dtype) for statistic in forward[1:])
-    backward = REFERENCE.batch_norm_grad(wide[3], *wide[:2], *forward[1:], 1e-5)
-    for actual, expected in zip(backend.batch_norm_grad(dy, x, w, mean, var, 1e-5), backward, strict=True):
+    backward = REFERENCE.batch_norm_grad(wide[3], *wide[:3], *forward[1:], 1e-5, False)
+    for actual, expected in zip(backend.batch_norm_grad(dy, x, w, b, mean, var, 1e-5, False), backward, strict=True):
         close(actual, expected, dtype, scale=100 if shape[2] == 1 else 10)
 
 
@@ -565,6 +662,25 @@ def test_sums_over_short_rows_are_accurate(level: str, dtype: Any) -> None:
 
 
 # ---- optimiser steps ----
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("started", [False, True])
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_sgd_step_of_many_parameters(level: str, dtype: Any, started: bool, nesterov: bool) -> None:
+    sizes = [3, 0, 16385, 1, 40_000, 0]
+    results = []
+    for backend, kind in ((get_backend(level), dtype), (REFERENCE, np.float64)):
+        params, grads, momenta = (
+            [rng(10 * i + k).standard_normal(size).astype(dtype).astype(kind) for k, size in enumerate(sizes)]
+            for i in range(3)
+        )
+        backend.sgd(params, grads, momenta, [started] * 6, 0.1, 0.9, 0.0 if nesterov else 0.2, 0.01, nesterov, False)
+        backend.sgd(params, grads, [None] * 6, [False] * 6, 0.1, 0.0, 0.0, 0.01, False, True)
+        results.append(params + momenta)
+    for actual, expected in zip(*results, strict=True):
+        close(actual, expected, dtype)
 
 
 @on_levels

@@ -37,6 +37,10 @@ cdef class Op(Node):
     cpdef release(self)
 
 
+cdef class Shortcut(Node):
+    cdef public tuple nodes
+
+
 @cython.freelist(64)
 cdef class Saved:
     cdef public object array, tensor

@@ -15,7 +15,7 @@ cdef class Row:
     cdef public tuple derivatives
     cdef public list uses
     cdef public dict plans, loops
-    cdef public object function
+    cdef public object function, shortcuts
     cpdef loop(self, backend)
     cpdef Plan plan(self, Py_ssize_t needs, Py_ssize_t count)
 

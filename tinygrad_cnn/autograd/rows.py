@@ -51,7 +51,7 @@ class Plan:
 class Row:
     """An elementwise operation: call it with tensors and numbers of one dtype."""
 
-    __slots__ = ("derivatives", "function", "loops", "name", "plans", "uses")
+    __slots__ = ("derivatives", "function", "loops", "name", "plans", "shortcuts", "uses")
 
     def __init__(self, name: str, derivatives: tuple[Callable[..., Any] | None, ...]) -> None:
         self.name = name
@@ -62,6 +62,7 @@ class Row:
         self.plans: dict[int, Plan] = {}
         self.loops: dict[Backend, Any] = {}
         self.function: Any = None  # what users call: it checks and promotes first
+        self.shortcuts: Any = None  # of its nodes
 
     def __call__(self, *operands: Any) -> Any:
         return apply_row(self, operands)
@@ -87,6 +88,14 @@ class Elementwise(Op):
 
     row: Row
     plan: Plan
+
+    @property
+    def kind(self) -> Row:
+        return self.row
+
+    @property
+    def shortcuts(self) -> Any:
+        return self.row.shortcuts
 
     def name(self) -> str:
         return self.row.name.title().replace("_", "") + "Backward"
