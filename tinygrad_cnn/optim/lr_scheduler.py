@@ -351,7 +351,8 @@ class CosineAnnealingWarmRestarts(LRScheduler):
                 raise ValueError(f"CosineAnnealingWarmRestarts: {name} must be a positive integer, got {value!r}")
         if not isinstance(eta_min, (float, int)):
             raise ValueError(f"CosineAnnealingWarmRestarts: eta_min must be a number, got {type(eta_min).__name__}")
-        self.T_0, self.T_i, self.T_mult, self.eta_min, self.T_cur = T_0, T_0, T_mult, eta_min, last_epoch
+        self.T_0, self.T_i, self.T_mult, self.eta_min = T_0, T_0, T_mult, eta_min
+        self.T_cur: float = last_epoch
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> Rates:
@@ -422,12 +423,6 @@ class CyclicLR(_Cyclic):
     scale_fn, a function of the cycle or, by scale_mode, of the iterations.
     """
 
-    _SCALES: dict[str, tuple[str, Callable[[float, float], float]]] = {  # noqa: RUF012
-        "triangular": ("cycle", lambda gamma, x: 1.0),
-        "triangular2": ("cycle", lambda gamma, x: 1 / (2.0 ** (x - 1))),
-        "exp_range": ("iterations", lambda gamma, x: gamma**x),
-    }
-
     def __init__(
         self,
         optimizer: Optimizer,
@@ -453,10 +448,12 @@ class CyclicLR(_Cyclic):
         up = float(step_size_up)
         self.total_size = up + (up if step_size_down is None else float(step_size_down))
         self.step_ratio = up / self.total_size
-        if scale_fn is None and mode not in self._SCALES:
-            raise ValueError(f"CyclicLR: mode must be one of {', '.join(self._SCALES)}, got {mode!r}; or give scale_fn")
+        if scale_fn is None and mode not in ("triangular", "triangular2", "exp_range"):
+            raise ValueError(
+                f"CyclicLR: mode must be 'triangular', 'triangular2' or 'exp_range' without scale_fn, got {mode!r}"
+            )
         self.mode, self.gamma, self._scale_fn_custom = mode, gamma, scale_fn
-        self.scale_mode = scale_mode if scale_fn else self._SCALES[mode][0]
+        self.scale_mode = scale_mode if scale_fn else "iterations" if mode == "exp_range" else "cycle"
         self.cycle_momentum = cycle_momentum
         if cycle_momentum:
             self._start_momentum(optimizer, base_momentum, max_momentum, last_epoch)
@@ -467,7 +464,11 @@ class CyclicLR(_Cyclic):
 
     def scale_fn(self, x: float) -> float:
         """Return the height of a cycle (or iteration) relative to the first."""
-        return self._scale_fn_custom(x) if self._scale_fn_custom else self._SCALES[self.mode][1](self.gamma, x)
+        if self._scale_fn_custom:
+            return self._scale_fn_custom(x)
+        if self.mode == "triangular2":
+            return 1 / (2.0 ** (x - 1))
+        return self.gamma**x if self.mode == "exp_range" else 1.0
 
     def get_lr(self) -> Rates:
         """Find the place in the cycle; sets the momentum on the way."""
@@ -539,7 +540,7 @@ class OneCycleLR(_Cyclic):
                 (total_steps - 1, "max_lr", "min_lr", "base_momentum", "max_momentum"),
             ]
         names = ("end_step", "start_lr", "end_lr", "start_momentum", "end_momentum")
-        self._schedule_phases = [dict(zip(names, phase)) for phase in phases]
+        self._schedule_phases: list[dict[str, Any]] = [dict(zip(names, phase)) for phase in phases]
         peaks = per_group("OneCycleLR", "max_lr", optimizer, max_lr)
         self.cycle_momentum = cycle_momentum
         if cycle_momentum:
@@ -560,7 +561,7 @@ class OneCycleLR(_Cyclic):
             raise ValueError(f"OneCycleLR: step {step} is beyond the {self.total_steps} that were announced")
         start: Any = 0.0
         for phase in self._schedule_phases:
-            last: Any = phase["end_step"]
+            last = phase["end_step"]
             if step <= last or phase is self._schedule_phases[-1]:
                 break
             start = last

@@ -148,7 +148,7 @@ class Optimizer:
         raise NotImplementedError
 
     def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call `hook(optimizer, args, kwargs)` before step(); a pair that it returns replaces both (args[0] is the optimizer)."""
+        """Call `hook(optimizer, args, kwargs)` before step(); it may return both anew.  args[0] is the optimizer."""
         return add_hook(self._pre_hooks, hook)
 
     def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
