@@ -297,6 +297,12 @@ class ParameterDict(_OfParameters, MutableMapping[str, Any]):
         for key, value in dict(parameters).items() if ordered else sorted(dict(parameters).items()):
             self[key] = value
 
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """Return the parameter of this name; the default becomes one if there is none."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
     def popitem(self) -> tuple[str, Any]:
         """Remove the parameter that was added last and return its name and itself."""
         if not self._keys:
