@@ -132,13 +132,9 @@ def jvp(
 
 
 def jacobian(
-    func: Callable[..., Tensors],
-    inputs: Tensors,
-    create_graph: bool = False,
-    strict: bool = False,
-    vectorize: bool = False,
-    strategy: str = "reverse-mode",
-) -> Any:
+    func: Callable[..., Tensors], inputs: Tensors, create_graph: bool = False, strict: bool = False,
+    vectorize: bool = False, strategy: str = "reverse-mode",
+) -> Any:  # fmt: skip
     """Return the Jacobian, of shape (*output.shape, *input.shape): a tuple over outputs of tuples over inputs.
 
     A level whose values are a single tensor is left out.  `vectorize` and `strategy` change no value.
@@ -176,13 +172,9 @@ def _scalar(name: str, output: Any) -> Any:
 
 
 def hessian(
-    func: Callable[..., Any],
-    inputs: Tensors,
-    create_graph: bool = False,
-    strict: bool = False,
-    vectorize: bool = False,
-    outer_jacobian_strategy: str = "reverse-mode",
-) -> Any:
+    func: Callable[..., Any], inputs: Tensors, create_graph: bool = False, strict: bool = False,
+    vectorize: bool = False, outer_jacobian_strategy: str = "reverse-mode",
+) -> Any:  # fmt: skip
     """Return the second derivatives of a function with one element: the Jacobian of its gradient."""
     _check_strategy("hessian", outer_jacobian_strategy)
     many, given = _tuple("hessian", "inputs", inputs)

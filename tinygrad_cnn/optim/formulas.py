@@ -15,19 +15,17 @@ Betas = tuple[float, float]
 
 
 class ByFormula(Optimizer):
-    """An optimiser that steps one parameter after the other: `start` makes the state, `update` changes the parameter.
+    """An optimiser that steps one parameter after the other: `_start` makes its state, `_update` changes both in place.
 
-    g is the gradient, with the sign of `maximize` and with weight decay, unless that is decoupled.
+    g is the gradient, with the sign of `maximize` and with weight decay, unless that is decoupled; `step` is counted before.
     """
 
     names: tuple[str, ...] = ()  # of the states that start as zeros
 
-    def start(self, p: Tensor, group: Group) -> State:
-        """Return the state of a parameter before its first step."""
+    def _start(self, p: Tensor, group: Group) -> State:
         return {"step": 0, **{name: p.new_zeros(p.shape) for name in self.names}}
 
-    def update(self, p: Tensor, g: Tensor, state: State, group: Group, lr: float) -> None:
-        """Change a parameter and its state in place; `step` is already counted."""
+    def _update(self, p: Tensor, g: Tensor, state: State, group: Group, lr: float) -> None:
         raise NotImplementedError
 
     def step_group(self, backend: Any, group: Group, params: list[Tensor]) -> None:
@@ -36,14 +34,14 @@ class ByFormula(Optimizer):
         for p in params:
             state = self.state[p]
             if not state:
-                state.update(self.start(p, group))
+                state.update(self._start(p, group))
             state["step"] += 1
             g = -p._grad if group["maximize"] else p._grad
             if decay and group.get("decoupled_weight_decay"):
                 p.mul_(1 - lr * decay)
             elif decay:
                 g = g.add(p, alpha=decay)
-            self.update(p, g, state, group, lr)
+            self._update(p, g, state, group, lr)
 
 
 def _average(mean: Tensor, x: Tensor, weight: float) -> Tensor:
@@ -60,28 +58,17 @@ class RMSprop(ByFormula):
     names = ("square_avg",)
 
     def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float | Tensor = 1e-2,
-        alpha: float = 0.99,
-        eps: float = 1e-8,
-        weight_decay: float = 0,
-        momentum: float = 0,
-        centered: bool = False,
-        capturable: bool = False,
-        foreach: bool | None = None,
-        maximize: bool = False,
-        differentiable: bool = False,
-    ) -> None:
+        self, params: Iterable[Any], lr: float | Tensor = 1e-2, alpha: float = 0.99, eps: float = 1e-8,
+        weight_decay: float = 0, momentum: float = 0, centered: bool = False, capturable: bool = False,
+        foreach: bool | None = None, maximize: bool = False, differentiable: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__(params, options(locals()))
 
-    def start(self, p: Tensor, group: Group) -> State:
-        """Return the state of a parameter before its first step."""
+    def _start(self, p: Tensor, group: Group) -> State:
         used = {"momentum_buffer": group["momentum"] > 0, "grad_avg": group["centered"]}
-        return super().start(p, group) | {name: p.new_zeros(p.shape) for name, use in used.items() if use}
+        return super()._start(p, group) | {name: p.new_zeros(p.shape) for name, use in used.items() if use}
 
-    def update(self, p: Tensor, g: Tensor, state: State, group: Group, lr: float) -> None:
-        """Change a parameter and its state in place."""
+    def _update(self, p: Tensor, g: Tensor, state: State, group: Group, lr: float) -> None:
         v = state["square_avg"].mul_(group["alpha"]).add_(g * g, alpha=1 - group["alpha"])
         if group["centered"]:
             mean = _average(state["grad_avg"], g, 1 - group["alpha"])
@@ -96,30 +83,19 @@ class Adagrad(ByFormula):
     """s += g ** 2;  p -= lr / (1 + (step - 1) * lr_decay) * g / (sqrt(s) + eps).  Duchi et al., 2011."""
 
     def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float | Tensor = 1e-2,
-        lr_decay: float = 0,
-        weight_decay: float = 0,
-        initial_accumulator_value: float = 0,
-        eps: float = 1e-10,
-        foreach: bool | None = None,
-        *,
-        maximize: bool = False,
-        differentiable: bool = False,
-        fused: bool | None = None,
-    ) -> None:
+        self, params: Iterable[Any], lr: float | Tensor = 1e-2, lr_decay: float = 0, weight_decay: float = 0,
+        initial_accumulator_value: float = 0, eps: float = 1e-10, foreach: bool | None = None, *,
+        maximize: bool = False, differentiable: bool = False, fused: bool | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(params, options(locals()))
         for group in self.param_groups:
             for p in group["params"]:
-                self.state[p].update(self.start(p, group))
+                self.state[p].update(self._start(p, group))
 
-    def start(self, p: Tensor, group: Group) -> State:
-        """Return the state of a parameter before its first step."""
+    def _start(self, p: Tensor, group: Group) -> State:
         return {"step": 0, "sum": p.new_full(p.shape, group["initial_accumulator_value"])}
 
-    def update(self, p: Tensor, g: Tensor, state: State, group: Group, lr: float) -> None:
-        """Change a parameter and its state in place."""
+    def _update(self, p: Tensor, g: Tensor, state: State, group: Group, lr: float) -> None:
         root = state["sum"].add_(g * g).sqrt() + group["eps"]
         p.sub_(g / root, alpha=lr / (1 + (state["step"] - 1) * group["lr_decay"]))
 
@@ -133,18 +109,10 @@ class Adadelta(ByFormula):
     names = ("square_avg", "acc_delta")
 
     def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float | Tensor = 1.0,
-        rho: float = 0.9,
-        eps: float = 1e-6,
-        weight_decay: float = 0,
-        foreach: bool | None = None,
-        *,
-        capturable: bool = False,
-        maximize: bool = False,
+        self, params: Iterable[Any], lr: float | Tensor = 1.0, rho: float = 0.9, eps: float = 1e-6,
+        weight_decay: float = 0, foreach: bool | None = None, *, capturable: bool = False, maximize: bool = False,
         differentiable: bool = False,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__(params, options(locals()))
 
     def check(self, group: Group) -> None:
@@ -153,8 +121,7 @@ class Adadelta(ByFormula):
         if not 0 <= group["rho"] <= 1:
             raise ValueError(f"Adadelta: rho must be between 0 and 1, got {group['rho']}")
 
-    def update(self, p: Tensor, g: Tensor, state: State, group: Group, lr: float) -> None:
-        """Change a parameter and its state in place."""
+    def _update(self, p: Tensor, g: Tensor, state: State, group: Group, lr: float) -> None:
         rho, eps = group["rho"], group["eps"]
         v = state["square_avg"].mul_(rho).add_(g * g, alpha=1 - rho)
         change = (state["acc_delta"] + eps).sqrt() / (v + eps).sqrt() * g
@@ -168,22 +135,13 @@ class Adamax(ByFormula):
     names = ("exp_avg", "exp_inf")
 
     def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float | Tensor = 2e-3,
-        betas: Betas = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0,
-        foreach: bool | None = None,
-        *,
-        maximize: bool = False,
-        differentiable: bool = False,
+        self, params: Iterable[Any], lr: float | Tensor = 2e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8,
+        weight_decay: float = 0, foreach: bool | None = None, *, maximize: bool = False, differentiable: bool = False,
         capturable: bool = False,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__(params, options(locals()))
 
-    def update(self, p: Tensor, g: Tensor, state: State, group: Group, lr: float) -> None:
-        """Change a parameter and its state in place."""
+    def _update(self, p: Tensor, g: Tensor, state: State, group: Group, lr: float) -> None:
         beta1, beta2 = group["betas"]
         m, u = _average(state["exp_avg"], g, 1 - beta1), state["exp_inf"]
         u.copy_(maximum(u * beta2, g.abs() + group["eps"]))
@@ -196,28 +154,16 @@ class NAdam(ByFormula):
     names = ("exp_avg", "exp_avg_sq")
 
     def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float | Tensor = 2e-3,
-        betas: Betas = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0,
-        momentum_decay: float = 4e-3,
-        decoupled_weight_decay: bool = False,
-        *,
-        foreach: bool | None = None,
-        maximize: bool = False,
-        capturable: bool = False,
-        differentiable: bool = False,
-    ) -> None:
+        self, params: Iterable[Any], lr: float | Tensor = 2e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8,
+        weight_decay: float = 0, momentum_decay: float = 4e-3, decoupled_weight_decay: bool = False, *,
+        foreach: bool | None = None, maximize: bool = False, capturable: bool = False, differentiable: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__(params, options(locals()))
 
-    def start(self, p: Tensor, group: Group) -> State:
-        """Return the state of a parameter before its first step."""
-        return super().start(p, group) | {"mu_product": 1.0}
+    def _start(self, p: Tensor, group: Group) -> State:
+        return super()._start(p, group) | {"mu_product": 1.0}
 
-    def update(self, p: Tensor, g: Tensor, state: State, group: Group, lr: float) -> None:
-        """Change a parameter and its state in place."""
+    def _update(self, p: Tensor, g: Tensor, state: State, group: Group, lr: float) -> None:
         (beta1, beta2), step = group["betas"], state["step"]
         mu, following = [beta1 * (1 - 0.5 * 0.96 ** (t * group["momentum_decay"])) for t in (step, step + 1)]
         state["mu_product"] *= mu
@@ -234,23 +180,13 @@ class RAdam(ByFormula):
     names = ("exp_avg", "exp_avg_sq")
 
     def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float | Tensor = 1e-3,
-        betas: Betas = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0,
-        decoupled_weight_decay: bool = False,
-        *,
-        foreach: bool | None = None,
-        maximize: bool = False,
-        capturable: bool = False,
-        differentiable: bool = False,
-    ) -> None:
+        self, params: Iterable[Any], lr: float | Tensor = 1e-3, betas: Betas = (0.9, 0.999), eps: float = 1e-8,
+        weight_decay: float = 0, decoupled_weight_decay: bool = False, *, foreach: bool | None = None,
+        maximize: bool = False, capturable: bool = False, differentiable: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__(params, options(locals()))
 
-    def update(self, p: Tensor, g: Tensor, state: State, group: Group, lr: float) -> None:
-        """Change a parameter and its state in place."""
+    def _update(self, p: Tensor, g: Tensor, state: State, group: Group, lr: float) -> None:
         (beta1, beta2), step = group["betas"], state["step"]
         m = _average(state["exp_avg"], g, 1 - beta1)
         v = state["exp_avg_sq"].mul_(beta2).add_(g * g, alpha=1 - beta2)
@@ -273,26 +209,16 @@ class ASGD(ByFormula):
     names = ("ax",)
 
     def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float | Tensor = 1e-2,
-        lambd: float = 1e-4,
-        alpha: float = 0.75,
-        t0: float = 1e6,
-        weight_decay: float = 0,
-        foreach: bool | None = None,
-        maximize: bool = False,
-        differentiable: bool = False,
-        capturable: bool = False,
-    ) -> None:
+        self, params: Iterable[Any], lr: float | Tensor = 1e-2, lambd: float = 1e-4, alpha: float = 0.75,
+        t0: float = 1e6, weight_decay: float = 0, foreach: bool | None = None, maximize: bool = False,
+        differentiable: bool = False, capturable: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__(params, options(locals()))
 
-    def start(self, p: Tensor, group: Group) -> State:
-        """Return the state of a parameter before its first step."""
-        return super().start(p, group) | {"eta": float(group["lr"]), "mu": 1.0}
+    def _start(self, p: Tensor, group: Group) -> State:
+        return super()._start(p, group) | {"eta": float(group["lr"]), "mu": 1.0}
 
-    def update(self, p: Tensor, g: Tensor, state: State, group: Group, lr: float) -> None:
-        """Change a parameter and its state in place."""
+    def _update(self, p: Tensor, g: Tensor, state: State, group: Group, lr: float) -> None:
         p.mul_(1 - group["lambd"] * state["eta"]).sub_(g, alpha=state["eta"])
         _average(state["ax"], p, state["mu"])
         state["eta"] = lr / (1 + group["lambd"] * lr * state["step"]) ** group["alpha"]
@@ -308,17 +234,10 @@ class Rprop(ByFormula):
     names = ("prev",)
 
     def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float | Tensor = 1e-2,
-        etas: tuple[float, float] = (0.5, 1.2),
-        step_sizes: tuple[float, float] = (1e-6, 50),
-        *,
-        capturable: bool = False,
-        foreach: bool | None = None,
-        maximize: bool = False,
-        differentiable: bool = False,
-    ) -> None:
+        self, params: Iterable[Any], lr: float | Tensor = 1e-2, etas: tuple[float, float] = (0.5, 1.2),
+        step_sizes: tuple[float, float] = (1e-6, 50), *, capturable: bool = False, foreach: bool | None = None,
+        maximize: bool = False, differentiable: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__(params, options(locals()))
 
     def check(self, group: Group) -> None:
@@ -327,12 +246,10 @@ class Rprop(ByFormula):
         if not 0 < group["etas"][0] < 1 < group["etas"][1]:
             raise ValueError(f"Rprop: etas must be below 1 (but positive) and above 1, got {group['etas']}")
 
-    def start(self, p: Tensor, group: Group) -> State:
-        """Return the state of a parameter before its first step."""
-        return super().start(p, group) | {"step_size": p.new_full(p.shape, float(group["lr"]))}
+    def _start(self, p: Tensor, group: Group) -> State:
+        return super()._start(p, group) | {"step_size": p.new_full(p.shape, float(group["lr"]))}
 
-    def update(self, p: Tensor, g: Tensor, state: State, group: Group, lr: float) -> None:
-        """Change a parameter and its state in place."""
+    def _update(self, p: Tensor, g: Tensor, state: State, group: Group, lr: float) -> None:
         shorter, longer = group["etas"]
         agreement = g * state["prev"]
         factor = where(agreement > 0, longer, where(agreement < 0, shorter, agreement.new_ones(())))

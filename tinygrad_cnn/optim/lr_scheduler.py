@@ -110,19 +110,41 @@ class LRScheduler:
         return _values(self.optimizer, "lr")
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything but the optimizer."""
-        return {k: v for k, v in self.__dict__.items() if k != "optimizer"}
+        """Return everything but the optimizer; of schedules their state, of functions the attributes of callable objects."""
+        return {k: _saved(v) for k, v in self.__dict__.items() if k != "optimizer"}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what state_dict() returned."""
-        self.__dict__.update(state_dict)
+        """Take over what state_dict() returned; schedules and functions stay, and take over their part."""
+        self.__dict__.update({k: _restored(self.__dict__.get(k), v) for k, v in state_dict.items()})
+
+
+def _saved(value: Any) -> Any:
+    if isinstance(value, LRScheduler):
+        return value.state_dict()
+    if isinstance(value, (list, tuple)):
+        return [_saved(v) for v in value]
+    if isinstance(value, FunctionType):
+        return None
+    return dict(getattr(value, "__dict__", {})) if callable(value) else value
+
+
+def _restored(own: Any, saved: Any) -> Any:
+    if isinstance(own, (list, tuple)) and any(callable(v) or isinstance(v, LRScheduler) for v in own):
+        return [_restored(a, b) for a, b in zip(own, saved, strict=True)]
+    if isinstance(own, LRScheduler):
+        own.load_state_dict(saved)
+    elif callable(own):
+        own.__dict__.update(saved or {})
+    else:
+        return saved
+    return own
 
 
 # ---- functions ----
 
 
 class _OfFunctions(LRScheduler):
-    """Schedules by one function, or one for each group.  The state keeps the attributes of callable objects only."""
+    """Schedules by one function, or one for each group."""
 
     def __init__(
         self,
@@ -136,21 +158,6 @@ class _OfFunctions(LRScheduler):
             if not callable(function):
                 raise TypeError(f"{type(self).__name__}: lr_lambda must be a function, got {type(function).__name__}")
         super().__init__(optimizer, last_epoch)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return everything but the optimizer and the functions."""
-        return {**super().state_dict(), "lr_lambdas": [_attributes(function) for function in self.lr_lambdas]}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what state_dict() returned."""
-        super().load_state_dict({k: v for k, v in state_dict.items() if k != "lr_lambdas"})
-        for function, attributes in zip(self.lr_lambdas, state_dict["lr_lambdas"]):
-            function.__dict__.update(attributes or {})
-
-
-def _attributes(function: Any) -> dict[str, Any] | None:
-    """Return what a state keeps of a function: nothing, or the attributes of a callable object."""
-    return None if function is None or isinstance(function, FunctionType) else dict(getattr(function, "__dict__", {}))
 
 
 class LambdaLR(_OfFunctions):
@@ -247,13 +254,9 @@ class LinearLR(_ByFactor):
     """Go from start_factor to end_factor times the initial rate in total_iters even steps."""
 
     def __init__(
-        self,
-        optimizer: Optimizer,
-        start_factor: float = 1.0 / 3,
-        end_factor: float = 1.0,
-        total_iters: int = 5,
+        self, optimizer: Optimizer, start_factor: float = 1.0 / 3, end_factor: float = 1.0, total_iters: int = 5,
         last_epoch: int = -1,
-    ) -> None:
+    ) -> None:  # fmt: skip
         if not 0 < start_factor <= 1:
             raise ValueError(f"LinearLR: start_factor must be above 0 and at most 1, got {start_factor}")
         if not 0 <= end_factor <= 1:
@@ -424,21 +427,11 @@ class CyclicLR(_Cyclic):
     """
 
     def __init__(
-        self,
-        optimizer: Optimizer,
-        base_lr: PerGroup,
-        max_lr: PerGroup,
-        step_size_up: int = 2000,
-        step_size_down: int | None = None,
-        mode: str = "triangular",
-        gamma: float = 1.0,
-        scale_fn: Callable[[float], float] | None = None,
-        scale_mode: str = "cycle",
-        cycle_momentum: bool = True,
-        base_momentum: PerGroup = 0.8,
-        max_momentum: PerGroup = 0.9,
-        last_epoch: int = -1,
-    ) -> None:
+        self, optimizer: Optimizer, base_lr: PerGroup, max_lr: PerGroup, step_size_up: int = 2000,
+        step_size_down: int | None = None, mode: str = "triangular", gamma: float = 1.0,
+        scale_fn: Callable[[float], float] | None = None, scale_mode: str = "cycle", cycle_momentum: bool = True,
+        base_momentum: PerGroup = 0.8, max_momentum: PerGroup = 0.9, last_epoch: int = -1,
+    ) -> None:  # fmt: skip
         check_optimizer("CyclicLR", optimizer)
         base_lrs = per_group("CyclicLR", "base_lr", optimizer, base_lr)
         if last_epoch == -1:
@@ -481,16 +474,6 @@ class CyclicLR(_Cyclic):
                 self._set_momentum(group, high - (high - low) * height * scale)
         return [low + (high - low) * height * scale for low, high in zip(self.base_lrs, self.max_lrs)]
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return everything but the optimizer and scale_fn (of which a callable object's attributes are kept)."""
-        return {**super().state_dict(), "_scale_fn_custom": _attributes(self._scale_fn_custom)}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what state_dict() returned."""
-        super().load_state_dict({k: v for k, v in state_dict.items() if k != "_scale_fn_custom"})
-        if state_dict["_scale_fn_custom"]:
-            self._scale_fn_custom.__dict__.update(state_dict["_scale_fn_custom"])
-
 
 class OneCycleLR(_Cyclic):
     """Warm up to max_lr and anneal far below the start, step by step; momentum (or beta1) moves the other way.
@@ -499,22 +482,11 @@ class OneCycleLR(_Cyclic):
     """
 
     def __init__(
-        self,
-        optimizer: Optimizer,
-        max_lr: PerGroup,
-        total_steps: int | None = None,
-        epochs: int | None = None,
-        steps_per_epoch: int | None = None,
-        pct_start: float = 0.3,
-        anneal_strategy: str = "cos",
-        cycle_momentum: bool = True,
-        base_momentum: PerGroup = 0.85,
-        max_momentum: PerGroup = 0.95,
-        div_factor: float = 25.0,
-        final_div_factor: float = 1e4,
-        three_phase: bool = False,
-        last_epoch: int = -1,
-    ) -> None:
+        self, optimizer: Optimizer, max_lr: PerGroup, total_steps: int | None = None, epochs: int | None = None,
+        steps_per_epoch: int | None = None, pct_start: float = 0.3, anneal_strategy: str = "cos",
+        cycle_momentum: bool = True, base_momentum: PerGroup = 0.85, max_momentum: PerGroup = 0.95,
+        div_factor: float = 25.0, final_div_factor: float = 1e4, three_phase: bool = False, last_epoch: int = -1,
+    ) -> None:  # fmt: skip
         check_optimizer("OneCycleLR", optimizer)
         if total_steps is None:
             if not epochs or not steps_per_epoch or epochs <= 0 or steps_per_epoch <= 0:
@@ -596,16 +568,6 @@ class _OfSchedules(LRScheduler):
                 raise ValueError(f"{name}: scheduler {i} ({type(scheduler).__name__}) drives another optimizer")
         return optimizer
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return everything but the optimizer."""
-        return {**super().state_dict(), "_schedulers": [s.state_dict() for s in self._schedulers]}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what state_dict() returned."""
-        super().load_state_dict({k: v for k, v in state_dict.items() if k != "_schedulers"})
-        for scheduler, state in zip(self._schedulers, state_dict["_schedulers"]):
-            scheduler.load_state_dict(state)
-
 
 class SequentialLR(_OfSchedules):
     """One schedule after the other: the next begins, from its epoch 0, at each of the milestones."""
@@ -672,17 +634,10 @@ class ReduceLROnPlateau(LRScheduler):
     """
 
     def __init__(
-        self,
-        optimizer: Optimizer,
-        mode: str = "min",
-        factor: float = 0.1,
-        patience: int = 10,
-        threshold: float = 1e-4,
-        threshold_mode: str = "rel",
-        cooldown: int = 0,
-        min_lr: PerGroup = 0,
+        self, optimizer: Optimizer, mode: str = "min", factor: float = 0.1, patience: int = 10,
+        threshold: float = 1e-4, threshold_mode: str = "rel", cooldown: int = 0, min_lr: PerGroup = 0,
         eps: float = 1e-8,
-    ) -> None:
+    ) -> None:  # fmt: skip
         if factor >= 1.0:
             raise ValueError(f"ReduceLROnPlateau: factor must be less than 1, got {factor}")
         check_optimizer("ReduceLROnPlateau", optimizer)

@@ -67,16 +67,11 @@ def _leaves(outputs: Iterable[Any], but: list[Tensor]) -> list[Tensor]:
 
 
 def checkpoint(
-    function: Callable[..., Any],
-    *args: Any,
-    use_reentrant: bool | None = None,
+    function: Callable[..., Any], *args: Any, use_reentrant: bool | None = None,
     context_fn: Callable[[], tuple[Any, Any]] = lambda: (nullcontext(), nullcontext()),
-    determinism_check: str = "default",
-    debug: bool = False,
-    early_stop: bool = True,
-    preserve_rng_state: bool = True,
+    determinism_check: str = "default", debug: bool = False, early_stop: bool = True, preserve_rng_state: bool = True,
     **kwargs: Any,
-) -> Any:
+) -> Any:  # fmt: skip
     """Return function(*args, **kwargs), a tensor or a tuple of them, without keeping what backward needs.
 
     Backward computes it again, with the same random numbers if preserve_rng_state; it passes once, without create_graph.
@@ -117,12 +112,9 @@ def checkpoint(
 
 
 def checkpoint_sequential(
-    functions: Sequential | Sequence[Callable[[Any], Any]],
-    segments: int,
-    input: Any,
-    use_reentrant: bool | None = None,
-    preserve_rng_state: bool = True,
-) -> Any:
+    functions: Sequential | Sequence[Callable[[Any], Any]], segments: int, input: Any,
+    use_reentrant: bool | None = None, preserve_rng_state: bool = True,
+) -> Any:  # fmt: skip
     """Apply functions, or the modules of a Sequential, one after the other; all segments but the last are checkpoints."""
     steps: list[Callable[[Any], Any]] = (
         list(functions.children()) if isinstance(functions, Sequential) else list(functions)
