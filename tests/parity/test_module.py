@@ -85,6 +85,15 @@ def test_hooks_on_a_chain_of_modules(t):
 
 
 @same_in_both
+def test_hooks_where_no_input_needs_a_gradient(t):
+    net, seen = t.nn.Linear(2, 2), []
+    net.register_full_backward_hook(lambda m, dx, dy: seen.append([values(t, dx), values(t, dy)]))
+    net.register_full_backward_pre_hook(lambda m, dy: (dy[0] * 2,))
+    net(numbers(t, 3, 2, grad=False)).sum().backward()
+    return seen, net.bias.grad
+
+
+@same_in_both
 def test_backward_hooks_are_for_gradients_only(t):
     net, seen = t.nn.Linear(2, 2), []
     net.register_full_backward_hook(lambda m, dx, dy: seen.append(dx))

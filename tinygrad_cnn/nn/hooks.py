@@ -33,6 +33,13 @@ class ForwardHook(NamedTuple):
         return result if replaced is None else replaced
 
 
+class BackwardHook(NamedTuple):
+    """A function to call with gradients: of the outputs only (before), or of inputs and outputs."""
+
+    function: Callable[..., Any]
+    before: bool
+
+
 def register(hooks: dict[int, Any], hook: Any, prepend: bool) -> RemovableHandle:
     """Put a hook behind the others, or before them."""
     handle = add_hook(hooks, hook)
@@ -44,7 +51,7 @@ def register(hooks: dict[int, Any], hook: Any, prepend: bool) -> RemovableHandle
     return handle
 
 
-class _Watch(Function):
+class _Identity(Function):
     """The identity on tensors, whose gradients pass through a function on their way back."""
 
     @staticmethod
@@ -60,7 +67,7 @@ class _Watch(Function):
         return (None, None, *ctx.function(dys))
 
 
-class BackwardHooks:
+class Watch:
     """One call of a module whose gradients somebody looks at: those of its outputs, and later those of its inputs."""
 
     def __init__(self, module: Any) -> None:
@@ -86,7 +93,7 @@ class BackwardHooks:
 
         def enter_backward(dys: Any) -> Any:
             grads = _spread(dys, places, len(outputs))
-            for hook in list(self.module._backward_pre_hooks.values()):
+            for hook in self._hooks(True):
                 grads = _replaced(hook(self.module, grads), grads, "backward pre-hook")
             self.output_grads = grads
             if not self.places:
@@ -96,19 +103,22 @@ class BackwardHooks:
         watched, places = _watched(outputs, enter_backward, False)
         return watched if isinstance(result, tuple) else watched[0]
 
+    def _hooks(self, before: bool) -> list[Callable[..., Any]]:
+        return [hook.function for hook in self.module._backward_hooks.values() if hook.before == before]
+
     def _call_hooks(self, grads: tuple[Any, ...]) -> tuple[Any, ...]:
-        for hook in list(self.module._backward_hooks.values()):
+        for hook in self._hooks(False):
             grads = _replaced(hook(self.module, grads, self.output_grads), grads, "backward hook")
         self.output_grads = None
         return grads
 
 
 def _watched(values: tuple[Any, ...], function: Callable[..., Any], filled: bool) -> tuple[tuple[Any, ...], list[int]]:
-    """Return values whose tensors pass through _Watch, and where they are; unchanged if no gradient will come."""
+    """Return values whose tensors pass through _Identity, and where they are; unchanged if no gradient will come."""
     places = [i for i, value in enumerate(values) if isinstance(value, Tensor)]
     if not is_grad_enabled() or not any(values[i].requires_grad for i in places):
         return values, []
-    aliases = dict(zip(places, _Watch.apply(function, filled, *[values[i] for i in places])))
+    aliases = dict(zip(places, _Identity.apply(function, filled, *[values[i] for i in places])))
     return tuple(aliases.get(i, value) for i, value in enumerate(values)), places
 
 

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple, TypeVar
 from ..autograd import no_grad
 from ..dtypes import as_dtype, float32, float64
 from ..tensor import RemovableHandle, Tensor
-from .hooks import BackwardHooks, ForwardHook, register
+from .hooks import BackwardHook, ForwardHook, Watch, register
 from .parameter import Parameter
 
 M = TypeVar("M", bound="Module")
 REGISTRIES = ("_parameters", "_buffers", "_modules")
 HOOKS = (
-    "_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks", "_state_dict_pre_hooks",
-    "_state_dict_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks",
+    "_forward_pre_hooks", "_forward_hooks", "_backward_hooks", "_state_dict_pre_hooks", "_state_dict_hooks",
+    "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks",
 )  # fmt: skip
 EXTRA_STATE = "_extra_state"  # the name in a state of what get_extra_state() returned
 
@@ -31,9 +31,8 @@ class IncompatibleKeys(NamedTuple):
 
 def has_hooks(module: Module) -> bool:
     """Return whether somebody looks at what goes into a module or comes out of it."""
-    return bool(
-        module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
-    )
+    of = module.__dict__
+    return bool(of["_forward_hooks"] or of["_forward_pre_hooks"] or of["_backward_hooks"])
 
 
 class Module:
@@ -69,12 +68,12 @@ class Module:
         try:
             for pre_hook in list(self._forward_pre_hooks.values()):
                 args, kwargs = pre_hook.before(self, args, kwargs)
-            backward = BackwardHooks(self) if self._backward_hooks or self._backward_pre_hooks else None
-            args = backward.enter(args) if backward else args
+            watch = Watch(self) if self._backward_hooks else None
+            args = watch.enter(args) if watch else args
             result = self.forward(*args, **kwargs)
             while waiting:
                 result = waiting.pop(0).after(self, args, kwargs, result)
-            result = backward.leave(result, len(args)) if backward else result
+            result = watch.leave(result, len(args)) if watch else result
         except Exception:
             for hook in waiting:
                 if hook.always:
@@ -251,21 +250,20 @@ class Module:
             module = module._modules[name]
         return module
 
+    def _named_one(self, registry: str, kind: str, target: str) -> Any:
+        path, _, name = target.rpartition(".")
+        found = self.get_submodule(path).__dict__[registry].get(name)
+        if found is None:
+            raise AttributeError(f"{type(self).__name__} has no {kind} {target!r}")
+        return found
+
     def get_parameter(self, target: str) -> Parameter:
         """Return the parameter with a dotted name."""
-        path, _, name = target.rpartition(".")
-        found = self.get_submodule(path)._parameters.get(name)
-        if found is None:
-            raise AttributeError(f"{type(self).__name__} has no parameter {target!r}")
-        return found
+        return self._named_one("_parameters", "parameter", target)
 
     def get_buffer(self, target: str) -> Tensor:
         """Return the buffer with a dotted name."""
-        path, _, name = target.rpartition(".")
-        found = self.get_submodule(path)._buffers.get(name)
-        if found is None:
-            raise AttributeError(f"{type(self).__name__} has no buffer {target!r}")
-        return found
+        return self._named_one("_buffers", "buffer", target)
 
     def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
         """Put a module where a dotted name says; `strict` only replaces."""
@@ -493,14 +491,14 @@ class Module:
 
     def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call `hook(module, grad_output)` when the gradients of the outputs are there; what it returns replaces them."""
-        return register(self._backward_pre_hooks, hook, prepend)
+        return register(self._backward_hooks, BackwardHook(hook, True), prepend)
 
     def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call `hook(module, grad_input, grad_output)` when the gradients of the inputs are there.
 
         What it returns replaces grad_input.  Both are tuples, with None for what is no tensor.
         """
-        return register(self._backward_hooks, hook, prepend)
+        return register(self._backward_hooks, BackwardHook(hook, False), prepend)
 
     def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call `hook(module, prefix, keep_vars)` before state_dict() lists this module."""

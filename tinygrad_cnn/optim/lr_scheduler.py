@@ -700,6 +700,8 @@ class ReduceLROnPlateau(LRScheduler):
         return a > limit if self.mode == "max" else a < limit
 
 
+_LRScheduler = LRScheduler  # the name under which schedules of one's own were once derived
+
 __all__ = [
     "ChainedScheduler", "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CyclicLR", "ExponentialLR",
     "LRScheduler", "LambdaLR", "LinearLR", "MultiStepLR", "MultiplicativeLR", "OneCycleLR", "PolynomialLR",
