@@ -98,6 +98,8 @@ class Optimizer:
         group = {**self.defaults, **param_group, "params": params}
         if names:
             group["param_names"] = names
+        if len(names) not in (0, len(params)) or any(bool(names) != ("param_names" in g) for g in self.param_groups):
+            raise ValueError(f"{type(self).__name__}: either all parameters or none must come with names")
         known = {id(p) for g in self.param_groups for p in g["params"]}
         for p in params:
             if not isinstance(p, Tensor):
