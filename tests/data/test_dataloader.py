@@ -291,8 +291,15 @@ ERRORS = [
     ({"batch_size": None, "drop_last": True}, ValueError, "drop_last needs a batch_size"),
     ({"batch_size": 0}, ValueError, "batch_size must be a positive int, got 0"),
     ({"batch_size": 2.0}, ValueError, "batch_size must be a positive int, got 2.0"),
-    ({"num_workers": 2}, ValueError, "num_workers must be 0"),
-    ({"workers": 2}, TypeError, "unexpected argument 'workers'"),
+    ({"num_workers": -1}, ValueError, "num_workers must not be negative, got -1"),
+    ({"timeout": -1}, ValueError, "timeout must not be negative, got -1"),
+    ({"num_workers": 1, "prefetch_factor": -1}, ValueError, "prefetch_factor must not be negative"),
+    ({"prefetch_factor": 2}, ValueError, "need num_workers > 0"),
+    ({"persistent_workers": True}, ValueError, "need num_workers > 0"),
+    ({"multiprocessing_context": "fork"}, ValueError, "needs num_workers > 0"),
+    ({"num_workers": 1, "multiprocessing_context": "spoon"}, ValueError, "must be one of"),
+    ({"num_workers": 1, "multiprocessing_context": 3}, TypeError, "a context or a start method's name, got 3"),
+    ({"workers": 2}, TypeError, "unexpected keyword argument 'workers'"),
 ]
 
 
@@ -303,7 +310,45 @@ def test_errors(options, error, text):
 
 
 def test_options_that_only_concern_speed_are_accepted():
-    DataLoader(Numbers(3), pin_memory=True, timeout=1, prefetch_factor=2, persistent_workers=False)
+    assert lists(DataLoader(Numbers(3), pin_memory=True, timeout=1, persistent_workers=False)) == [[0], [10], [20]]
+
+
+def test_what_was_decided_is_fixed():
+    loader = DataLoader(Numbers(3))
+    for name in ("batch_size", "sampler", "batch_sampler", "drop_last", "dataset", "persistent_workers"):
+        with pytest.raises(ValueError, match=f"{name} cannot be changed"):
+            setattr(loader, name, None)
+    loader.timeout = 2
+
+
+@pytest.mark.parametrize("base", [TensorDataset, Subset])
+def test_a_subclass_with_items_of_its_own_is_asked_for_them(base):
+    class Doubled(base):
+        def __getitem__(self, index):
+            (x,) = super().__getitem__(index)
+            return 2 * x
+
+        def __getitems__(self, indices):
+            return [self[i] for i in indices]
+
+    data = Doubled(tg.arange(4)) if base is TensorDataset else Doubled(TensorDataset(tg.arange(4)), range(4))
+    assert lists(DataLoader(data, 4)) == lists(DataLoader(Subset(data, range(4)), 4)) == [[0, 2, 4, 6]]
+
+
+def test_items_may_be_asked_for_together():
+    class Together(Numbers):
+        def __getitems__(self, indices):
+            return [-i for i in indices]
+
+    assert lists(DataLoader(Together(4), 2)) == [[0, -1], [-2, -3]]
+
+
+def test_positions_may_be_names():
+    class Named(Dataset):
+        def __getitem__(self, name):
+            return len(name)
+
+    assert lists(DataLoader(Named(), 2, sampler=["a", "bb", "ccc"])) == [[1, 2], [3]]
 
 
 def test_a_position_out_of_range():
