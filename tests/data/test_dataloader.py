@@ -17,6 +17,7 @@ from tinygrad_cnn.utils.data import (
     Subset,
     SubsetRandomSampler,
     TensorDataset,
+    WeightedRandomSampler,
     default_collate,
 )
 
@@ -390,6 +391,26 @@ def test_every_order_is_equally_likely():
     assert max(counts) < 250
 
 
+def test_weighted_random_sampler():
+    weights = np.array([0, 1, 2, 5.0])
+    drawn = np.array(list(WeightedRandomSampler(weights, 8000, generator=generator())))
+    np.testing.assert_allclose(np.bincount(drawn) / 1000, weights, atol=0.25)
+    firsts = [next(iter(WeightedRandomSampler(weights, 3, False, generator()))) for _ in range(2)]
+    assert firsts[0] == firsts[1]
+    stream = generator()
+    orders = [tuple(WeightedRandomSampler(weights, 3, False, stream)) for _ in range(4000)]
+    assert {len(set(order)) for order in orders} == {3}
+    np.testing.assert_allclose(np.bincount([order[0] for order in orders], minlength=4) / 500, weights, atol=0.25)
+    share = sum(order[:2] == (3, 2) for order in orders) / 4000  # 5 / 8, then 2 / 3
+    assert abs(share - 5 / 8 * 2 / 3) < 0.03
+
+
+@pytest.mark.parametrize("weights", [[0, 1, 0], [0, 0], [1, -1], [1, float("inf")]])
+def test_weights_that_cannot_be_drawn(weights):
+    with pytest.raises(RuntimeError, match="WeightedRandomSampler"):
+        list(WeightedRandomSampler(weights, 2, replacement=False))
+
+
 def test_batch_sampler():
     assert list(BatchSampler("abcde", 2, False)) == [["a", "b"], ["c", "d"], ["e"]]
     assert list(BatchSampler("abcde", 2, True)) == [["a", "b"], ["c", "d"]]
@@ -398,6 +419,7 @@ def test_batch_sampler():
 
 SAMPLER_ERRORS = [
     (lambda: RandomSampler("abc", num_samples=-1), "num_samples must be"),
+    (lambda: WeightedRandomSampler([1, 1], 0), "num_samples must be a positive int"),
     (lambda: BatchSampler("abc", 0, False), "batch_size must be a positive int"),
     (lambda: BatchSampler("abc", True, False), "batch_size must be a positive int"),
     (lambda: BatchSampler("abc", 2, 1), "drop_last must be a bool"),

@@ -149,10 +149,10 @@ def rotate(x: np.ndarray, matrix: Callable[[float, float], list[float]], angle: 
         return affine(x, matrix, interpolation, fill, center)
     turn = matrix(0.0, 0.0) if center is None else matrix(center[0] - width / 2, center[1] - height / 2)
     corners = [(sx * width / 2, sy * height / 2) for sx in (-1, 1) for sy in (-1, 1)]
-    sizes = []
+    sizes, step = [], np.float32(1e-4)  # single precision as in torchvision, where it decides about whole numbers
     for k, n in ((0, width), (3, height)):
         ends = [turn[k] * cx + turn[k + 1] * cy + turn[k + 2] + n / 2 for cx, cy in corners]
-        last, first = [math.trunc(e / 1e-4) * 1e-4 for e in (max(ends), min(ends))]
+        last, first = [np.trunc(np.float32(end) / step) * step for end in (max(ends), min(ends))]
         sizes.append(math.ceil(last) - math.floor(first))
     return warp(x, turn, interpolation, fill, sizes[1], sizes[0])
 

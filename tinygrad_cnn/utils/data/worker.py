@@ -326,7 +326,10 @@ class WorkerIterator:
 
     def _died(self) -> None:
         """Raise the error about workers that ended by themselves."""
-        dead = [process for process, _ in self._workers if process.exitcode is not None or not process.is_alive()]
+        ended = connection.wait([process.sentinel for process, _ in self._workers], LAST_WISH)  # a pipe may break before
+        dead = [process for process, _ in self._workers if process.sentinel in ended]
+        for process in dead:
+            process.join(LAST_WISH)
         told = ", ".join(f"{process.pid} (exit code {process.exitcode})" for process in dead)
         self.close()
         raise RuntimeError(f"DataLoader worker process {told} exited unexpectedly")
