@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..creation import from_numpy, tensor
+from ..creation import from_numpy
 from ..dtypes import as_dtype, float32
 from ..tensor import Tensor
 from . import pillow, pixels
@@ -134,18 +134,15 @@ def normalize(tensor: Tensor, mean: Any, std: Any, inplace: bool = False) -> Ten
         raise TypeError(f"Normalize: expected a floating tensor, got {tensor.dtype}")
     if tensor.ndim < 3:
         raise ValueError(f"Normalize: expected an image (..., C, H, W), got shape {tuple(tensor.shape)}")
-    means, stds = _per_channel(mean, tensor), _per_channel(std, tensor)
+    means, stds = [np.reshape(np.asarray(values, tensor.dtype.numpy), (-1, 1, 1)) for values in (mean, std)]
     if not {len(means), len(stds)} <= {1, tensor.shape[-3]}:
         raise ValueError(
             f"Normalize: mean {mean} and std {std} do not fit the {tensor.shape[-3]} channels of {tuple(tensor.shape)}"
         )
-    if (stds == 0).any():
+    if not stds.all():
         raise ValueError(f"Normalize: std must not be 0, got {std}")
-    return tensor.sub_(means).div_(stds) if inplace else tensor.sub(means).div(stds)
-
-
-def _per_channel(values: Any, image: Tensor) -> Tensor:
-    return tensor(values, dtype=image.dtype).reshape(-1, 1, 1)
+    m, s = from_numpy(means).to(tensor.device), from_numpy(stds).to(tensor.device)
+    return tensor.sub_(m).div_(s) if inplace else tensor.sub(m).div(s)
 
 
 def erase(img: Tensor, i: int, j: int, h: int, w: int, v: Any, inplace: bool = False) -> Tensor:

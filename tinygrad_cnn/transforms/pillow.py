@@ -79,7 +79,14 @@ def vflip(img: Any) -> Any:
 
 def pad(img: Any, left: int, top: int, right: int, bottom: int, fill: Any, mode: str) -> Any:
     """Add rows and columns."""
-    return _through_arrays(img, pixels.pad, left, top, right, bottom, _filling(img, fill), mode)
+    if mode != "constant":
+        return _through_arrays(img, pixels.pad, left, top, right, bottom, 0, mode)
+    size = (img.width + left + right, img.height + top + bottom)
+    result = library().Image.new(img.mode, size, _filling(img, fill))
+    if img.mode == "P":
+        result.putpalette(img.getpalette())
+    result.paste(img, (left, top))
+    return result
 
 
 def crop(img: Any, top: int, left: int, height: int, width: int) -> Any:
