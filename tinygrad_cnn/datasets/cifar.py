@@ -10,9 +10,7 @@ import hashlib
 import io
 import os
 import pickle
-import tarfile
 import tempfile
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,8 +84,8 @@ class CIFAR10(ImagesInMemory):
                  target_transform: Function | None = None, download: bool = False) -> None:  # fmt: skip
         super().__init__(root, transform, target_transform)
         self.train = train
-        places = files.search_path(root, "", self.folder)
-        found = next((split for place in dict.fromkeys(places) if (split := self._read(place)) is not None), None)
+        places = list(dict.fromkeys(files.search_path(root, "", self.folder)))
+        found = next((split for place in places if (split := self._read(place)) is not None), None)
         if found is None and download:
             files.download(self.archive, self.sha256, self.mirrors, places[0], places)
             found = self._read(places[0])
@@ -158,6 +156,8 @@ def _reader(place: Path, folder: str, archive: str, first: str) -> Iterator[Read
     if not (place / archive).is_file():
         yield None
         return
+    import tarfile  # seldom needed, slow to import
+
     with tarfile.open(place / archive) as tar:
 
         def read(name: str) -> bytes:
@@ -192,6 +192,8 @@ def _folder_listing(source: Path) -> tuple[list[Path], Callable[[Path], bytes], 
     if source.is_dir():
         found = [p for p in source.glob("*/*") if p.suffix.lower() in IMAGE_SUFFIXES]
         return found, Path.read_bytes, lambda: None
+    import zipfile
+
     archive = zipfile.ZipFile(source)
     found = [Path(name) for name in archive.namelist() if Path(name).suffix.lower() in IMAGE_SUFFIXES]
     return found, lambda path: archive.read(path.as_posix()), archive.close

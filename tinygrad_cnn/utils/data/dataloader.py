@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +12,9 @@ from ...creation import randint
 from .collate import default_collate, default_convert
 from .dataset import IterableDataset, items, whole_batches
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
-from .worker import WorkerIterator
+
+if TYPE_CHECKING:
+    from .worker import WorkerIterator
 
 FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
 
@@ -156,6 +157,8 @@ class DataLoader:
         fetch = _Fetch(self.dataset, self.collate_fn, self.batch_size, self.batch_sampler is not None, self.drop_last)
         if not self.num_workers:
             return _batches(fetch, self._tasks())
+        from .worker import WorkerIterator  # and with it multiprocessing, which takes a while
+
         iterator = WorkerIterator(self, fetch, self._tasks(), base_seed)
         if self.persistent_workers:
             self._iterator = iterator
@@ -182,6 +185,8 @@ def _context(context: Any, num_workers: int) -> Any:
         return None
     if not num_workers:
         raise ValueError("DataLoader: multiprocessing_context needs num_workers > 0")
+    import multiprocessing
+
     if isinstance(context, str):
         methods = multiprocessing.get_all_start_methods()
         if context not in methods:

@@ -6,7 +6,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate, chain, pairwise
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -49,6 +49,29 @@ def items(dataset: Any, indices: Any) -> list[Any]:
     """Return samples, by `__getitems__` if the data set has it."""
     together = getattr(dataset, "__getitems__", None)
     return together(indices) if callable(together) else [dataset[i] for i in indices]
+
+
+class WorkerInfo(NamedTuple):
+    """Who a worker process is: `id` of `num_workers`, the `seed` of its random numbers, its copy of the data set."""
+
+    id: int
+    num_workers: int
+    seed: int
+    dataset: Any
+
+
+_worker_info: WorkerInfo | None = None
+
+
+def get_worker_info() -> WorkerInfo | None:
+    """Return who this worker process is, or None in the calling process."""
+    return _worker_info
+
+
+def set_worker_info(info: WorkerInfo) -> None:
+    """Say who this process is."""
+    global _worker_info
+    _worker_info = info
 
 
 class IterableDataset(Dataset[S]):

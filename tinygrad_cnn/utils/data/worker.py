@@ -27,17 +27,9 @@ import numpy as np
 
 from ...config import set_num_threads
 from ...random import manual_seed
+from .dataset import WorkerInfo, set_worker_info
 
 LAST_WISH = 5.0  # seconds for a worker to end by itself
-
-
-class WorkerInfo(NamedTuple):
-    """Who a worker is: `id` of `num_workers`, the `seed` of its random numbers, its copy of the data set."""
-
-    id: int
-    num_workers: int
-    seed: int
-    dataset: Any
 
 
 class Ended(NamedTuple):
@@ -66,14 +58,6 @@ class _Readable(str):
 
     def __repr__(self) -> str:
         return str(self)
-
-
-_info: WorkerInfo | None = None
-
-
-def get_worker_info() -> WorkerInfo | None:
-    """Return who this worker process is, or None in the calling process."""
-    return _info
 
 
 # ---- messages ----
@@ -122,13 +106,12 @@ def _work(pipe: Any, foreign: list[Any], fetch: Any, init: Any, worker: int, wor
 
 def _begin(fetch: Any, init: Any, worker: int, workers: int, base_seed: int) -> Failure | None:
     """Seed everything, call worker_init_fn, start the data set; return what went wrong."""
-    global _info
     seed = base_seed + worker
     set_num_threads(1)
     random.seed(seed)
     manual_seed(seed)
     np.random.seed(np.random.SeedSequence([worker, base_seed]).generate_state(4))  # noqa: NPY002  (what data sets may use)
-    _info = WorkerInfo(worker, workers, seed, fetch.dataset)
+    set_worker_info(WorkerInfo(worker, workers, seed, fetch.dataset))
     try:
         if init is not None:
             init(worker)
@@ -326,7 +309,8 @@ class WorkerIterator:
 
     def _died(self) -> None:
         """Raise the error about workers that ended by themselves."""
-        ended = connection.wait([process.sentinel for process, _ in self._workers], LAST_WISH)  # a pipe may break before
+        # A pipe may break a moment before its process has ended.
+        ended = connection.wait([process.sentinel for process, _ in self._workers], LAST_WISH)
         dead = [process for process, _ in self._workers if process.sentinel in ended]
         for process in dead:
             process.join(LAST_WISH)
