@@ -294,7 +294,7 @@ ERRORS = [
     (lambda: T.RandomErasing(p=2), ValueError, "between 0 and 1"),
     (lambda: T.RandomErasing(1.0)(COLOUR), TypeError, "put ToTensor"),
     (lambda: T.RandomErasing(1.0, value=(1, 2))(tg.zeros(3, 9, 9)), ValueError, "does not fit"),
-    (lambda: T.RandomApply(T.Pad(1)), TypeError, "expected a sequence of transforms"),
+    (lambda: T.RandomOrder(T.Pad(1)), TypeError, "expected a sequence of transforms"),
     (lambda: T.PCANoise()(COLOUR), TypeError, "expected a floating tensor"),
     (lambda: T.PCANoise(eigenvalues=(1, 2)), ValueError, "eigenvalues need as many"),
     (lambda: T.PILToTensor()(COLOUR), TypeError, "expected a PIL image"),

@@ -123,18 +123,7 @@ class Compose(Transform):
         return f"{type(self).__name__}(" + "".join(f"\n    {t}" for t in self.transforms) + "\n)"
 
 
-class _RandomTransforms(Compose):
-    """The base of random choices among transforms."""
-
-    def __init__(self, transforms: Sequence[Callable[[Any], Any]]) -> None:
-        if not isinstance(transforms, Sequence):
-            raise TypeError(
-                f"{type(self).__name__}: expected a sequence of transforms, got {type(transforms).__name__}"
-            )
-        super().__init__(transforms)
-
-
-class RandomApply(_RandomTransforms):
+class RandomApply(Compose):
     """All transforms with probability p, else none."""
 
     def __init__(self, transforms: Sequence[Callable[[Any], Any]], p: float = 0.5) -> None:
@@ -146,6 +135,17 @@ class RandomApply(_RandomTransforms):
 
     def __repr__(self) -> str:
         return f"RandomApply(\n    p={self.p}" + "".join(f"\n    {t}" for t in self.transforms) + "\n)"
+
+
+class _RandomTransforms(Compose):
+    """The base of transforms that choose among others."""
+
+    def __init__(self, transforms: Sequence[Callable[[Any], Any]]) -> None:
+        if not isinstance(transforms, Sequence):
+            raise TypeError(
+                f"{type(self).__name__}: expected a sequence of transforms, got {type(transforms).__name__}"
+            )
+        super().__init__(transforms)
 
 
 class RandomChoice(_RandomTransforms):
