@@ -68,8 +68,6 @@ def _planes(op: str, pic: Any) -> np.ndarray:
     if not (pillow.is_image(pic) or isinstance(pic, np.ndarray)):
         raise TypeError(f"{op}: expected a PIL image or an array, got {type(pic).__name__}")
     array = np.array(pic)
-    if getattr(pic, "mode", None) == "1":  # a PIL image of black and white
-        array = array.astype(np.uint8) * 255
     if getattr(pic, "mode", "").startswith("I;16"):
         array = array.astype(np.int16)
     if array.ndim not in (2, 3):
@@ -80,6 +78,8 @@ def _planes(op: str, pic: Any) -> np.ndarray:
 def to_tensor(pic: Any) -> Tensor:
     """Return a PIL image or an array as a tensor (C, H, W): bytes as float32 from 0 to 1, other types as they are."""
     array = _planes("ToTensor", pic)
+    if getattr(pic, "mode", None) == "1":  # a PIL image of black and white
+        return from_numpy(array.astype(np.float32))
     return from_numpy(array.astype(np.float32) / np.float32(255) if array.dtype == np.uint8 else array)
 
 

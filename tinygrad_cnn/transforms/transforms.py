@@ -35,9 +35,13 @@ def _between(share: float, low: float, high: float) -> float:
 
 
 class Transform(Module):
-    """The base of transforms: `forward` takes an image and returns another; `shown` are the attributes in its text."""
+    """The base of transforms: `forward` takes an image and returns another.
+
+    `shown` are the attributes in its text; those that are as in `usual` are left out.
+    """
 
     shown: ClassVar[tuple[str, ...]] = ()
+    usual: ClassVar[dict[str, Any]] = {}
 
     def forward(self, img: Any) -> Any:
         """Transform one image; most transforms also take a batch of tensors, and treat its images alike."""
@@ -45,6 +49,7 @@ class Transform(Module):
 
     def __repr__(self) -> str:
         values = [(name, getattr(self, name)) for name in self.shown]
+        values = [(name, v) for name, v in values if name not in self.usual or v != self.usual[name]]
         texts = [f"{name}={v.value if isinstance(v, InterpolationMode) else v}" for name, v in values]
         return f"{type(self).__name__}({', '.join(texts)})"
 
@@ -246,6 +251,8 @@ class Pad(Transform):
     def __init__(self, padding: Any, fill: Any = 0, padding_mode: str = "constant") -> None:
         super().__init__()
         F.sides(padding)
+        if not isinstance(fill, (int, float, tuple, list)):
+            raise TypeError(f"Pad: fill must be a number or one for each channel, got {fill!r}")
         if padding_mode not in F.PADDING_MODES:
             raise ValueError(f"Pad: padding_mode must be one of {', '.join(F.PADDING_MODES)}, got {padding_mode!r}")
         self.padding, self.fill, self.padding_mode = padding, fill, padding_mode
@@ -358,10 +365,15 @@ def _symmetric(name: str, value: Any, counts: tuple[int, ...] = (2,)) -> Sequenc
     if isinstance(value, (int, float)):
         if value < 0:
             raise ValueError(f"{name} must not be negative if it is one number, got {value}")
-        return [-value, value]
+        return [0.0 - value, float(value)]
     if not isinstance(value, Sequence) or len(value) not in counts:
         raise ValueError(f"{name} must be one number or {' or '.join(map(str, counts))} of them, got {value!r}")
     return [*map(float, value)]
+
+
+def _check_center(name: str, center: Any) -> None:
+    if center is not None and len(center) != 2:
+        raise ValueError(f"{name}: center must be (x, y), got {center!r}")
 
 
 class RandomRotation(Transform):
@@ -372,6 +384,7 @@ class RandomRotation(Transform):
     def __init__(self, degrees: Any, interpolation: Any = InterpolationMode.NEAREST, expand: bool = False,
                  center: Sequence[float] | None = None, fill: Any = 0) -> None:  # fmt: skip
         super().__init__()
+        _check_center("RandomRotation", center)
         self.degrees, self.interpolation = _symmetric("degrees", degrees), as_mode(interpolation)
         self.expand, self.center, self.fill = expand, center, fill
 
@@ -384,6 +397,9 @@ class RandomAffine(Transform):
     """Turn, move, scale and shear at random: degrees, parts of the size, a range of factors, degrees."""
 
     shown = ("degrees", "translate", "scale", "shear", "interpolation", "fill", "center")
+    usual: ClassVar[dict[str, Any]] = {
+        "translate": None, "scale": None, "shear": None, "interpolation": InterpolationMode.NEAREST, "fill": 0, "center": None,
+    }  # fmt: skip
 
     def __init__(self, degrees: Any, translate: Sequence[float] | None = None, scale: Sequence[float] | None = None,
                  shear: Any = None, interpolation: Any = InterpolationMode.NEAREST, fill: Any = 0,
@@ -393,6 +409,7 @@ class RandomAffine(Transform):
             raise ValueError(f"RandomAffine: translate must be two numbers between 0 and 1, got {translate}")
         if scale is not None and (len(scale) != 2 or min(scale) <= 0):
             raise ValueError(f"RandomAffine: scale must be two positive numbers, got {scale}")
+        _check_center("RandomAffine", center)
         self.degrees, self.translate, self.scale = _symmetric("degrees", degrees), translate, scale
         self.shear = None if shear is None else _symmetric("shear", shear, (2, 4))
         self.interpolation, self.fill, self.center = as_mode(interpolation), fill, center
