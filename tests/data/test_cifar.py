@@ -178,11 +178,18 @@ def test_jpeg_files(packed, tmp_path, monkeypatch):
 
 
 def test_images_of_another_size(tmp_path):
-    for name, data in jpegs(["cat"], size=16).items():
+    for name, data in jpegs(CIFAR10.classes, size=16).items():
         write_folder((tmp_path / "train" / name).parent, {(tmp_path / name).name: data})
     with pytest.raises(RuntimeError, match=r"has shape \(16, 16, 3\)"):
         CIFAR10(tmp_path)
     assert not (tmp_path / "cache").exists()
+
+
+def test_folders_of_another_data_set_are_passed_over(tmp_path):
+    for name, data in jpegs(["cat", "tree"]).items():
+        write_folder((tmp_path / "train" / name).parent, {(tmp_path / name).name: data})
+    with pytest.raises(RuntimeError, match="was not found"):
+        CIFAR10(tmp_path)
 
 
 # ---- samples and batches ----
@@ -206,3 +213,4 @@ def test_samples_and_batches(tmp_path):
     np.testing.assert_array_equal(x.numpy(), np.stack([item[0].numpy() for item in items]))
     assert y.tolist() == [item[1] for item in items]
     assert next(iter(DataLoader(data, 7)))[0].shape == (7, 3, 32, 32)
+    assert data.batch(np.arange(0))[0].shape == (0, 3, 32, 32)

@@ -104,10 +104,10 @@ class CIFAR10(ImagesInMemory):
                 if read is not None:
                     parts = [self._parsed(f"{name}{suffix}", read, parse, place) for name in names]
                     return np.concatenate([p[0] for p in parts]), [label for p in parts for label in p[1]]
-        for source in (place / f"{'train' if self.train else 'test'}.zip", place / ("train" if self.train else "test")):
-            if source.exists():
-                return read_folders(source, self.classes, files.cache_folder() / self.folder)
-        return None
+        images = place / ("train" if self.train else "test")
+        packed = images.with_suffix(".zip")
+        source = packed if packed.is_file() else images if images.is_dir() else None
+        return None if source is None else read_folders(source, self.classes, files.cache_folder() / self.folder)
 
     @staticmethod
     def _parsed(name: str, read: Reader, parse: Callable[[bytes], Split], place: Path) -> Split:
@@ -171,13 +171,17 @@ def _reader(place: Path, folder: str, archive: str, first: str) -> Iterator[Read
 # ---- JPEG files ----
 
 
-def read_folders(source: Path, classes: list[str], cache: Path) -> Split:
+def read_folders(source: Path, classes: list[str], cache: Path) -> Split | None:
     """Return the images in a folder for each class, of a zip file or a folder, by class and then by name.
 
+    None if there are other classes: it is another data set.
     They are decoded once: the cache keeps records of a label byte and the pixels, in a file named by what was read.
     """
     paths, read, close = _folder_listing(source)
-    listing = sorted((classes.index(p.parent.name), p) for p in paths if p.parent.name in classes)
+    if {path.parent.name for path in paths} != set(classes):
+        close()
+        return None
+    listing = sorted((classes.index(path.parent.name), path) for path in paths)
     stamp = f"{source.resolve()} {source.stat().st_mtime_ns} {len(listing)}"
     kept = cache / f"{source.stem}-{hashlib.sha256(stamp.encode()).hexdigest()[:16]}.npy"
     try:

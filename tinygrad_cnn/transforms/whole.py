@@ -15,18 +15,8 @@ import numpy as np
 from ..autograd.graph import wrap
 from ..backends import get_backend
 from ..tensor import Tensor
+from . import transforms as T
 from .functional import sides
-from .transforms import (
-    BLOCK,
-    Compose,
-    Normalize,
-    Pad,
-    RandomCrop,
-    RandomHorizontalFlip,
-    RandomVerticalFlip,
-    ToTensor,
-    draw,
-)  # fmt: skip
 
 OUTSIDE = 256
 
@@ -37,10 +27,9 @@ class _Batch:
     def __init__(self, count: int, rows: int, columns: int, channels: int) -> None:
         self.windows = np.zeros((count, 4), np.int64)
         self.rows, self.columns = rows, columns
+        # All bytes and what lies outside, as an image of 1 x 257 pixels; later a tensor.
         values = np.append(np.arange(256, dtype=np.uint8), np.uint8(0))
-        self.values: Any = np.repeat(
-            values[None, :, None], channels, axis=2
-        )  # an image of 1 x 257 pixels, later a tensor
+        self.values: Any = np.repeat(values[None, :, None], channels, axis=2)
 
     def change_values(self, transform: Any, shares: Any) -> None:
         """Apply ToTensor or Normalize."""
@@ -59,7 +48,7 @@ class _Batch:
         else:
             self.values[:, OUTSIDE] = transform.fill
 
-    def crop(self, transform: RandomCrop, shares: np.ndarray) -> None:
+    def crop(self, transform: T.RandomCrop, shares: np.ndarray) -> None:
         """Move the windows inwards."""
         self.pad(transform)
         top, left = transform.corner(self.rows, self.columns, shares)
@@ -72,25 +61,27 @@ class _Batch:
         for k, shift, growth in ((0, top, taller), (1, left, wider)):
             self.windows[:, k] += np.where(self.windows[:, 2 + k], -growth - shift, shift)
 
-    def flip(self, transform: RandomHorizontalFlip, shares: np.ndarray) -> None:
+    def flip(self, transform: T.RandomHorizontalFlip, shares: np.ndarray) -> None:
         """Turn windows round."""
-        self.windows[:, 2 if type(transform) is RandomVerticalFlip else 3] ^= shares[:, 0] < transform.p
+        self.windows[:, 2 if type(transform) is T.RandomVerticalFlip else 3] ^= shares[:, 0] < transform.p
 
 
 STEPS: dict[type, Callable[[_Batch, Any, Any], None]] = {
-    Normalize: _Batch.change_values,
-    Pad: _Batch.pad,
-    RandomCrop: _Batch.crop,
-    RandomHorizontalFlip: _Batch.flip,
-    RandomVerticalFlip: _Batch.flip,
-    ToTensor: _Batch.change_values,
+    T.Normalize: _Batch.change_values,
+    T.Pad: _Batch.pad,
+    T.RandomCrop: _Batch.crop,
+    T.RandomHorizontalFlip: _Batch.flip,
+    T.RandomVerticalFlip: _Batch.flip,
+    T.ToTensor: _Batch.change_values,
 }
-RANDOM = (RandomCrop, RandomHorizontalFlip, RandomVerticalFlip)
+RANDOM = (T.RandomCrop, T.RandomHorizontalFlip, T.RandomVerticalFlip)
 
 
 def flattened(transform: Any) -> list[Any]:
     """Return a transform as a list of those that it is composed of."""
-    return [part for t in transform.transforms for part in flattened(t)] if type(transform) is Compose else [transform]
+    return (
+        [part for t in transform.transforms for part in flattened(t)] if type(transform) is T.Compose else [transform]
+    )
 
 
 def fits(chain: list[Any]) -> bool:
@@ -102,9 +93,9 @@ def fits(chain: list[Any]) -> bool:
         if getattr(t, "padding", None) is not None:
             if moved or t.padding_mode != "constant" or min(sides(t.padding)) < 0:
                 return False
-        moved |= type(t) in (Pad, RandomCrop)
+        moved |= type(t) in (T.Pad, T.RandomCrop)
     kinds = [type(t) for t in chain]
-    return kinds.count(ToTensor) == 1 and Normalize not in kinds[: kinds.index(ToTensor)]
+    return kinds.count(T.ToTensor) == 1 and T.Normalize not in kinds[: kinds.index(T.ToTensor)]
 
 
 def transform_images(images: np.ndarray, index: np.ndarray, transform: Any) -> Tensor | None:
@@ -114,7 +105,7 @@ def transform_images(images: np.ndarray, index: np.ndarray, transform: Any) -> T
         return None
     batch = _Batch(len(index), *images.shape[1:])
     draws = sum(isinstance(t, RANDOM) for t in chain)
-    shares = iter(draw(len(index) * draws * BLOCK).reshape(len(index), draws, BLOCK).swapaxes(0, 1) if draws else ())
+    shares = iter(T.draw(len(index) * draws * T.BLOCK).reshape(len(index), draws, T.BLOCK).swapaxes(0, 1))
     for t in chain:
         STEPS[type(t)](batch, t, next(shares) if isinstance(t, RANDOM) else None)
     backend = get_backend("cpu")

@@ -36,8 +36,7 @@ def make_grid(
     if not 2 <= images.ndim <= 4:
         raise TypeError(f"make_grid: expected images (B, C, H, W), got shape {tuple(images.shape)}")
     images = images.detach().reshape(*(1,) * (3 - images.ndim), *images.shape)
-    single = images.ndim == 3
-    images = images.unsqueeze(0) if single else images
+    images = images.unsqueeze(0) if images.ndim == 3 else images
     if images.shape[1] == 1:
         images = cat([images] * 3, 1)
     if normalize:
