@@ -12,6 +12,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
@@ -104,7 +105,7 @@ class BuildKernels(build_ext):
 def kernel(name: str, source: str, **options: object) -> Extension:
     """Declare one extension module; the .pxd and .h files it may use are shipped with the sources."""
     return Extension(
-        f"tinygrad_cnn._ext.{name}", [f"ext/{source}.pyx"], include_dirs=["ext"], depends=SHARED, **options
+        f"tinygrad_cnn._ext.{name}", [f"ext/{source}.pyx"], depends=SHARED, **{"include_dirs": ["ext"], **options}
     )
 
 
@@ -116,7 +117,12 @@ def core(name: str) -> Extension:
 
 setup(
     cmdclass={"build_ext": BuildKernels},
-    ext_modules=[core("graph"), core("engine"), kernel("runtime", "runtime")]
+    ext_modules=[
+        core("graph"),
+        core("rows"),
+        core("engine"),
+        kernel("runtime", "runtime", include_dirs=["ext", numpy.get_include()]),
+    ]
     + [
         kernel(f"{level}.{real}.{family}", family, define_macros=[("REAL", ctype)])
         for family in FAMILIES

@@ -8,6 +8,12 @@ from real cimport read, real, write
 
 import_runtime()
 
+cdef extern from "thin.h":
+    const int THIN, LONG
+    void thin_row(Py_ssize_t depth, Py_ssize_t columns, const real* a, Py_ssize_t step, const real* b, Py_ssize_t ldb,
+                  real* c) noexcept nogil
+    void thin_dots(Py_ssize_t depth, Py_ssize_t columns, const real* a, const real* b, Py_ssize_t ldb, real* c) noexcept nogil
+
 cdef struct Matrix:             # strides count elements; a batch stride of 0 repeats the matrix
     const real* data
     Py_ssize_t rows, columns, row, column, batch
@@ -20,34 +26,77 @@ cdef struct Product:
     Py_ssize_t row_blocks, column_blocks, block_rows, block_columns
 
 
+cdef struct Block:              # of one product of the batch, all of its depth
+    Py_ssize_t m, n, j0
+    const real* a
+    const real* b
+    real* c
+
+
+cdef Block block_of(const Product* p, Py_ssize_t index) noexcept nogil:
+    """Return where block number `index` is."""
+    cdef Block at
+    cdef Py_ssize_t column_block = index % p.column_blocks
+    cdef Py_ssize_t row_block = index // p.column_blocks % p.row_blocks
+    cdef Py_ssize_t batch = index // (p.column_blocks * p.row_blocks), i0 = row_block * p.block_rows
+    at.j0 = column_block * p.block_columns
+    at.m, at.n = min(p.block_rows, p.m - i0), min(p.block_columns, p.n - at.j0)
+    at.a = p.a.data + batch * p.a.batch + i0 * p.a.row
+    at.b = p.b.data + batch * p.b.batch + at.j0 * p.b.column
+    at.c = p.c + (batch * p.m + i0) * p.n + at.j0
+    return at
+
+
+cdef void fill_block(const Product* p, real* c, Py_ssize_t m, Py_ssize_t n, Py_ssize_t j0) noexcept nogil:
+    """Start a block of c with the bias, or with zeros."""
+    cdef Py_ssize_t i, j
+    for i in range(m):
+        for j in range(n):
+            c[i * p.n + j] = p.bias[j0 + j] if p.bias != NULL else 0
+
+
+cdef bint is_thin(const Product* p) noexcept nogil:
+    """Return whether packing would not pay, and the operands can be read in pieces as they are."""
+    if p.m <= THIN:
+        return p.b.column == 1 or p.b.row == 1 and p.a.column == 1
+    return p.k <= THIN and p.b.column == 1 and p.n >= LONG
+
+
+cdef void thin_task(void* args, Py_ssize_t index) noexcept nogil:
+    """Compute one block of one thin product, row by row."""
+    cdef Product* p = <Product*> args
+    cdef Block at = block_of(p, index)
+    cdef Py_ssize_t i
+    cdef const real* a
+    cdef real* c
+    fill_block(p, at.c, at.m, at.n, at.j0)
+    for i in range(at.m):
+        a, c = at.a + i * p.a.row, at.c + i * p.n
+        if p.b.column == 1:
+            thin_row(p.k, at.n, a, p.a.column, at.b, p.b.row, c)
+        else:
+            thin_dots(p.k, at.n, a, at.b, p.b.column, c)
+
+
 cdef void product_task(void* args, Py_ssize_t index) noexcept nogil:
     """Compute one block of one product of the batch, all of its depth."""
     cdef Product* p = <Product*> args
-    cdef Py_ssize_t column_block = index % p.column_blocks
-    cdef Py_ssize_t row_block = index // p.column_blocks % p.row_blocks
-    cdef Py_ssize_t batch = index // (p.column_blocks * p.row_blocks)
-    cdef Py_ssize_t i0 = row_block * p.block_rows, j0 = column_block * p.block_columns
-    cdef Py_ssize_t m = min(p.block_rows, p.m - i0), n = min(p.block_columns, p.n - j0)
-    cdef const real* a = p.a.data + batch * p.a.batch + i0 * p.a.row
-    cdef const real* b = p.b.data + batch * p.b.batch + j0 * p.b.column
-    cdef real* c = p.c + (batch * p.m + i0) * p.n + j0
+    cdef Block at = block_of(p, index)
     cdef real* packed_b = <real*> scratch_memory(0, sizeof(real) * DEPTH * (COLUMNS + TILE_COLUMNS))
     cdef real* packed_a = <real*> scratch_memory(1, sizeof(real) * DEPTH * TILE_ROWS)
-    cdef int height = panel_rows(m), rows
-    cdef Py_ssize_t block, panel, k0, depth, i, j
+    cdef int height = panel_rows(at.m), rows
+    cdef Py_ssize_t block, panel, k0, depth, i
     if p.bias != NULL or p.k == 0:
-        for i in range(m):
-            for j in range(n):
-                c[i * p.n + j] = p.bias[j0 + j] if p.bias != NULL else 0
+        fill_block(p, at.c, at.m, at.n, at.j0)
     for block in range(ceil_div(p.k, DEPTH)):
         k0 = block * DEPTH
         depth = min(<Py_ssize_t> DEPTH, p.k - k0)
-        pack_columns(b + k0 * p.b.row, p.b.row, p.b.column, depth, n, packed_b)
-        for panel in range(ceil_div(m, height)):
+        pack_columns(at.b + k0 * p.b.row, p.b.row, p.b.column, depth, at.n, packed_b)
+        for panel in range(ceil_div(at.m, height)):
             i = panel * height
-            rows = <int> min(<Py_ssize_t> height, m - i)
-            pack_rows(a + i * p.a.row + k0 * p.a.column, p.a.row, p.a.column, rows, depth, packed_a)
-            multiply_panel(rows, n, depth, packed_a, packed_b, c + i * p.n, p.n, k0 > 0 or p.bias != NULL)
+            rows = <int> min(<Py_ssize_t> height, at.m - i)
+            pack_rows(at.a + i * p.a.row + k0 * p.a.column, p.a.row, p.a.column, rows, depth, packed_a)
+            multiply_panel(rows, at.n, depth, packed_a, packed_b, at.c + i * p.n, p.n, k0 > 0 or p.bias != NULL)
 
 
 cdef int fill_matrix(object array, Matrix* matrix) except -1:
@@ -89,4 +138,5 @@ def matmul(object a, object b, object bias, object c):
     p.block_rows = ceil_div(p.m, p.row_blocks)
     p.row_blocks = ceil_div(p.m, p.block_rows)
     with nogil:
-        parallel_for(product_task, &p, batches * p.row_blocks * p.column_blocks, 0.02 * batches * p.m * p.n * p.k)
+        parallel_for(thin_task if is_thin(&p) else product_task, &p,
+                     batches * p.row_blocks * p.column_blocks, 0.02 * batches * p.m * p.n * p.k)

@@ -1,10 +1,20 @@
-"""What all kernel modules share: the thread pool, scratch memory, the processor's instruction-set levels.
+"""What all kernel modules share: the thread pool, memory, the processor's instruction-set levels; and calls of small kernels.
 
-The kernel modules are compiled many times; this one once.  They reach it through a capsule (see parallel.h).
+The kernel modules are compiled many times; this one once.  They reach it through a capsule (see parallel.h).  It alone uses
+NumPy's C interface: making an array and finding its elements takes 0.06 us by it, and 0.3 us from Python.
 """
 from cpython.buffer cimport PyBuffer_FillInfo
-from cpython.pycapsule cimport PyCapsule_New
-from numpy import empty as numpy_empty, ndarray
+from cpython.float cimport PyFloat_CheckExact
+from cpython.long cimport PyLong_CheckExact
+from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
+from cpython.ref cimport Py_INCREF
+cimport numpy as cnp
+
+cnp.import_array()
+
+cdef extern from "numpy/arrayobject.h":
+    int PyArray_ISCARRAY_RO(cnp.ndarray) nogil
+    int PyArray_SAMESHAPE(cnp.ndarray, cnp.ndarray) nogil
 
 cdef extern from *:
     """
@@ -29,6 +39,14 @@ cdef extern from "workers.h":
     void* scratch(int slot, size_t size) noexcept nogil
     void scratch_free() noexcept nogil
 
+cdef extern from *:
+    """
+    static THREAD_LOCAL int grad_mode, inference_mode;
+    #define set_modes(no_grad, inference) (grad_mode = (no_grad), inference_mode = (inference))
+    """
+    int grad_mode, inference_mode               # the first is 0 where operations are recorded
+    void set_modes(int no_grad, int inference)
+
 cdef extern from "blocks.h":
     ctypedef struct block_pool:
         size_t waiting_bytes, used_bytes, peak_bytes, limit
@@ -50,6 +68,15 @@ cdef double SERIAL_BELOW = 20_000.0
 # Threads take tasks in grains of at least so many nanoseconds: each costs an atomic operation and moves cache lines.
 cdef double GRAIN = 4_000.0
 cdef int threads = 1
+# Elements from which an elementwise loop lets other threads run Python meanwhile.
+cdef Py_ssize_t UNLOCKED = 16384
+
+cdef enum:
+    MOST_DIMENSIONS = 64        # NumPy's limit
+
+ctypedef void (*elementwise_loops)(int op, const void* a, const void* b, double number, void* y, Py_ssize_t size) noexcept nogil
+# In the order of the cases in arithmetic.pyx.
+LOOPS = ("add", "sub", "mul", "div", "relu_grad", "relu", "neg")
 
 
 cdef void run(task_function task, void* args, Py_ssize_t tasks, double work) noexcept nogil:
@@ -63,6 +90,25 @@ cdef runtime_api api
 api.run = run
 api.scratch = scratch
 _api = PyCapsule_New(&api, RUNTIME_CAPSULE, NULL)
+
+
+cdef class Mode:
+    """Whether operations are recorded, for each thread: `grad`, and `inference` for is_inference_mode_enabled()."""
+    @property
+    def grad(self):
+        return grad_mode == 0
+
+    @grad.setter
+    def grad(self, bint value):
+        set_modes(not value, inference_mode)
+
+    @property
+    def inference(self):
+        return inference_mode != 0
+
+    @inference.setter
+    def inference(self, bint value):
+        set_modes(grad_mode, value)
 
 
 def set_num_threads(int count) -> None:
@@ -108,12 +154,100 @@ cdef class Block:
         pass
 
 
-def empty(shape, dtype) -> object:
-    """Return an uninitialised array of a shape, or of so many elements; a large one in memory that is used again."""
-    cdef Py_ssize_t size = dtype.itemsize
+cdef object new_array(int ndim, cnp.npy_intp* sizes, int kind, Py_ssize_t itemsize):
+    """Make an uninitialised array of a NumPy type; a large one in memory that is used again."""
+    cdef Py_ssize_t size = itemsize
+    cdef int d
+    cdef Block block
+    for d in range(ndim):
+        size *= sizes[d]
+    if size < POOLED:
+        return cnp.PyArray_SimpleNew(ndim, sizes, kind)
+    block = Block(size)
+    array = cnp.PyArray_SimpleNewFromData(ndim, sizes, kind, block.memory)
+    Py_INCREF(block)                            # the next line takes over a reference
+    cnp.PyArray_SetBaseObject(array, block)
+    return array
+
+
+def empty(shape, cnp.dtype dtype) -> object:
+    """Return an uninitialised array of a shape, or of so many elements."""
+    cdef cnp.npy_intp[MOST_DIMENSIONS] sizes
+    cdef int d = 0
+    cdef Py_ssize_t n           # unlike npy_intp it refuses floats
     for n in shape if isinstance(shape, tuple) else (shape,):
-        size *= n
-    return numpy_empty(shape, dtype) if size < POOLED else ndarray(shape, dtype, Block(size))
+        if d == MOST_DIMENSIONS:
+            raise ValueError(f"an array may have {MOST_DIMENSIONS} dimensions, got shape {shape}")
+        sizes[d] = n
+        d += 1
+    return new_array(d, sizes, dtype.type_num, dtype.itemsize)
+
+
+cdef class Loop:
+    """An elementwise kernel of one or two operands: arrays, or an array and a number.
+
+    Floating contiguous arrays of one shape go through the compiled loops of arithmetic.pyx, anything else to `otherwise`.
+    """
+    cdef int op
+    cdef elementwise_loops float32, float64
+    cdef readonly object otherwise
+
+    def __init__(self, str name, float32, float64, otherwise):
+        self.op = LOOPS.index(name)
+        self.float32 = <elementwise_loops> PyCapsule_GetPointer(float32, NULL)
+        self.float64 = <elementwise_loops> PyCapsule_GetPointer(float64, NULL)
+        self.otherwise = otherwise
+
+    def run(self, object a, object b=None):
+        """Compute; the bound method is what callers keep, since it is the cheapest thing to call."""
+        cdef cnp.ndarray like = None, second = None
+        cdef double number = 0
+        cdef const void* x = NULL
+        cdef const void* y = NULL
+        cdef int kind
+        cdef Py_ssize_t size
+        if is_simple(a):
+            like = <cnp.ndarray> a
+            x = cnp.PyArray_DATA(like)
+            if is_simple(b):
+                second = <cnp.ndarray> b
+                y = cnp.PyArray_DATA(second)
+                if cnp.PyArray_TYPE(second) != cnp.PyArray_TYPE(like) or not PyArray_SAMESHAPE(like, second):
+                    return self.fall_back(a, b)
+            elif b is not None and not as_number(b, &number):
+                return self.fall_back(a, b)
+        elif is_simple(b) and as_number(a, &number):
+            like = <cnp.ndarray> b
+            y = cnp.PyArray_DATA(like)
+        else:
+            return self.fall_back(a, b)
+        kind = cnp.PyArray_TYPE(like)
+        result = new_array(cnp.PyArray_NDIM(like), cnp.PyArray_DIMS(like), kind, cnp.PyArray_ITEMSIZE(like))
+        size = cnp.PyArray_SIZE(like)
+        loops = self.float32 if kind == cnp.NPY_FLOAT else self.float64
+        if size < UNLOCKED:
+            loops(self.op, x, y, number, cnp.PyArray_DATA(<cnp.ndarray> result), size)
+        else:
+            with nogil:
+                loops(self.op, x, y, number, cnp.PyArray_DATA(<cnp.ndarray> result), size)
+        return result
+
+    cdef object fall_back(self, object a, object b):
+        return self.otherwise(a) if b is None else self.otherwise(a, b)
+
+
+cdef inline bint is_simple(object x):
+    """Return whether the loops can take an array as it is."""
+    return cnp.PyArray_CheckExact(x) and PyArray_ISCARRAY_RO(<cnp.ndarray> x) and (
+        cnp.PyArray_TYPE(<cnp.ndarray> x) == cnp.NPY_FLOAT or cnp.PyArray_TYPE(<cnp.ndarray> x) == cnp.NPY_DOUBLE)
+
+
+cdef inline bint as_number(object x, double* number) except -1:
+    """Read a Python number; return whether it is one."""
+    if not (PyFloat_CheckExact(x) or PyLong_CheckExact(x)):
+        return False
+    number[0] = x
+    return True
 
 
 def set_block_limit(size_t size) -> None:

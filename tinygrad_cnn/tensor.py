@@ -15,6 +15,7 @@ import numpy as np
 
 from . import autograd, dtypes
 from .autograd.graph import TensorBase, fill, refresh, wrap
+from .autograd.rows import Arithmetic
 from .backends import device as Device
 from .backends import get_backend
 from .backends.base import is_contiguous
@@ -117,18 +118,17 @@ class _Move(autograd.Function):
 def _rebuild(cls: type[TensorBase], array: np.ndarray, device: str, requires_grad: bool) -> Any:
     """Make a pickled tensor again."""
     backend = get_backend(device)
-    t = wrap(cls, backend.from_numpy(array), backend)
+    t = fill(Arithmetic.__new__(cls), backend.from_numpy(array), backend)  # past any __new__ of a subclass
     t._requires_grad = requires_grad
     return t
 
 
-class Tensor(TensorBase):
+class Tensor(Arithmetic):
     """An n-dimensional array that records operations for differentiation.
 
     Make one with ``tensor``, ``zeros``, ``randn`` ...; ``Tensor(data)`` and ``Tensor(*sizes)`` give the default dtype.
     """
 
-    __slots__ = ()
     __array_priority__ = 1000
 
     def __init__(self, *data: Any, device: Any = None) -> None:
@@ -430,7 +430,7 @@ class Tensor(TensorBase):
             return memo[id(self)]
         if self.grad_fn is not None:
             raise RuntimeError("deepcopy: only leaf tensors can be copied deeply; use detach() or clone()")
-        copy = wrap(type(self), self._backend.copy(self._array), self._backend)
+        copy = fill(Arithmetic.__new__(type(self)), self._backend.copy(self._array), self._backend)
         copy._requires_grad = self._requires_grad
         copy._grad = None if self._grad is None else self._grad.__deepcopy__(memo)
         copy.__dict__.update(self.__dict__)
@@ -521,14 +521,8 @@ class Tensor(TensorBase):
             t: Tensor = wrap(self.result_class, backend.from_numpy(np.array(data, kind)), backend)
         return t.requires_grad_() if requires_grad else t
 
-    # ---- operators ----
+    # ---- operators (+ - * / are those of Arithmetic) ----
 
-    __add__ = __radd__ = elementwise.add
-    __sub__ = elementwise.sub
-    __rsub__ = _reflected(elementwise.sub)
-    __mul__ = __rmul__ = elementwise.mul
-    __truediv__ = elementwise.div
-    __rtruediv__ = _reflected(elementwise.div)
     __floordiv__ = elementwise.floor_divide
     __rfloordiv__ = _reflected(elementwise.floor_divide)
     __mod__ = elementwise.remainder
@@ -540,7 +534,6 @@ class Tensor(TensorBase):
     __or__ = __ror__ = elementwise.bitwise_or
     __xor__ = __rxor__ = elementwise.bitwise_xor
     __invert__ = elementwise.bitwise_not
-    __neg__ = elementwise.neg
     __abs__ = elementwise.abs
     __lt__ = elementwise.lt
     __le__ = elementwise.le

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 try:
-    from . import runtime  # type: ignore[attr-defined]  # compiled
+    from . import runtime  # compiled
 except ImportError as error:
     raise ImportError(
         f"the compiled kernels are missing from {Path(__file__).parent}. If the package is installed and this is its source "

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from operator import attrgetter
 from typing import Any
 
-from .graph import Hook, Node, TensorBase, gradient_edge, refresh, wrap
-from .modes import set_grad_enabled, state
-
-_by_sequence = attrgetter("sequence")
+from .graph import Hook, Node, TensorBase, gradient_edge, refresh, tell, wrap
+from .modes import state
+from .rows import operators
 
 
 class LeafGradient:
@@ -26,32 +24,39 @@ class LeafGradient:
 class _Table:
     """Gradients on their way: those of nodes that have yet to run, and those of leaves."""
 
-    __slots__ = ("leaves", "nodes")
+    __slots__ = ("leaves", "nodes", "passed")
 
     def __init__(self) -> None:
         self.nodes: dict[Any, list[Any]] = {}
+        self.passed: set[Node] = set()  # by shortcuts
         self.leaves: dict[int, LeafGradient] = {}
 
-    def add(self, target: Any, k: int, grad: Any, fresh: bool) -> None:
-        """Add a gradient of output k of a node, or of a leaf."""
+    def add(self, target: Any, k: int, grad: Any) -> LeafGradient | None:
+        """Add a gradient of output k of a node, or of a leaf, whose total is returned."""
         if isinstance(target, Node):
-            slots = self.nodes.get(target)
+            node: Node = target
+            slots = self.nodes.get(node)
             if slots is None:
-                slots = self.nodes[target] = [None] * len(target.outputs)
+                slots = self.nodes[node] = [None] * len(node.outputs)
             slots[k] = grad if slots[k] is None else _sum(slots[k], grad)
-            return
-        total = self.leaves.get(id(target))
+            return None
+        key = id(target)
+        total = self.leaves.get(key)
         if total is None:
-            total = self.leaves[id(target)] = LeafGradient(target)
-        total.fresh = fresh or total.grad is not None
-        total.grad = grad if total.grad is None else _sum(total.grad, grad)
+            total = self.leaves[key] = LeafGradient(target)
+        if total.grad is None:
+            total.grad = grad
+        else:
+            total.grad = _sum(total.grad, grad)
+            total.fresh = True
+        return total
 
 
 def _sum(a: TensorBase, b: TensorBase) -> Any:
     """Add two gradients of one shape and dtype."""
     if state.grad:  # create_graph
-        return a + b  # type: ignore[operator]
-    return wrap(a.result_class, a._backend.elementwise("add", a._array, b._array), a._backend)
+        return operators.add(a, b)
+    return wrap(a.result_class, operators.add.loop(a._backend)(a._array, b._array), a._backend)
 
 
 def propagate(
@@ -64,11 +69,13 @@ def propagate(
     """
     table = _Table()
     starts = []
-    with set_grad_enabled(create_graph):
+    previous = state.grad
+    state.grad = create_graph
+    try:
         for tensor, grad in roots:
             refresh(tensor)
             target, k = gradient_edge(tensor)
-            table.add(target, k, grad, False)
+            table.add(target, k, grad)
             if isinstance(target, Node):
                 starts.append(target)
         order = _topological(starts)
@@ -77,12 +84,14 @@ def propagate(
             dys = table.nodes.pop(node, None)
             if dys is not None:
                 _run(node, dys, table, wanted)
-                if not retain_graph:
-                    node.release()
+            if not retain_graph and (dys is not None or node in table.passed):
+                node.release()
         for total in table.leaves.values():
             if total.leaf._hooks:
                 total.fresh = False
                 total.grad = _call_hooks(total.leaf._hooks, total.grad)
+    finally:
+        state.grad = previous
     leaves = list(table.leaves.values())
     return ([] if wanted is None else wanted.gradients(table.leaves)), leaves
 
@@ -91,13 +100,14 @@ def _run(node: Node, dys: list[Any], table: _Table, wanted: _Wanted | None) -> N
     """Run one node and hand on what it returns."""
     if node.hooks is not None or node.retaining is not None:
         _run_hooks(node, dys)
-    if wanted is None:
-        grads = node.run(dys)
-    else:
+    if wanted is not None:
         wanted.take(node, dys)
         if node not in wanted.nodes:
             return
-        grads = wanted.run(node, dys)
+    if node.shortcuts is not None and not state.grad:
+        node = _shortcut(node, table, wanted)
+    grads = node.run(dys) if wanted is None else wanted.run(node, dys)
+    tell(node, grads)
     edges = node.edges
     for i in range(min(len(edges), len(grads))):
         edge, grad = edges[i], grads[i]
@@ -105,44 +115,71 @@ def _run(node: Node, dys: list[Any], table: _Table, wanted: _Wanted | None) -> N
             continue
         target, k = edge
         fitted = _fit(node, i, target, k, grad)
-        fresh = False  # matters only where the gradient may become the .grad of a leaf
-        if not isinstance(target, Node):
-            fresh = fitted is not grad or (
-                node.makes_fresh_gradients
-                and grad._view is None
-                and not _holds(dys, grad)
-                and not _holds(grads[:i], grad)
+        total = table.add(target, k, fitted)
+        if total is not None and total.grad is fitted:  # the first gradient of a leaf may become its .grad
+            total.fresh = fitted is not grad or (
+                node.makes_fresh_gradients and grad._view is None and not _held(grad, dys, grads, i)
             )
-        table.add(target, k, fitted, fresh)
 
 
-def _holds(tensors: Iterable[Any], one: Any) -> bool:
-    return any(t is one for t in tensors)
+def _shortcut(node: Node, table: _Table, wanted: _Wanted | None) -> Node:
+    """Return the shortcut that begins at a node, if it has one and nobody sees the gradients in between; else the node."""
+    edge = node.edges[0]
+    if edge is None or not isinstance(edge[0], Node):
+        return node
+    before: Node = edge[0]
+    find = node.shortcuts.get(before.kind)
+    shortcut = None if find is None else find(node)
+    if shortcut is None:
+        return node
+    for one in shortcut.nodes[1:]:
+        if one.hooks or one.retaining or (wanted is not None and one in wanted.producers):
+            return node
+    table.passed.update(shortcut.nodes[1:])
+    return shortcut
 
 
-def _topological(starts: list[Node]) -> list[Node]:
+def _held(grad: Any, dys: list[Any], grads: Sequence[Any], place: int) -> bool:
+    """Return whether a gradient also came in, or goes elsewhere."""
+    for other in dys:
+        if other is grad:
+            return True
+    for i in range(len(grads)):  # noqa: SIM110  (any() would make a generator)
+        if i != place and grads[i] is grad:
+            return True
+    return False
+
+
+def _topological(starts: list[Any]) -> list[Any]:
     """Return all nodes that can be reached, later ones first."""
-    seen = set(starts)
-    stack = list(seen)
+    found: dict[int, Any] = {}
+    stack = []
+    for start in starts:
+        if start.sequence not in found:
+            found[start.sequence] = start
+            stack.append(start)
     while stack:
-        for edge in stack.pop().edges:
-            if edge is not None:
-                target = edge[0]
-                if isinstance(target, Node) and target not in seen:
-                    seen.add(target)
-                    stack.append(target)
-    return sorted(seen, key=_by_sequence, reverse=True)
+        node: Node = stack.pop()
+        for edge in node.edges:
+            if edge is not None and isinstance(edge[0], Node):
+                earlier: Node = edge[0]
+                if earlier.sequence not in found:
+                    found[earlier.sequence] = earlier
+                    stack.append(earlier)
+    return [found[sequence] for sequence in sorted(found, reverse=True)]
 
 
 def _fit(node: Node, i: int, target: Any, k: int, grad: Any) -> Any:
     """Undo the broadcasting and the type promotion that forward applied to an input."""
     if isinstance(target, Node):
-        expected: Any = target.outputs[k]
+        earlier: Node = target
+        expected: Any = earlier.outputs[k]
         shape, dtype = expected
     else:
-        array = target._array
-        shape, dtype = array.shape, array.dtype
-    given = grad._array
+        leaf: TensorBase = target
+        shape, dtype = leaf._array.shape, leaf._array.dtype
+    t: TensorBase = grad
+    given = t._array
     if given.shape != shape:
         try:
             grad = grad.sum_to_size(shape)
@@ -184,7 +221,7 @@ class _Wanted:
         self._places: dict[Any, list[int]] = {}
         for i, (target, k) in enumerate(self.edges):
             self._places.setdefault((id(target), k), []).append(i)
-        self._producers = {target for target, _ in self.edges if isinstance(target, Node)}
+        self.producers = {target for target, _ in self.edges if isinstance(target, Node)}
         self.nodes: set[Node] = set()
         for node in reversed(order):
             for edge in node.edges:
@@ -199,7 +236,7 @@ class _Wanted:
 
     def take(self, node: Node, dys: list[Any]) -> None:
         """Keep the gradients of those outputs of `node` that are targets."""
-        if node in self._producers:
+        if node in self.producers:
             for k, dy in enumerate(dys):
                 for i in self._places.get((id(node), k), ()):
                     self.found[i] = dy

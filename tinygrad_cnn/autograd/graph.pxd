@@ -2,6 +2,7 @@
 cimport cython
 
 
+@cython.freelist(64)
 cdef class Version:
     cdef public Py_ssize_t value, generation
     cdef public bint shared
@@ -14,8 +15,6 @@ cdef class View:
 
 @cython.trashcan(True)      # graphs may be deep
 cdef class TensorBase:
-    cdef dict __dict__
-    cdef object __weakref__
     cdef public object _array, _backend, _grad, _hooks, _node
     cdef public Py_ssize_t _output
     cdef public bint _requires_grad, _retains_grad
@@ -28,25 +27,40 @@ cdef class Node:
     cdef object __weakref__
     cdef public object edges, outputs, needs_grad, hooks, retaining
     cdef public Py_ssize_t sequence
+    cpdef run(self, list dys)
+    cpdef release(self)
 
 
 cdef class Op(Node):
     cdef public object backend, like, saved
+    cpdef run(self, list dys)
+    cpdef release(self)
 
 
+cdef class Shortcut(Node):
+    cdef public tuple nodes
+
+
+@cython.freelist(64)
 cdef class Saved:
     cdef public object array, tensor
     cdef public Py_ssize_t output, value
     cdef public Version version
 
 
-cpdef wrap(cls, array, backend)
+cpdef Version new_version()
+cpdef Saved save_array(array, tensor, Py_ssize_t output, Version version)
+cpdef wrap(type cls, array, backend)
 cpdef TensorBase fill(TensorBase t, array, backend)
 cpdef refresh(TensorBase t)
 cpdef tuple gradient_edge(TensorBase t)
+cdef object _watcher
+cpdef tell(Node node, grads)
 cpdef own(TensorBase t, Node node, Py_ssize_t output)
+@cython.locals(t=TensorBase, arrays=list, needs=list, wanted=cython.bint, need=cython.bint, recording=cython.bint)
 cpdef apply_op(Op node, tuple args)
 cpdef record(Op node, tuple args, needs, tuple outputs)
 cdef _link_view(cls, tuple args, TensorBase out)
 cdef _remember(value, tuple args, tuple outputs)
+cpdef tuple recall(Op node)
 cdef _recall(Op node, entry)

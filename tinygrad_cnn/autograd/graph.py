@@ -26,10 +26,17 @@ class Version:
 
     __slots__ = ("generation", "shared", "value")
 
-    def __init__(self) -> None:
-        self.value = 0
-        self.generation = 0  # how often the history of the base of these views was replaced
-        self.shared = False  # whether anything but one tensor can see the memory
+    value: int
+    generation: int  # how often the history of the base of these views was replaced
+    shared: bool  # whether anything but one tensor can see the memory
+
+
+def new_version() -> Version:
+    """Return the version of new memory."""
+    version = Version.__new__(Version)  # three times as fast as a call of the class
+    version.value = version.generation = 0
+    version.shared = False
+    return version
 
 
 class View:
@@ -67,10 +74,9 @@ class TensorBase:
         return id(self)
 
 
-def wrap(cls: Any, array: Array, backend: Backend) -> Any:
-    """Make a tensor without history."""
-    t: Any = TensorBase.__new__(cls)  # past any __new__ of a subclass
-    return fill(t, array, backend)
+def wrap(cls: type, array: Array, backend: Backend) -> Any:
+    """Make a tensor without history; `cls` has no __new__ of its own."""
+    return fill(cls.__new__(cls), array, backend)  # type: ignore[call-overload]
 
 
 def fill(t: TensorBase, array: Array, backend: Backend) -> TensorBase:
@@ -83,7 +89,7 @@ def fill(t: TensorBase, array: Array, backend: Backend) -> TensorBase:
     t._output = 0
     t._requires_grad = False
     t._retains_grad = False
-    t._version = Version()
+    t._version = new_version()
     t._view = None
     return t
 
@@ -128,6 +134,7 @@ class Node:
     """A step of the graph: turns the gradients of its outputs into the gradients of its inputs."""
 
     makes_fresh_gradients = True  # whether nobody else holds the gradients that run() returns
+    shortcuts = None  # type: Any  # {kind of the node that input 0 comes from: function of this node -> Shortcut or None}
 
     edges: tuple[tuple[Any, int] | None, ...]  # of each argument of forward; None where no gradient goes
     outputs: list[tuple[tuple[int, ...], Any] | None]  # (shape, dtype) of each output; None if not differentiable
@@ -135,6 +142,11 @@ class Node:
     sequence: int
     hooks: dict[int, dict[int, Hook]] | None  # by output number
     retaining: dict[int, Any] | None  # weak references to outputs that keep their gradient
+
+    @property
+    def kind(self) -> Any:
+        """Return what says which operation this is: the class, or the row of an elementwise one."""
+        return type(self)
 
     def run(self, dys: list[Any]) -> Sequence[Any]:
         """Return a gradient or None for each input."""
@@ -203,12 +215,7 @@ class Op(Node):
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
         """What forward saved; RuntimeError if it was freed or changed in place since."""
-        if self.saved is None:
-            raise RuntimeError(
-                "trying to go backward through the graph a second time, but what it saved has been freed; "
-                "say backward(retain_graph=True) the first time"
-            )
-        return tuple([_recall(self, entry) for entry in self.saved])
+        return recall(self)
 
     def run(self, dys: list[Any]) -> Sequence[Any]:
         grads = self.backward(*dys)
@@ -219,11 +226,48 @@ class Op(Node):
             self.saved = None
 
 
+class Shortcut(Node):
+    """Several nodes as one: turns gradients of the outputs of the last into gradients of the inputs of the first.
+
+    The backward pass takes it in place of the last one if no graph is wanted and nobody sees the gradients in between.
+    """
+
+    def __init__(self, *nodes: Op) -> None:
+        self.nodes = nodes  # the last one first
+        self.edges = nodes[-1].edges
+        self.needs_grad = nodes[-1].needs_grad
+
+    def name(self) -> str:
+        return self.nodes[-1].name()
+
+
+_watcher: Any = None
+
+
+def watch(watcher: Any) -> None:
+    """Tell a watcher (anomaly.py) of all results and gradients, or nobody."""
+    global _watcher
+    _watcher = watcher
+
+
+def watcher() -> Any:
+    """Return who is told of results and gradients."""
+    return _watcher
+
+
+def tell(node: Node, grads: Any) -> None:
+    """Tell the watcher what a node returned in the backward pass."""
+    if _watcher is not None:
+        _watcher.passed(node, grads)
+
+
 def own(t: TensorBase, node: Node, output: int) -> None:
     """Make output number `output` of a node the history of a tensor."""
     t._node = node
     t._output = output
     t._requires_grad = True
+    if _watcher is not None:
+        _watcher.made(node, t)
 
 
 def record(node: Op, args: tuple[Any, ...], needs: Sequence[bool], outputs: tuple[Any, ...]) -> None:
@@ -248,6 +292,13 @@ def record(node: Op, args: tuple[Any, ...], needs: Sequence[bool], outputs: tupl
         node.saved = tuple([_remember(value, args, outputs) for value in node.saved])
 
 
+def mixed_devices(op: str, one: Backend, other: Backend) -> RuntimeError:
+    """Return the error for tensors that cannot meet."""
+    return RuntimeError(
+        f"{op}: expected all tensors on the same device, but found {one.name} and {other.name}; move them with .to()"
+    )
+
+
 def apply_op(node: Op, args: tuple[Any, ...]) -> Any:
     """Run a new node forward, and record it if an input requires a gradient."""
     arrays = list(args)
@@ -264,10 +315,7 @@ def apply_op(node: Op, args: tuple[Any, ...]) -> Any:
                 backend = t._backend
                 node.like = arg.result_class
             elif t._backend is not backend:
-                raise RuntimeError(
-                    f"{type(node).__name__.lower()}: expected all tensors on the same device, but found {backend.name} "
-                    f"and {t._backend.name}; move them with .to()"
-                )
+                raise mixed_devices(type(node).__name__.lower(), backend, t._backend)
             arrays[i] = t._array
             need = t._requires_grad
             wanted = wanted or need
@@ -278,15 +326,17 @@ def apply_op(node: Op, args: tuple[Any, ...]) -> Any:
     recording = wanted and state.grad
     node.needs_grad = tuple(needs) if recording else (False,) * len(needs)
     result = node.forward(*arrays)
-    several = isinstance(result, tuple)
-    outputs = (
-        tuple([wrap(node.like, array, backend) for array in result]) if several else (wrap(node.like, result, backend),)
-    )
+    if isinstance(result, tuple):
+        outputs = tuple([wrap(node.like, array, backend) for array in result])
+        if recording:
+            record(node, args, needs, outputs)
+        return outputs
+    out = wrap(node.like, result, backend)
     if recording:
-        record(node, args, needs, outputs)
+        record(node, args, needs, (out,))
     if node.is_view:
-        _link_view(type(node), args, outputs[0])
-    return outputs if several else outputs[0]
+        _link_view(type(node), args, out)
+    return out
 
 
 def _link_view(cls: Any, args: tuple[Any, ...], out: TensorBase) -> None:
@@ -303,12 +353,22 @@ class Saved:
 
     __slots__ = ("array", "output", "tensor", "value", "version")
 
-    def __init__(self, array: Array, tensor: Any, output: int, version: Version | None) -> None:
-        self.array = array
-        self.tensor = tensor
-        self.output = output
-        self.version = version
-        self.value = version.value if version is not None else 0
+    array: Array
+    tensor: Any
+    output: int
+    version: Version | None
+    value: int  # of the version, when it was saved
+
+
+def save_array(array: Array, tensor: Any, output: int, version: Version | None) -> Saved:
+    """Keep an array for backward."""
+    saved = Saved.__new__(Saved)
+    saved.array = array
+    saved.tensor = tensor
+    saved.output = output
+    saved.version = version
+    saved.value = version.value if version is not None else 0
+    return saved
 
 
 def _remember(value: Any, args: tuple[Any, ...], outputs: tuple[Any, ...]) -> Any:
@@ -316,11 +376,21 @@ def _remember(value: Any, args: tuple[Any, ...], outputs: tuple[Any, ...]) -> An
         return value
     for arg in args:
         if isinstance(arg, TensorBase) and arg._array is value:
-            return Saved(value, arg, -1, arg._version)
+            return save_array(value, arg, -1, arg._version)
     for k, out in enumerate(outputs):
         if out._array is value:  # by number, since a reference to the output itself would be a cycle
-            return Saved(value, None, k, out._version)
-    return Saved(value, None, -1, None)
+            return save_array(value, None, k, out._version)
+    return save_array(value, None, -1, None)
+
+
+def recall(node: Op) -> tuple[Any, ...]:
+    """Return what a node saved, arrays as tensors."""
+    if node.saved is None:
+        raise RuntimeError(
+            "trying to go backward through the graph a second time, but what it saved has been freed; "
+            "say backward(retain_graph=True) the first time"
+        )
+    return tuple([_recall(node, entry) for entry in node.saved])
 
 
 def _recall(node: Op, entry: Any) -> Any:

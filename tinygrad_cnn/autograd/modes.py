@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from functools import wraps
 from inspect import isgeneratorfunction
 from types import TracebackType
 from typing import Any, TypeVar
 
+from .._ext.runtime import Mode
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _State(threading.local):
-    grad = True
-    inference = False
-
-
-state = _State()
+state = Mode()  # of each thread
 
 
 def is_grad_enabled() -> bool:

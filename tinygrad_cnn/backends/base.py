@@ -8,7 +8,7 @@ arguments unless they say so.  Sizes N C H W, O KH KW, OH OW; gradients dx dw dy
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TypeVar
 
 import numpy as np
@@ -149,6 +149,10 @@ class Backend:
     def elementwise(self, op: str, *operands: Any) -> Array:
         """Compute a row of ELEMENTWISE; operands are arrays of one dtype (conditions: bool) or Python numbers."""
 
+    def loop(self, op: str) -> Callable[..., Array]:
+        """Return the kernel of a row of ELEMENTWISE as a function of its operands."""
+        return partial(self.elementwise, op)
+
     @kernel
     def reduce(self, op: str, x: Array, dims: Dims, keepdim: bool) -> Array:
         """Reduce (REDUCTIONS) along sorted axes, which stay as size 1 if keepdim; the dtype is kept."""
@@ -284,9 +288,9 @@ class Backend:
 
     @kernel
     def batch_norm_grad(
-        self, dy: Array, x: Array, w: Array | None, mean: Array, var: Array, eps: float
-    ) -> tuple[Array, Array, Array]:
-        """Return dx, dw, db of batch_norm, mean and var being functions of x."""
+        self, dy: Array, x: Array, w: Array | None, b: Array | None, mean: Array, var: Array, eps: float, rectified: bool,
+    ) -> tuple[Array, Array, Array]:  # fmt: skip
+        """Return dx, dw, db of batch_norm, or if `rectified` of its relu, mean and var being functions of x."""
 
     @kernel
     def local_response_norm(self, x: Array, size: int, alpha: float, beta: float, k: float) -> Array:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..autograd.graph import wrap
+from ..autograd.graph import fill
 from ..tensor import Tensor
 
 
 class Parameter(Tensor):
     """A leaf tensor on the memory of `data`; as an attribute of a Module it becomes one of its parameters."""
 
-    __slots__ = ()
     _is_parameter = True
 
     def __new__(cls, data: Any = None, requires_grad: bool = True) -> Parameter:
@@ -19,7 +18,7 @@ class Parameter(Tensor):
         source = Tensor(0) if data is None else data
         if not isinstance(source, Tensor):
             raise TypeError(f"Parameter: expected a tensor, got {type(data).__name__}")
-        parameter: Parameter = wrap(cls, source._array, source._backend)
+        parameter: Any = fill(super().__new__(cls), source._array, source._backend)
         source._version.shared = parameter._version.shared = data is not None
         if requires_grad:
             parameter.requires_grad_()

@@ -1,71 +1,31 @@
 """Elementwise operations: each is one row that names its kernel and its derivatives.
 
-A derivative is a function of dy and of what it needs: the operands a, b, c and the result y, by these names.  Only what
-the wanted derivatives use is kept for backward.  To add a function: a row in backends/base.py (the formula), its kernel in
-each backend, a row here, a row in tests/op_cases.py (docs/adding-an-op.md).
+A derivative is a function of dy and of what it needs: the operands a, b, c and the result y, by these names
+(autograd/rows.py).  To add a function: a row in backends/base.py (the formula), its kernel in each backend, a row here, a row
+in tests/op_cases.py (docs/adding-an-op.md).
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 
-from .. import dtypes, geometry
+from .. import dtypes
 from ..autograd.graph import Op, TensorBase, wrap
+from ..autograd.rows import Row, operators
 from .inplace import operand, write_
 
 T = TypeVar("T", bound=TensorBase)
 Number = float | int | bool
 Derivative = Callable[..., Any] | None
-POSITIONS = {"a": 0, "b": 1, "c": 2, "y": -1}
 
 
-class Elementwise(Op):
-    """The base of all rows."""
-
-    kernel: str
-    derivatives: tuple[Derivative, ...]
-    uses: list[list[int]]  # for each derivative, the positions of what it needs in (*operands, y)
-    plans: dict[tuple[bool, ...], tuple[Any, Any]]  # what to keep and to compute, by which operands need a gradient
-
-    def forward(self, *operands: Any) -> Any:
-        try:
-            y = self.backend.elementwise(self.kernel, *operands)
-        except ValueError:  # shapes that do not broadcast; say which
-            geometry.broadcast(self.kernel, *[getattr(a, "shape", ()) for a in operands])
-            raise
-        if True in self.needs_grad:
-            kept, self.steps = self.plans.get(self.needs_grad) or self._plan()
-            if kept:  # saving nothing lets backward pass a second time
-                values = (*operands, y)
-                self.saved = tuple([values[i] for i in kept])
-        return y
-
-    def _plan(self) -> tuple[Any, Any]:
-        """Return the positions of what to keep, and of each operand the derivative and where it finds what it needs."""
-        wanted = [u for need, u, d in zip(self.needs_grad, self.uses, self.derivatives) if need and d is not None]
-        kept = sorted({i for positions in wanted for i in positions})
-        steps = [(d, [kept.index(i) for i in u if i in kept]) for d, u in zip(self.derivatives, self.uses)]
-        self.plans[self.needs_grad] = kept, steps
-        return kept, steps
-
-    def backward(self, dy: Any) -> Any:
-        saved = self.saved_tensors
-        return tuple([
-            d(dy, *[saved[i] for i in places]) if need and d is not None else None
-            for need, (d, places) in zip(self.needs_grad, self.steps)
-        ])  # fmt: skip
-
-
-def row(name: str, *derivatives: Derivative) -> Callable[..., Any]:
-    """Define the op of a kernel in backends.base.ELEMENTWISE and return its apply; a derivative None is zero."""
-    uses = [[] if d is None else [POSITIONS[p] for p in list(inspect.signature(d).parameters)[1:]] for d in derivatives]
-    fields = {"kernel": name, "derivatives": derivatives, "uses": uses, "plans": {}, "__module__": __name__}
-    return type(name.title().replace("_", ""), (Elementwise,), fields).apply  # type: ignore[attr-defined]
+def row(name: str, *derivatives: Derivative) -> Row:
+    """Define the op of a kernel in backends.base.ELEMENTWISE; a derivative None is zero."""
+    return Row(name, derivatives)
 
 
 def check_tensors(op: str, *operands: Any) -> None:
@@ -154,17 +114,18 @@ _cast = Cast.apply
 # ---- functions of one tensor ----
 
 
-def unary(apply: Callable[..., Any], doc: str, floating: bool = False, bools: bool = True) -> Callable[[T], T]:
+def unary(kernel: Row, doc: str, floating: bool = False, bools: bool = True) -> Callable[[T], T]:
     """Make the public function of a row; `floating` ones convert integers to the default dtype first."""
-    name = apply.__self__.kernel  # type: ignore[attr-defined]
+    name = kernel.name
 
     def function(input: T) -> T:
         if not isinstance(input, TensorBase):
             check_tensors(name, input)
         if not bools and input._array.dtype.kind == "b":
             raise RuntimeError(f"{name}: not defined for bools; convert with .int()")
-        return apply(_floating(input) if floating else input)
+        return kernel(_floating(input) if floating else input)
 
+    kernel.function = function
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
     return function
@@ -174,7 +135,8 @@ def _zero(dy: Any) -> Any:
     return tensor_like(dy, 0).expand(dy.shape)
 
 
-neg = unary(row("neg", lambda dy: -dy), "Return -input.", bools=False)
+_neg = row("neg", lambda dy: -dy)
+neg = unary(_neg, "Return -input.", bools=False)
 abs = unary(row("abs", lambda dy, a: dy * a.sign()), "Return |input|; the derivative at 0 is 0.", bools=False)
 sign = unary(row("sign", _zero), "Return -1, 0 or 1 for each element.")
 exp = unary(row("exp", lambda dy, y: dy * y), "Return e ** input.", floating=True)
@@ -200,7 +162,8 @@ _bitwise_not = unary(row("bitwise_not"), "")
 isnan = unary(row("isnan"), "Return whether each element is NaN, as bool.")
 isinf = unary(row("isinf"), "Return whether each element is infinite, as bool.")
 isfinite = unary(row("isfinite"), "Return whether each element is neither infinite nor NaN, as bool.")
-_relu = unary(row("relu", lambda dy, y: _relu_grad(dy, y)), "", bools=False)
+RELU = row("relu", lambda dy, y: _relu_grad(dy, y))
+_relu = unary(RELU, "", bools=False)
 _relu_grad: Callable[..., Any] = row("relu_grad", lambda dy, b: _relu_grad(dy, b), None)
 _sigmoid_grad: Callable[..., Any] = row(
     "sigmoid_grad", lambda dy, b: _sigmoid_grad(dy, b), lambda dy, a, b: dy * a * (1 - 2 * b)
@@ -321,6 +284,10 @@ def div(input: T, other: T | Number, *, rounding_mode: str | None = None) -> T:
     return down + logical_and(lt(down, 0), ne(mul(down, b), a))
 
 
+_add.function, _sub.function, _mul.function, _div.function = add, sub, mul, div
+operators.add, operators.sub, operators.mul, operators.div, operators.neg = _add, _sub, _mul, _div, _neg
+
+
 def floor_divide(input: T, other: T | Number) -> T:
     """Return floor(input / other)."""
     return _floor_divide(*_divisible("floor_divide", input, other))
@@ -401,14 +368,14 @@ def where(condition: T, input: T | Number, other: T | Number) -> T:
 
 def comparison(name: str, doc: str) -> Callable[..., Any]:
     """Make the public function of a row of two operands without a gradient."""
-    apply = row(name)
+    kernel = row(name)
     bits = name.startswith("bitwise")
 
     def function(input: T, other: T | Number) -> T:
         a, b = promoted(name, input, other)
         if bits and _dtype(a, b).kind == "f":
             raise RuntimeError(f"{name}: expected integers or bool, got {_dtype(a, b)}")
-        return apply(a, b)
+        return kernel(a, b)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc

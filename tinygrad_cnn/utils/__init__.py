@@ -1,6 +1,6 @@
-"""Utilities: utils.data, make_grid, save_image."""
+"""Utilities: utils.data, utils.checkpoint, make_grid, save_image."""
 
-from . import data
+from . import checkpoint, data
 from .images import make_grid, save_image
 
-__all__ = ["data", "make_grid", "save_image"]
+__all__ = ["checkpoint", "data", "make_grid", "save_image"]

@@ -1,0 +1,51 @@
+# The C types of rows.py, for Cython only.
+cimport cython
+
+from tinygrad_cnn.autograd.graph cimport (Node, Op, TensorBase, gradient_edge, own, recall, refresh, save_array,
+                                          wrap)
+
+
+cdef class Plan:
+    cdef public list kept
+    cdef public tuple needs, steps
+
+
+cdef class Row:
+    cdef public str name
+    cdef public tuple derivatives
+    cdef public list uses
+    cdef public dict plans, loops
+    cdef public object function, shortcuts
+    cpdef loop(self, backend)
+    cpdef Plan plan(self, Py_ssize_t needs, Py_ssize_t count)
+
+
+cdef class Elementwise(Op):
+    cdef public Row row
+    cdef public Plan plan
+    @cython.locals(plan=Plan, places=tuple, grads=list, i=Py_ssize_t)
+    cpdef run(self, list dys)
+
+
+@cython.locals(t=TensorBase, before=Node)
+cdef _described(operand, tuple shape, dtype)
+
+
+cdef class Operators:
+    cdef public Row add, sub, mul, div, neg
+
+
+cdef class Arithmetic(TensorBase):
+    pass
+
+
+@cython.locals(t=TensorBase, base=TensorBase, out=TensorBase, node=Elementwise, needs=Py_ssize_t, count=Py_ssize_t, i=Py_ssize_t, arrays=list)
+cpdef apply_row(Row row, tuple operands)
+
+cdef _run_loop(str name, loop, list arrays, Py_ssize_t count)
+
+@cython.locals(t=TensorBase, plan=Plan, count=Py_ssize_t, i=Py_ssize_t, saved=list)
+cdef _record(Elementwise node, tuple operands, Py_ssize_t needs, TensorBase out)
+
+@cython.locals(x=TensorBase, y=TensorBase, simple=cython.bint)
+cdef operate(Row row, a, b)
