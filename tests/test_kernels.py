@@ -287,12 +287,24 @@ def test_dropout_masks_are_the_same_everywhere(level: str, dtype: Any) -> None:
 
 @on_levels
 @on_reals
-def test_gather_images(level: str, dtype: Any) -> None:
-    images = rng().integers(0, 256, (9, 2, 5, 3), dtype=np.uint8)
-    table, index = rng(1).standard_normal((2, 256)).astype(dtype), np.array([3, 3, 0, 8])
-    np.testing.assert_array_equal(
-        get_backend(level).gather_images(images, index, table), REFERENCE.gather_images(images, index, table)
+@pytest.mark.parametrize("size", [(5, 3), (2, 2), (9, 11), (1, 1), (0, 4)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_gather_images(level: str, dtype: Any, channels: int, size: tuple[int, int]) -> None:
+    images = rng().integers(0, 256, (9, 5, 3, channels), dtype=np.uint8)
+    table, index = rng(1).standard_normal((channels, 257)).astype(dtype), rng(2).integers(0, 9, 80)
+    windows = np.stack(
+        [rng(3).integers(-7, 8, 80), rng(4).integers(-9, 6, 80), *rng(5).integers(0, 2, (2, 80))], axis=1
     )
+    expected = REFERENCE.gather_images(images, index, table, windows, size)
+    np.testing.assert_array_equal(get_backend(level).gather_images(images, index, table, windows, size), expected)
+
+
+def test_gather_images_crops_and_flips() -> None:
+    images = np.arange(6, dtype=np.uint8).reshape(1, 2, 3, 1)
+    table = np.arange(257, dtype=np.float32)[None]
+    windows = np.array([[0, 0, 0, 0], [-1, 1, 0, 0], [0, 0, 1, 0], [0, 1, 0, 1]])
+    y = REFERENCE.gather_images(images, np.zeros(4, np.int64), table, windows, (2, 2))
+    assert y[:, 0].tolist() == [[[0, 1], [3, 4]], [[256, 256], [1, 2]], [[3, 4], [0, 1]], [[2, 1], [5, 4]]]
 
 
 # ---- denormals, threads, processes ----

@@ -457,9 +457,19 @@ class ReferenceBackend(Backend):
 
     # ---- images ----
 
-    def gather_images(self, images: Array, index: Array, table: Array) -> Array:
-        batch = images[index]
-        return np.stack([table[c][batch[:, c]] for c in range(images.shape[1])], axis=1)
+    def gather_images(self, images: Array, index: Array, table: Array, windows: Array, size: Shape) -> Array:
+        _, height, width, channels = images.shape
+        rows, columns = size
+        y = np.empty((len(index), channels, rows, columns), table.dtype)
+        y[...] = table[:, 256, None, None]
+        for b, (top, left, upside_down, mirrored) in enumerate(windows.tolist()):
+            u = top + (np.arange(rows)[::-1] if upside_down else np.arange(rows))
+            v = left + (np.arange(columns)[::-1] if mirrored else np.arange(columns))
+            i, j = [np.flatnonzero((at >= 0) & (at < end)) for at, end in ((u, height), (v, width))]
+            pixels = images[index[b], u[i, None], v[j]]
+            for c in range(channels):
+                y[b, c, i[:, None], j] = table[c][pixels[..., c]]
+        return y
 
 
 def _sum_around(x: np.ndarray, before: int, after: int) -> np.ndarray:
