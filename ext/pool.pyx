@@ -330,13 +330,22 @@ cdef void gather_task(void* args, Py_ssize_t task) noexcept nogil:
     """Read the place of each maximum: the adjoint of the scatter."""
     cdef Pool* pool = <Pool*> args
     cdef const Window* w = &pool.window
+    cdef const Py_ssize_t* places = find_places(pool)
+    cdef bint inside_all = pool.small != NULL and w.pt == 0 and w.pl == 0    # every window has its first element
     cdef Span planes = planes_of(pool, task)
-    cdef Py_ssize_t plane, i, j, place
+    cdef Py_ssize_t plane, i, j, place, q
+    cdef const real* x
     for plane in range(planes.begin, planes.end):
         for i in range(w.oh):
-            for j in range(w.ow):
-                place = position(pool, plane, i, j)
-                pool.y[(plane * w.oh + i) * w.ow + j] = pool.x[plane * pool.h * pool.w + place] if place >= 0 else 0
+            x = pool.x + (plane * pool.h + i * w.sh) * pool.w
+            q = (plane * w.oh + i) * w.ow
+            if inside_all:
+                for j in range(w.ow):
+                    pool.y[q + j] = x[j * w.sw + places[pool.small[q + j]]]
+            else:
+                for j in range(w.ow):
+                    place = position(pool, plane, i, j)
+                    pool.y[q + j] = pool.x[plane * pool.h * pool.w + place] if place >= 0 else 0
 
 
 def max_pool2d_grad(object dy, object offsets, object dx, object window):

@@ -3,8 +3,8 @@
 Forward the sums of a few rows stay in the cache until they are pooled.
 
 Of the positions in a window only the maximum has a gradient, so backward a quarter of the products (2x2 windows) is enough.
-Images lie with channels last and with their padding: the elements under the kernel are KH runs of KW * C neighbours, wherever they
-begin.
+Images lie with channels last and with their padding: the elements under the kernel are KH runs of KW * C neighbours, wherever
+they begin.
 
     dw[o]           sums in registers; for each window its element of dy times the elements under the kernel at its maximum
     dx of a window  sums in registers, over output channels: dy times the kernel, moved to where the maximum is
@@ -403,7 +403,7 @@ cdef void forward_task(void* args, Py_ssize_t n) noexcept nogil:
 
 
 def pooled_conv2d(object x, object w, object b, object y, object offsets, object window, object pool, bint relu):
-    """Write the maxima of the convolution of x (N, C, H, W), y (N, O, PH, PW) and their offsets; relu: the larger of y and 0."""
+    """Write y (N, O, PH, PW), the maxima of the convolution of x and w, with relu those above 0, and their offsets."""
     cdef Forward f
     cdef const real* weights = read(w)
     f.window = read_window(window)

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 import tinygrad_cnn as tg
 from tinygrad_cnn import _ext
-from tinygrad_cnn.backends import get_backend
+from tinygrad_cnn.backends import algorithms, get_backend
 from tinygrad_cnn.geometry import window
 from tinygrad_cnn.nn import functional as F
 

@@ -127,7 +127,7 @@ def choose_pooled(window: Window, groups: int, pool: Window, channels: int, outp
 
 
 def fuses_pooling(window: Window, groups: int, pool: Window, channels: int, outputs: int) -> bool:
-    """Return whether convolution and pooling are one step forward too: no window sticks out, and sums are made at once."""
+    """Return whether convolution and pooling are one step forward too: few channels, and windows that lie inside."""
     inside = (pool.oh - 1) * pool.sh + pool.kh <= window.oh and (pool.ow - 1) * pool.sw + pool.kw <= window.ow
-    small = pool.sw <= 2 and channels * window.kh * window.kw <= DEPTH
+    small = channels < FEWEST and pool.sw <= 2 and channels * window.kh * window.kw <= DEPTH
     return inside and small and choose_pooled(window, groups, pool, channels, outputs)
