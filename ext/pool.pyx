@@ -5,6 +5,7 @@ from libc.string cimport memcpy, memset
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE
 
 from parallel cimport import_runtime, parallel_for, scratch_memory
+from pooling cimport max_lines, pool_lines
 from real cimport LANES, address, read, real, vec, vec_set, vec_store, write
 from sums cimport RUN, row_sum
 from window cimport Span, Window, gather_row, inside, read_window
@@ -12,17 +13,6 @@ from window cimport Span, Window, gather_row, inside, read_window
 import_runtime()
 
 cdef extern from "pool.h":
-    ctypedef struct pool_lines:
-        const real** rows
-        const Py_ssize_t* taps
-        int kh, kw, step, dense, doubled, streamed
-        Py_ssize_t lines, count, advance, images, image_advance
-        const real* scales
-        Py_ssize_t scale_advance
-        real* y
-        uint8_t* small
-        int32_t* large
-        Py_ssize_t room
     ctypedef struct spread_lines:
         const real* dy
         const uint8_t* offsets
@@ -31,7 +21,6 @@ cdef extern from "pool.h":
         Py_ssize_t lines, count, advance, width, scale_advance
         real* dx
         Py_ssize_t dy_room, dx_room
-    void max_lines(const pool_lines* lines) noexcept nogil
     void avg_lines(const pool_lines* lines) noexcept nogil
     void scatter(const real* dy, const uint8_t* offsets, Py_ssize_t lines, Py_ssize_t count,
                  const Py_ssize_t* places, Py_ssize_t advance, Py_ssize_t step, real* dx) noexcept nogil

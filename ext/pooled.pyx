@@ -11,34 +11,23 @@ they begin.
 
 Every task owns its outputs, and blocks depend on shapes alone: results do not depend on the number of threads.
 """
-from libc.stdint cimport int32_t, uint8_t
+from libc.stdint cimport uint8_t
 from libc.string cimport memset
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE
 
 from convolution cimport PANEL_VECS, WIDE_ROWS, outputs_tile, positions_tile, round_up, transpose
 from gemm cimport TILE_COLUMNS, TILE_ROWS, ceil_div, even_part
 from parallel cimport import_runtime, parallel_for, scratch_memory
+from pooling cimport max_lines, pool_lines
 from real cimport LANES, address, read, real, write
 from window cimport Window, copy_row, read_window
 
 import_runtime()
 
 cdef extern from "pooled.h":
-    ctypedef struct pool_lines:
-        const real** rows
-        const Py_ssize_t* taps
-        int kh, kw, step, dense, doubled, streamed
-        Py_ssize_t lines, count, advance, images, image_advance
-        const real* scales
-        Py_ssize_t scale_advance
-        real* y
-        uint8_t* small
-        int32_t* large
-        Py_ssize_t room
     ctypedef struct output_windows:
         int vecs, kh, kw
         Py_ssize_t lines, count, sh, sw, width
-    void max_lines(const pool_lines* lines) noexcept nogil
     void max_outputs(const output_windows* p, const real* sums, real* y, uint8_t* offsets) noexcept nogil
     const int MOST_SUMS, MOST_ROWS, MOST_VECS, SHORT
     ctypedef struct pooled_planes:
