@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 import tinygrad_cnn as tg
 from tinygrad_cnn import _ext
-from tinygrad_cnn.backends import get_backend
+from tinygrad_cnn.backends import algorithms, get_backend
 from tinygrad_cnn.geometry import window
 from tinygrad_cnn.nn import functional as F
 
@@ -110,6 +110,51 @@ def test_conv2d_in_all_passes(level: str, dtype: Any, shape: tuple[Any, ...]) ->
         dtype,
     )
     close(backend.conv2d_weight_grad(dy, x, place, groups), REFERENCE.conv2d_weight_grad(dy, x, place, groups), dtype)
+
+
+POOLED = [  # (N, C, H, W, O, KH, KW, padding, pool, its stride, ceil_mode)
+    (9, 1, 28, 28, 6, 5, 5, 2, 2, 2, False),  # LeNet-5
+    (3, 6, 14, 14, 16, 5, 5, 0, 2, 2, False),
+    (2, 3, 11, 40, 4, 3, 7, ((2, 1), (0, 3)), (3, 2), (4, 2), True),  # gaps, windows beyond the edge
+    (2, 20, 9, 9, 3, 3, 3, 1, 2, 2, True),  # more channels than lanes, several blocks of sums
+    (1, 37, 3, 33, 2, 2, 3, 0, (1, 2), (1, 2), False),
+    (5, 2, 4, 4, 3, 1, 1, 0, (4, 2), (4, 2), False),
+]
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("shape", POOLED, ids=str)
+def test_gradients_of_conv2d_behind_max_pooling(level: str, dtype: Any, shape: tuple[Any, ...]) -> None:
+    *sizes, padding, kernel, stride, ceil_mode = shape
+    x, w, _, dy, place, _ = conv_arguments((*sizes, 1, padding, 1, 1), dtype)
+    pool = window("test", dy.shape[2:], kernel, stride, 0, 1, ceil_mode)
+    maxima, offsets = REFERENCE.max_pool2d(dy, pool)
+    assert algorithms.fits_pooled(place, 1, pool)
+    backend: Any = get_backend(level)
+    for name, args in (("input", (w, place, pool, x.shape[2:])), ("weight", (x, place, pool))):
+        expected = getattr(REFERENCE, f"pooled_conv2d_{name}_grad")(maxima, offsets, *args)
+        close(getattr(backend, f"pooled_conv2d_{name}_grad")(maxima, offsets, *args), expected, dtype)
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("shape", [*POOLED, (2, 3, 70, 66, 17, 3, 3, 1, (3, 2), (4, 2), False)], ids=str)
+@pytest.mark.parametrize("relu", [False, True])
+def test_convolution_and_pooling_as_one_give_the_same_bits(
+    level: str, dtype: Any, shape: tuple[Any, ...], relu: bool
+) -> None:
+    *sizes, padding, kernel, stride, _ = shape
+    x, w, b, dy, place, _ = conv_arguments((*sizes, 1, padding, 1, 1), dtype)
+    x = np.round(x) if relu else x  # makes ties
+    x[-1, 0, :2, :2] = np.nan
+    pool = window("test", dy.shape[2:], kernel, stride, 0, 1)
+    backend: Any = get_backend(level)
+    for bias in (b, None):
+        y, offsets = backend.max_pool2d(backend.conv2d(x, w, bias, place, 1), pool)
+        together = backend.pooled_conv2d(x, w, bias, place, pool, relu)
+        np.testing.assert_array_equal(together[0], backend.elementwise("relu", y) if relu else y)
+        np.testing.assert_array_equal(together[1], offsets)
 
 
 @on_levels
@@ -322,7 +367,8 @@ def training(threads: int) -> bytes:
     tg.manual_seed(1)
     model = tg.nn.Sequential(
         tg.nn.Conv2d(1, 6, 5, padding=2), tg.nn.BatchNorm2d(6), tg.nn.ReLU(), tg.nn.MaxPool2d(2),
-        tg.nn.Conv2d(6, 16, 3, stride=2), tg.nn.ReLU(), tg.nn.Dropout(0.2), tg.nn.Flatten(), tg.nn.Linear(16 * 36, 10),
+        tg.nn.Conv2d(6, 8, 3, padding=1), tg.nn.ReLU(), tg.nn.MaxPool2d(2), tg.nn.Conv2d(8, 16, 3, stride=2), tg.nn.ReLU(),
+        tg.nn.Dropout(0.2), tg.nn.Flatten(), tg.nn.Linear(16 * 9, 10),
     )  # fmt: skip
     optimizer = tg.optim.Adam(model.parameters(), lr=1e-2)
     for _ in range(3):

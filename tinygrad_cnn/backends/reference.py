@@ -325,6 +325,22 @@ class ReferenceBackend(Backend):
         row = i * window.sh - window.pt + u * window.dh
         return row * size[1] + j * window.sw - window.pl + v * window.dw
 
+    def pooled_conv2d(
+        self, x: Array, w: Array, b: Array | None, window: Window, pool: Window, relu: bool
+    ) -> tuple[Array, Array]:
+        y, offsets = self.max_pool2d(self.conv2d(x, w, b, window, 1), pool)
+        return (self.elementwise("relu", y) if relu else y), offsets
+
+    def pooled_conv2d_input_grad(
+        self, dy: Array, offsets: Array, w: Array, window: Window, pool: Window, size: tuple[int, int]
+    ) -> Array:
+        full = self.max_pool2d_grad(dy, offsets, pool, (window.oh, window.ow))
+        return self.conv2d_input_grad(full, w, window, 1, size)
+
+    def pooled_conv2d_weight_grad(self, dy: Array, offsets: Array, x: Array, window: Window, pool: Window) -> Array:
+        full = self.max_pool2d_grad(dy, offsets, pool, (window.oh, window.ow))
+        return self.conv2d_weight_grad(full, x, window, 1)
+
     def avg_pool2d(self, x: Array, window: Window, count_include_pad: bool, divisor: int) -> Array:
         h, w = x.shape[2:]
         image = padded(x, window)
