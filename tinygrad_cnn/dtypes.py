@@ -181,3 +181,37 @@ class iinfo:
         self.bits = info.bits
         self.max = builtins.int(info.max)
         self.min = builtins.int(info.min)
+
+
+class layout:
+    """How the elements of a tensor lie in memory; there is one layout, `strided`."""
+
+    def __repr__(self) -> str:
+        return "tinygrad_cnn.strided"
+
+
+class memory_format:
+    """The order of axes in memory that programs ask for; it is accepted everywhere and changes nothing."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"tinygrad_cnn.{self.name}"
+
+
+strided = layout()
+contiguous_format, preserve_format, channels_last, channels_last_3d = map(
+    memory_format, ("contiguous_format", "preserve_format", "channels_last", "channels_last_3d")
+)
+
+TYPE_NAMES = {  # PyTorch's, of Tensor.type()
+    float32: "FloatTensor", float64: "DoubleTensor", int8: "CharTensor", int16: "ShortTensor", int32: "IntTensor",
+    int64: "LongTensor", uint8: "ByteTensor", boolean: "BoolTensor",
+}  # fmt: skip
+
+
+def named_type(value: Any) -> dtype:
+    """Return the dtype that 'torch.FloatTensor', a class such as FloatTensor, or anything that as_dtype takes names."""
+    name = value.rpartition(".")[2] if isinstance(value, str) else getattr(value, "__name__", None)
+    return next((kind for kind, known in TYPE_NAMES.items() if known == name), None) or as_dtype(value)
