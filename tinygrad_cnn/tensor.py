@@ -717,7 +717,7 @@ class Tensor(Arithmetic):
         return copy_(self, elementwise.exp(z * std + mean), "log_normal_")
 
     def random_(self, from_: Any = None, to: Any = None, *, generator: Any = None) -> Tensor:
-        """Fill with random integers from `from_` (default 0) to to - 1; random_(n) is random_(0, n)."""
+        """Fill with random integers: from `from_` to to - 1, below the only number given, or any that the dtype holds."""
         kind = self._array.dtype
         most = (2 if kind.kind == "b" else np.iinfo(kind).max + 1) if kind.kind != "f" else 2 ** np.finfo(kind).nmant
         low, high = (0, most if from_ is None else from_) if to is None else (from_, to)

@@ -138,10 +138,12 @@ def cartesian_prod(*tensors: Any) -> Any:
 
 def combinations(input: T, r: int = 2, with_replacement: bool = False) -> T:
     """Return all choices of r elements of a vector as rows."""
+    if r < 0:
+        raise RuntimeError(f"combinations: r must not be negative, got {r}")
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     places = list(choose(range(shape_of("combinations", input)[0]), r))
-    array = np.array(places, np.int64).reshape(len(places), r)
-    return Index.apply(input, (input._backend.from_numpy(array),)) if r else input[:0]  # type: ignore[index]
+    array = np.array(places, np.int64).reshape(len(places), r) if r else np.empty(0, np.int64)
+    return Index.apply(input, (input._backend.from_numpy(array),))
 
 
 def block_diag(*tensors: Any) -> Any:
@@ -162,7 +164,7 @@ def tensor_split(input: T, indices_or_sections: Any, dim: int = 0) -> tuple[T, .
     """Return views of nearly equal sections along an axis, or of what lies between the given places."""
     at, total = axis_of("tensor_split", input, dim)
     if isinstance(indices_or_sections, TensorBase):
-        indices_or_sections = indices_or_sections.tolist()  # type: ignore[attr-defined]
+        indices_or_sections = indices_or_sections._backend.to_numpy(indices_or_sections._array).tolist()
     if isinstance(indices_or_sections, int):
         if indices_or_sections <= 0:
             raise RuntimeError(f"tensor_split: the number of sections must be positive, got {indices_or_sections}")
@@ -280,7 +282,7 @@ def repeat(input: T, *args: Any, repeats: Any = None) -> T:
     shape = (1,) * missing + tuple(shape)
     doubled = [n for pair in zip([1] * len(shape), shape) for n in pair]
     wide = expand(reshape(input, doubled), [n for pair in zip(counts, shape) for n in pair])
-    return reshape(clone(wide), [c * n for c, n in zip(counts, shape)])  # type: ignore[attr-defined]
+    return reshape(clone(wide), [c * n for c, n in zip(counts, shape)])
 
 
 def tile(input: T, *args: Any, dims: Any = None) -> T:
@@ -290,7 +292,7 @@ def tile(input: T, *args: Any, dims: Any = None) -> T:
 
 
 def repeat_interleave(input: T, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None) -> T:
-    """Return each element (or slice along `dim`) repeated so many times in a row; repeat_interleave(repeats) counts places."""
+    """Return each element (or slice along `dim`) repeated so many times in a row; of counts alone, their places."""
     check_tensors("repeat_interleave", input)
     if repeats is None:
         count = input._backend.to_numpy(input._array)

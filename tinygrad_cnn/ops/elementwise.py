@@ -19,7 +19,7 @@ from ..autograd.rows import Row, operators
 from .inplace import into, operand, takes_out, write_
 
 __all__ = [
-    "abs", "add", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "ceil", "clamp", "cos", "div", "eq", "exp",
+    "abs", "add", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "ceil", "clamp", "cos", "div", "eq", "erf", "exp",
     "expm1", "floor", "floor_divide", "ge", "gt", "isfinite", "isinf", "isnan", "le", "log", "log1p", "log2",
     "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "maximum", "minimum", "mul", "ne", "neg", "pow",
     "reciprocal", "relu", "remainder", "rsqrt", "sigmoid", "sign", "sin", "sqrt", "square", "sub", "tanh", "trunc",
@@ -161,6 +161,9 @@ reciprocal = unary(row("reciprocal", lambda dy, y: -dy * y * y), "Return 1 / inp
 sin = unary(row("sin", lambda dy, a: dy * a.cos()), "Return the sine.", floating=True)
 cos = unary(row("cos", lambda dy, a: -dy * a.sin()), "Return the cosine.", floating=True)
 tanh = unary(row("tanh", lambda dy, y: _tanh_grad(dy, y)), "Return the hyperbolic tangent.", floating=True)
+erf = unary(
+    row("erf", lambda dy, a: dy * exp(-a * a) * 1.1283791670955126), "Return the error function.", floating=True
+)
 sigmoid = unary(row("sigmoid", lambda dy, y: _sigmoid_grad(dy, y)), "Return 1 / (1 + e ** -input).", floating=True)
 floor = unary(row("floor", _zero), "Return the largest integer not above each element.", bools=False)
 ceil = unary(row("ceil", _zero), "Return the smallest integer not below each element.", bools=False)
@@ -259,25 +262,25 @@ def _scaled(op: str, a: Any, b: Any, alpha: Number) -> tuple[Any, Any]:
     return a, cast(mul(b, alpha), kind) if isinstance(b, TensorBase) else dtypes.wrapped(b * alpha, kind)
 
 
-@takes_out
-def add(input: T, other: T | Number, *, alpha: Number = 1) -> T:
+def add(input: T, other: T | Number, *, alpha: Number = 1, out: T | None = None) -> T:
     """Return input + alpha * other."""
-    return _add(*(promoted("add", input, other) if alpha == 1 else _scaled("add", input, other, alpha)))
+    y = _add(*(promoted("add", input, other) if alpha == 1 else _scaled("add", input, other, alpha)))
+    return y if out is None else into(out, y, "add")
 
 
-@takes_out
-def sub(input: T, other: T | Number, *, alpha: Number = 1) -> T:
+def sub(input: T, other: T | Number, *, alpha: Number = 1, out: T | None = None) -> T:
     """Return input - alpha * other; not for bool."""
     for x in (input, other):
         if type(x) is not float and (x._array.dtype.kind == "b" if isinstance(x, TensorBase) else isinstance(x, bool)):
             raise RuntimeError("sub: bools cannot be subtracted; use logical_xor or logical_not")
-    return _sub(*(promoted("sub", input, other) if alpha == 1 else _scaled("sub", input, other, alpha)))
+    y = _sub(*(promoted("sub", input, other) if alpha == 1 else _scaled("sub", input, other, alpha)))
+    return y if out is None else into(out, y, "sub")
 
 
-@takes_out
-def mul(input: T, other: T | Number) -> T:
+def mul(input: T, other: T | Number, *, out: T | None = None) -> T:
     """Return input * other."""
-    return _mul(*promoted("mul", input, other))
+    y = _mul(*promoted("mul", input, other))
+    return y if out is None else into(out, y, "mul")
 
 
 @takes_out

@@ -21,7 +21,7 @@ from .inplace import takes_out
 __all__ = [
     "absolute", "acos", "acosh", "addcdiv", "addcmul", "allclose", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",
     "arctan2", "arctanh", "asin", "asinh", "atan", "atan2", "atanh", "bitwise_left_shift", "bitwise_right_shift",
-    "clamp_max", "clamp_min", "clip", "copysign", "cosh", "deg2rad", "divide", "equal", "erf", "erfc", "exp2", "fix",
+    "clamp_max", "clamp_min", "clip", "copysign", "cosh", "deg2rad", "divide", "equal", "erfc", "exp2", "fix",
     "float_power", "fmax", "fmin", "fmod", "frac", "greater", "greater_equal", "heaviside", "hypot", "isclose",
     "isneginf", "isposinf", "isreal", "ldexp", "lerp", "less", "less_equal", "log10", "logaddexp", "logit", "multiply",
     "nan_to_num", "negative", "not_equal", "positive", "rad2deg", "round", "rsub", "sgn", "signbit", "sinh", "subtract",
@@ -43,11 +43,6 @@ acosh = unary(row("acosh", lambda dy, a: dy * (a * a - 1).rsqrt()), "Return the 
 atanh = unary(row("atanh", lambda dy, a: dy / (1 - a * a)), "Return the inverse of tanh.", floating=True)
 exp2 = unary(row("exp2", lambda dy, y: dy * y * math.log(2)), "Return 2 ** input.", floating=True)
 log10 = unary(row("log10", lambda dy, a: dy / (a * math.log(10))), "Return the logarithm to base 10.", floating=True)
-erf = unary(
-    row("erf", lambda dy, a: dy * (-a * a).exp() * (2 / math.sqrt(math.pi))),
-    "Return the error function.",
-    floating=True,
-)
 erfc = unary(
     row("erfc", lambda dy, a: -dy * (-a * a).exp() * (2 / math.sqrt(math.pi))),
     "Return 1 - erf(input), exactly for large input.",
@@ -211,7 +206,7 @@ def xlogy(input: T | Number, other: T | Number) -> T:
     return _xlogy(*[x if isinstance(x, TensorBase) else tensor_like(like, x) for x in (a, b)])
 
 
-def rsub(input: T, other: T | Number, *, alpha: Number = 1) -> T:
+def rsub(input: Any, other: Any, *, alpha: Number = 1) -> Any:
     """Return other - alpha * input."""
     return sub(other, input, alpha=alpha)
 
@@ -259,11 +254,8 @@ def lerp(input: T, end: T, weight: T | Number) -> T:
     """Return input + weight * (end - input)."""
     check_tensors("lerp", input, end)
     _check_one_dtype("lerp", input, end, *([weight] if isinstance(weight, TensorBase) else []))
-    way = sub(end, input)
-    near, far = (
-        add(input, mul(way, weight)),
-        sub(end, mul(way, rsub(weight, 1) if isinstance(weight, TensorBase) else 1 - weight)),
-    )  # exact at both ends
+    way, rest = sub(end, input), 1 - weight  # type: ignore[operator]
+    near, far = add(input, mul(way, weight)), sub(end, mul(way, rest))  # exact at both ends
     if not isinstance(weight, TensorBase):
         return near if math.fabs(weight) < 0.5 else far
     return where(lt(abs(weight), 0.5), near, far)

@@ -263,7 +263,7 @@ def _quantile(op: str, input: Any, q: Any, dim: int | None, keepdim: bool, inter
         raise RuntimeError(f"{op}: interpolation must be one of {', '.join(ways)}, got {interpolation!r}")
     if input._array.dtype.kind != "f":
         raise RuntimeError(f"{op}: expected a floating dtype, got {input._array.dtype}")
-    q: Any = q if isinstance(q, TensorBase) else tensor_like(input, q)
+    q = q if isinstance(q, TensorBase) else tensor_like(input, q)
     if q._array.dtype != input._array.dtype or q._array.ndim > 1:
         raise RuntimeError(f"{op}: q must be a number or a vector of {input._array.dtype}")
     if bool(logical_or(lt(q, 0), gt(q, 1)).any()):

@@ -37,9 +37,8 @@ def multinomial(input: T, num_samples: int, replacement: bool = False, *, genera
     rows = weights.reshape(-1, weights.shape[-1]).astype(np.float64)
     if not np.isfinite(rows).all() or (rows < 0).any() or (rows.sum(axis=1) <= 0).any():
         raise RuntimeError("multinomial: weights must be finite, not negative, and not all 0 in a row")
-    available = rows.shape[1] if replacement else int((rows > 0).sum(axis=1).min())
-    if num_samples <= 0 or (not replacement and num_samples > available):
-        raise RuntimeError(f"multinomial: cannot draw {num_samples} of {available} indices")
+    if num_samples <= 0 or (not replacement and num_samples > rows.shape[1]):
+        raise RuntimeError(f"multinomial: cannot draw {num_samples} of {rows.shape[1]} indices")
     if replacement:
         ends = rows.cumsum(axis=1)
         u = uniforms(len(rows) * num_samples, generator).reshape(len(rows), num_samples) * ends[:, -1:]
