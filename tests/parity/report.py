@@ -43,17 +43,20 @@ REASONS = {  # a pattern of names: why they are absent; the first that fits coun
     r"profiler.*|.*profile.*|.*[bB]enchmark.*|.*debug.*|.*anomaly.*|.*Log.*|.*warn.*|monitor|testing|utils|.*Stats": "profiling and debugging",
     r"[A-Z].*Tensor|.*nested.*|.*jagged.*|masked": "other kinds of tensors",
     r"[a-z_]*(native|batch_norm|layer_norm|group_norm|instance_norm|rms_norm|grid_sampl|affine_grid|_loss|_like_|constant_pad|hardshrink|prelu|celu|selu|rrelu|threshold|alpha_dropout|feature_dropout|pixel_|channel_shuffle|pairwise|cosine|dropout|pdist).*": "functions that programs find in nn.functional",
-    r"(builtins|ctypes|functools|glob|importlib|inspect|math|os|platform|sys|textwrap|threading|types|warnings|cpp|random|TYPE_CHECKING|torch|overload.*|Any|Callable|Optional|Union|Tensor|TypeVar|Final|List|Dict|Tuple|NamedTuple|cast|annotations|version|version)": "modules that PyTorch happens to import",
+    r"TYPE_CHECKING|overload.*|Any|Callable|Optional|Union|Tensor|TypeVar|Final|cast|torch": "what PyTorch's files import for themselves",
 }
 OTHER = "not needed by convolutional networks, or internal"
 
 
 def names(place: object) -> list[str]:
     """Return the public names of a module or class."""
-    listed = (
-        dir(place) if not isinstance(place, ModuleType) or place is torch else getattr(place, "__all__", dir(place))
-    )
-    return sorted({name for name in listed if not name.startswith("_")})
+    listed = dir(place) if place in (torch, torch.Tensor) else getattr(place, "__all__", dir(place))
+    return sorted({name for name in listed if not name.startswith("_") and not hidden(place, name)})
+
+
+def hidden(place: object, name: str) -> bool:
+    """Return whether a name of PyTorch is a module that was imported by the way."""
+    return isinstance(getattr(place, name, None), ModuleType) and not hasattr(tg, name)
 
 
 def reason(name: str, method: bool = False) -> str:

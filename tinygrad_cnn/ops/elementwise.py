@@ -335,7 +335,7 @@ def pow(input: T | Number, exponent: T | Number) -> T:
     if kind == "b":
         if isinstance(b, TensorBase):
             raise RuntimeError("pow: bools cannot be raised to the power of bools; convert with .int()")
-        return logical_or(a, not b)
+        return logical_or(a, tensor_like(a, not b))
     if kind != "f" and not isinstance(exponent, TensorBase) and exponent < 0:
         raise RuntimeError("pow: integers cannot be raised to a negative integer power; convert to a floating dtype")
     return _integer_pow(a, b) if kind == "i" and isinstance(b, TensorBase) else _pow(a, b)

@@ -17,6 +17,7 @@ from .elementwise import (
 )  # fmt: skip
 from .elementwise import round as _round
 from .inplace import takes_out
+from .shape import clone
 
 __all__ = [
     "absolute", "acos", "acosh", "addcdiv", "addcmul", "allclose", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",
@@ -126,7 +127,7 @@ def isneginf(input: T) -> T:
 def nan_to_num(input: T, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> T:
     """Return input with NaN replaced by 0 or `nan`, and infinities by the limits of the dtype or the given numbers."""
     if input._array.dtype.kind != "f":
-        return mul(input, 1)
+        return clone(input)
     most = float(np.finfo(input._array.dtype).max)
     y = where(isnan(input), 0.0 if nan is None else nan, input)
     y = where(eq(input, math.inf), most if posinf is None else posinf, y)
