@@ -455,6 +455,9 @@ class Tensor(Arithmetic):
             raise TypeError("only integer tensors of one element can be converted to an index")
         return int(self.item())
 
+    def __abs__(self) -> Tensor:
+        return elementwise.abs(self)
+
     def __contains__(self, element: Any) -> builtins.bool:
         return bool(reduce.any(elementwise.eq(self, element)))
 
@@ -584,7 +587,6 @@ class Tensor(Arithmetic):
     __or__ = __ror__ = elementwise.bitwise_or
     __xor__ = __rxor__ = elementwise.bitwise_xor
     __invert__ = elementwise.bitwise_not
-    __abs__ = elementwise.abs
     __lt__ = elementwise.lt
     __le__ = elementwise.le
     __gt__ = elementwise.gt

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -122,7 +122,14 @@ _cast = Cast.apply
 # ---- functions of one tensor ----
 
 
-def unary(kernel: Row, doc: str, floating: bool = False, bools: bool = True) -> Callable[..., Any]:
+class Unary(Protocol):
+    """A function of one tensor."""
+
+    def __call__(self, input: T, *, out: T | None = None) -> T:
+        """Apply it."""
+
+
+def unary(kernel: Row, doc: str, floating: bool = False, bools: bool = True) -> Unary:
     """Make the public function of a row; `floating` ones convert integers to the default dtype first."""
     name = kernel.name
 
