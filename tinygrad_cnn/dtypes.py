@@ -93,7 +93,7 @@ def promote_numpy(a: np.dtype, b: np.dtype) -> np.dtype:
 
 def promote_types(type1: dtype, type2: dtype) -> dtype:
     """Return the smallest dtype to which both can be converted."""
-    return of_numpy(promote_numpy(type1.numpy, type2.numpy))
+    return of_numpy(promote_numpy(as_dtype(type1).numpy, as_dtype(type2).numpy))
 
 
 def of_scalar(value: builtins.bool | builtins.int | builtins.float) -> dtype:
@@ -134,7 +134,7 @@ def stored(op: str, value: Any, kind: np.dtype) -> Any:
 def can_cast(from_: dtype, to: dtype) -> builtins.bool:
     """Return whether in-place results may be converted: never float to integer, never anything to bool."""
     rank = {"b": 0, "u": 1, "i": 1, "f": 2}
-    return rank[from_.numpy.kind] <= rank[to.numpy.kind]
+    return rank[as_dtype(from_).numpy.kind] <= rank[as_dtype(to).numpy.kind]
 
 
 def result_numpy(operands: list[tuple[np.dtype, builtins.int]]) -> np.dtype:

@@ -238,6 +238,7 @@ class Tensor(Arithmetic):
 
     def is_same_size(self, other: Tensor) -> builtins.bool:
         """Return whether two shapes are equal."""
+        elementwise.check_tensors("is_same_size", other)
         return self._array.shape == other._array.shape
 
     def is_inference(self) -> builtins.bool:

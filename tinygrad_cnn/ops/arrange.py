@@ -12,7 +12,7 @@ import numpy as np
 from .. import geometry
 from ..autograd.graph import Op, TensorBase, wrap
 from ..geometry import wrap_dim
-from .elementwise import T, check_tensors, where
+from .elementwise import T, check_tensors, tensor_like, where
 from .inplace import takes_out
 from .reduce import sum
 from .shape import (
@@ -33,7 +33,7 @@ moveaxis, swapdims = movedim, transpose
 
 def adjoint(input: T) -> T:
     """Return the last two axes exchanged: there are no complex dtypes."""
-    return transpose(input, -2, -1)
+    return transpose(input, -2, -1) if len(shape_of("adjoint", input)) else input
 
 
 # ---- joining ----
@@ -133,13 +133,17 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Any, ...]:
 def cartesian_prod(*tensors: Any) -> Any:
     """Return all choices of one element from each vector as rows."""
     many = _listed("cartesian_prod", tensors)
+    if any(x._array.ndim != 1 for x in many):
+        raise RuntimeError("cartesian_prod: expected vectors")
     return many[0] if len(many) == 1 else stack([reshape(g, -1) for g in meshgrid(*many)], 1)
 
 
 def combinations(input: T, r: int = 2, with_replacement: bool = False) -> T:
     """Return all choices of r elements of a vector as rows."""
-    if r < 0:
-        raise RuntimeError(f"combinations: r must not be negative, got {r}")
+    if r < 0 or len(shape_of("combinations", input)) != 1:
+        raise RuntimeError(
+            f"combinations: expected a vector and r of at least 0, got {input._array.ndim} dimensions, {r}"
+        )
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     places = list(choose(range(shape_of("combinations", input)[0]), r))
     array = np.array(places, np.int64).reshape(len(places), r) if r else np.empty(0, np.int64)
@@ -194,7 +198,12 @@ def _splitter(name: str, axis: int) -> Callable[..., Any]:
 
 
 hsplit, vsplit, dsplit = _splitter("hsplit", 1), _splitter("vsplit", 0), _splitter("dsplit", 2)
-unsafe_split, split_with_sizes = split, split
+unsafe_split = split
+
+
+def split_with_sizes(input: T, split_sizes: Sequence[int], dim: int = 0) -> tuple[T, ...]:
+    """Return views of pieces of the given sizes along an axis."""
+    return split(input, list(split_sizes), dim)
 
 
 def unsafe_chunk(input: T, chunks: int, dim: int = 0) -> tuple[T, ...]:
@@ -329,7 +338,7 @@ def _triangle(name: str, keep: Callable[..., Any]) -> Callable[..., Any]:
         if len(shape) < 2:
             raise RuntimeError(f"{name}: expected at least 2 dimensions, got {len(shape)}")
         mask = input._backend.from_numpy(keep(np.ones(shape[-2:], bool), diagonal))
-        return where(wrap(input.result_class, mask, input._backend), input, 0)
+        return where(wrap(input.result_class, mask, input._backend), input, tensor_like(input, 0))
 
     function.__name__ = function.__qualname__ = name
     side = {"tril": "below", "triu": "above"}[name]

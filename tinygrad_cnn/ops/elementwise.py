@@ -214,6 +214,7 @@ def bitwise_not(input: T) -> T:
 
 def square(input: T) -> T:
     """Return input ** 2."""
+    check_tensors("square", input)
     return pow(input, 2) if input._array.dtype.kind == "b" else mul(input, input)
 
 
@@ -385,6 +386,7 @@ def clamp(input: T, min: T | Number | None = None, max: T | Number | None = None
 
 def where(condition: T, input: Any = None, other: Any = None) -> Any:
     """Return input where condition (bool) holds, other elsewhere; without them the places where condition holds."""
+    check_tensors("where", condition)
     if input is None and other is None:
         return condition.nonzero(as_tuple=True)  # type: ignore[attr-defined]
     if condition._array.dtype.kind != "b":
@@ -401,13 +403,13 @@ def binary(
     kernel: Row, doc: str, floating: bool = False, kinds: str = "biuf", numbers: bool = True
 ) -> Callable[..., Any]:
     """Make the public function of a row of two operands; `kinds` are NumPy's, `numbers` says whether one may be a number."""
-    name = kernel.name
+    name, restricted = kernel.name, len(kinds) < 4
 
     def function(input: T, other: T | Number, *, out: T | None = None) -> T:
         if not numbers:
             check_tensors(name, input, other)
         a, b = promoted(name, input, other, floating)
-        if _dtype(a, b).kind not in kinds:
+        if restricted and _dtype(a, b).kind not in kinds:
             raise RuntimeError(f"{name}: expected {' or '.join(KINDS[kind] for kind in kinds)}, got {_dtype(a, b)}")
         y: T = kernel(a, b)
         return y if out is None else into(out, y, name)

@@ -179,6 +179,7 @@ def cdist(x1: T, x2: T, p: float = 2.0, compute_mode: str | None = None) -> T:
     check_tensors("cdist", x1, x2)
     if x1._array.ndim < 2 or x2._array.ndim < 2 or x1._array.shape[-1] != x2._array.shape[-1]:
         raise RuntimeError(f"cdist: expected rows of one size, got shapes {x1._array.shape} and {x2._array.shape}")
+    _check_one_dtype("cdist", x1, x2)
     if p < 0:
         raise RuntimeError(f"cdist: p must not be negative, got {p}")
     return vector_norm(sub(unsqueeze(x1, -2), unsqueeze(x2, -3)), p, -1)
@@ -188,6 +189,7 @@ def cdist(x1: T, x2: T, p: float = 2.0, compute_mode: str | None = None) -> T:
 def cross(input: T, other: T, dim: int | None = None) -> T:
     """Return the cross products along an axis of size 3 (default: the first such axis)."""
     check_tensors("cross", input, other)
+    _check_one_dtype("cross", input, other)
     shape = broadcast("cross", input._array.shape, other._array.shape)
     a, b = expand(input, shape), expand(other, shape)
     if dim is None and 3 not in shape:
@@ -207,6 +209,8 @@ def einsum(equation: str, *operands: Any) -> Any:
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = tuple(operands[0])
     check_tensors("einsum", *operands)
+    if not isinstance(equation, str):
+        raise TypeError(f"einsum: the equation must be a text such as 'ij,jk->ik', got {type(equation).__name__}")
     left, arrow, right = equation.replace(" ", "").partition("->")
     terms = left.split(",")
     if len(terms) != len(operands):

@@ -71,6 +71,7 @@ def round(input: T, *, decimals: int = 0) -> T:
 @takes_out
 def frac(input: T) -> T:
     """Return what trunc() takes away."""
+    check_tensors("frac", input)
     if input._array.dtype.kind != "f":
         raise RuntimeError(f"frac: expected a floating dtype, got {input._array.dtype}")
     return sub(input, trunc(input))
@@ -79,12 +80,14 @@ def frac(input: T) -> T:
 @takes_out
 def deg2rad(input: T) -> T:
     """Return degrees as radians."""
+    check_tensors("deg2rad", input)
     return mul(_floating(input), math.pi / 180)
 
 
 @takes_out
 def rad2deg(input: T) -> T:
     """Return radians as degrees."""
+    check_tensors("rad2deg", input)
     return mul(_floating(input), 180 / math.pi)
 
 
@@ -96,6 +99,7 @@ def logit(input: T, eps: float | None = None) -> T:
 
 def positive(input: T) -> T:
     """Return the tensor itself; not for bool."""
+    check_tensors("positive", input)
     if input._array.dtype.kind == "b":
         raise RuntimeError("positive: not defined for bools; convert with .int()")
     return input
@@ -103,29 +107,34 @@ def positive(input: T) -> T:
 
 def isreal(input: T) -> T:
     """Return True for each element: there are no complex dtypes."""
-    return eq(zero_of(input), 0)
+    return eq(_zeros("isreal", input), 0)
 
 
-def zero_of(input: T) -> T:
+def _zeros(op: str, input: T) -> T:
     """Return zeros in the shape of a tensor, which take no part in its history."""
+    check_tensors(op, input)
     return _zero(input)
 
 
 @takes_out
 def isposinf(input: T) -> T:
     """Return whether each element is +infinity, as bool."""
-    return eq(input, math.inf) if input._array.dtype.kind == "f" else ne(zero_of(input), 0)
+    zeros = _zeros("isposinf", input)
+    return eq(input, math.inf) if input._array.dtype.kind == "f" else ne(zeros, 0)
 
 
 @takes_out
 def isneginf(input: T) -> T:
     """Return whether each element is -infinity, as bool."""
-    return eq(input, -math.inf) if input._array.dtype.kind == "f" else ne(zero_of(input), 0)
+    zeros = _zeros("isneginf", input)
+    return eq(input, -math.inf) if input._array.dtype.kind == "f" else ne(zeros, 0)
 
 
 @takes_out
 def nan_to_num(input: T, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> T:
     """Return input with NaN replaced by 0 or `nan`, and infinities by the limits of the dtype or the given numbers."""
+    check_tensors("nan_to_num", input)
+    nan, posinf, neginf = [None if x is None else number("nan_to_num", x) for x in (nan, posinf, neginf)]
     if input._array.dtype.kind != "f":
         return clone(input)
     most = float(np.finfo(input._array.dtype).max)
@@ -265,12 +274,14 @@ def lerp(input: T, end: T, weight: T | Number) -> T:
 @takes_out
 def addcmul(input: T, tensor1: T, tensor2: T, *, value: Number = 1) -> T:
     """Return input + value * tensor1 * tensor2."""
+    check_tensors("addcmul", input, tensor1, tensor2)
     return add(input, mul(tensor1, tensor2), alpha=value)
 
 
 @takes_out
 def addcdiv(input: T, tensor1: T, tensor2: T, *, value: Number = 1) -> T:
     """Return input + value * tensor1 / tensor2, of floating tensors."""
+    check_tensors("addcdiv", input, tensor1, tensor2)
     if tensor1._array.dtype.kind != "f" and tensor2._array.dtype.kind != "f":
         raise RuntimeError("addcdiv: integers are not divided; convert with .float(), or use addcmul and div")
     return add(input, div(tensor1, tensor2), alpha=value)

@@ -150,8 +150,8 @@ def diff(input: T, n: int = 1, dim: int = -1, prepend: Any = None, append: Any =
     from .shape import cat
 
     at = wrap_dim("diff", dim, input._array.ndim)
-    if not input._array.ndim:
-        raise RuntimeError("diff: expected at least 1 dimension")
+    if not input._array.ndim or n < 0:
+        raise RuntimeError(f"diff: expected at least 1 dimension and n of at least 0, got {input._array.ndim}, {n}")
     parts = [x for x in (prepend, input, append) if x is not None]
     y: Any = cat(parts, at) if len(parts) > 1 else input
     for _ in range(n):
@@ -261,6 +261,7 @@ def _quantile(op: str, input: Any, q: Any, dim: int | None, keepdim: bool, inter
     ways = {"linear": "", "lower": "floor", "higher": "ceil", "nearest": "round", "midpoint": ""}
     if interpolation not in ways:
         raise RuntimeError(f"{op}: interpolation must be one of {', '.join(ways)}, got {interpolation!r}")
+    check_tensors(op, input)
     if input._array.dtype.kind != "f":
         raise RuntimeError(f"{op}: expected a floating dtype, got {input._array.dtype}")
     q = q if isinstance(q, TensorBase) else tensor_like(input, q)
@@ -466,6 +467,7 @@ def searchsorted(
     """Return where values are to be put into sorted rows (last axis) to keep the order: before equals, or behind (right)."""
     if side not in (None, "left", "right") or (side == "left" and right):
         raise RuntimeError(f"searchsorted: side must be 'left' or 'right' and agree with right, got {side!r}, {right}")
+    check_tensors("searchsorted", sorted_sequence)
     values = input if isinstance(input, TensorBase) else tensor_like(sorted_sequence, input)
     edges, v = _host("searchsorted", sorted_sequence, values)
     if sorter is not None:
@@ -486,6 +488,7 @@ def searchsorted(
 
 def bucketize(input: Any, boundaries: Any, *, out_int32: bool = False, right: bool = False, out: Any = None) -> Any:
     """Return the number of the interval between sorted boundaries in which each element lies."""
+    check_tensors("bucketize", boundaries)
     if boundaries._array.ndim != 1:
         raise RuntimeError(f"bucketize: boundaries must be a vector, got {boundaries._array.ndim} dimensions")
     return searchsorted(boundaries, input, out_int32=out_int32, right=right, out=out)

@@ -239,7 +239,9 @@ def transpose(input: T, dim0: int, dim1: int) -> T:
     return Permute.apply(input, tuple(order))
 
 
-swapaxes = transpose
+def swapaxes(input: T, axis0: int, axis1: int) -> T:
+    """Return a view with two axes exchanged."""
+    return transpose(input, axis0, axis1)
 
 
 def t(input: T) -> T:
@@ -287,6 +289,8 @@ def broadcast_to(input: T, size: Sequence[int]) -> T:
 
 def clone(input: T, *, memory_format: Any = None) -> T:
     """Return a contiguous copy that passes gradients on."""
+    if not isinstance(input, TensorBase):
+        check_tensors("clone", input)
     return Clone.apply(input)
 
 
