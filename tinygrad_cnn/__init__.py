@@ -7,8 +7,11 @@ from tinygrad_cnn import nn, optim, datasets, models
 # fmt: off
 from . import accelerator, amp, autograd, backends, compat, cuda, datasets, dtypes, linalg, models, nn, ops, optim
 from . import testing, transforms, utils, version
-from .autograd import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from .amp import autocast, GradScaler
+from .autograd import (
+    enable_grad, inference_mode, is_anomaly_enabled, is_grad_enabled, is_inference_mode_enabled, no_grad,
+    set_grad_enabled,
+)  # fmt: skip
 from .backends import device
 from .compat import *
 from .config import (
@@ -54,10 +57,10 @@ __all__ = [
     "dtype", "dtypes", "e", "empty", "empty_cache", "empty_like", "enable_grad", "eye", "finfo", "float", "float32",
     "float64", "from_dlpack", "from_numpy", "frombuffer", "full", "full_like", "get_conv_algorithm",
     "get_default_dtype", "get_num_threads", "get_rng_state", "iinfo", "inf", "inference_mode", "initial_seed", "int",
-    "int16", "int32", "int64", "int8", "is_grad_enabled", "is_inference_mode_enabled", "layout", "linalg", "linspace",
-    "load", "logspace", "long", "manual_seed", "memory_format", "memory_stats", "models", "nan", "newaxis", "nn",
-    "no_grad", "normal", "ones", "ones_like", "ops", "optim", "pi", "preserve_format", "promote_types", "rand",
-    "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "save", "scalar_tensor", "seed",
+    "int16", "int32", "int64", "int8", "is_anomaly_enabled", "is_grad_enabled", "is_inference_mode_enabled", "layout",
+    "linalg", "linspace", "load", "logspace", "long", "manual_seed", "memory_format", "memory_stats", "models", "nan",
+    "newaxis", "nn", "no_grad", "normal", "ones", "ones_like", "ops", "optim", "pi", "preserve_format", "promote_types",
+    "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "save", "scalar_tensor", "seed",
     "set_conv_algorithm", "set_default_dtype", "set_grad_enabled", "set_num_threads", "set_rng_state", "short",
     "show_config", "strided", "tensor", "testing", "transforms", "tril_indices", "triu_indices", "uint8", "utils",
     "version", "zeros", "zeros_like",

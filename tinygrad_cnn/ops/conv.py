@@ -18,7 +18,7 @@ class Conv2d(Op):
     """x (N, C, H, W) and w (O, C / groups, KH, KW) -> y (N, O, OH, OW)."""
 
     def forward(self, x: Any, w: Any, b: Any, window: Window, groups: int) -> Any:
-        self.window, self.groups, self.size = window, groups, x.shape[2:]
+        self.window, self.groups, self.channels, self.size = window, groups, w.shape[:2], x.shape[2:]
         self.save(x if self.needs_grad[1] else None, w if self.needs_grad[0] else None)
         return self.backend.conv2d(x, w, b, window, groups)
 
@@ -76,21 +76,10 @@ def image_input(op: str, input: Any) -> tuple[Any, bool]:
     return (unsqueeze(input, 0), True) if ndim == 3 else (input, False)
 
 
-def conv2d(
-    input: T,
-    weight: T,
-    bias: T | None = None,
-    stride: Pair = 1,
-    padding: Padding = 0,
-    dilation: Pair = 1,
-    groups: int = 1,
-) -> T:
-    """Cross-correlate images with filters.
-
-    input (N, C, H, W) or (C, H, W), weight (O, C / groups, KH, KW), bias (O,) -> (N, O, OH, OW) with
-    OH = floor((H + padding - dilation * (KH - 1) - 1) / stride) + 1.  Padding (zeros): an int, (rows, columns),
-    ((top, bottom), (left, right)), 'valid', 'same' (any stride; an odd zero goes below and right) or 'same_lower'.
-    """
+def checked_conv2d(
+    input: Any, weight: Any, bias: Any, stride: Pair, padding: Padding, dilation: Pair, groups: int
+) -> tuple[Any, bool, Window]:
+    """Return an image batch, whether the input came without the batch axis, and the geometry; raise where nothing fits."""
     x, single = image_input("conv2d", input)
     check_tensors("conv2d", weight, *([] if bias is None else [bias]))
     _, c, h, w = x._array.shape
@@ -109,7 +98,26 @@ def conv2d(
         raise RuntimeError(f"conv2d: input, weight and bias must have one dtype, got {', '.join(kinds)}")
     if bias is not None and bias._array.shape != (shape[0],):
         raise RuntimeError(f"conv2d: bias must have shape {(shape[0],)}, got {tuple(bias._array.shape)}")
-    y = Conv2d.apply(x, weight, bias, window("conv2d", (h, w), shape[2:], stride, padding, dilation), groups)
+    return x, single, window("conv2d", (h, w), shape[2:], stride, padding, dilation)
+
+
+def conv2d(
+    input: T,
+    weight: T,
+    bias: T | None = None,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+) -> T:
+    """Cross-correlate images with filters.
+
+    input (N, C, H, W) or (C, H, W), weight (O, C / groups, KH, KW), bias (O,) -> (N, O, OH, OW) with
+    OH = floor((H + padding - dilation * (KH - 1) - 1) / stride) + 1.  Padding (zeros): an int, (rows, columns),
+    ((top, bottom), (left, right)), 'valid', 'same' (any stride; an odd zero goes below and right) or 'same_lower'.
+    """
+    x, single, place = checked_conv2d(input, weight, bias, stride, padding, dilation, groups)
+    y = Conv2d.apply(x, weight, bias, place, groups)
     return squeeze(y, 0) if single else y
 
 
