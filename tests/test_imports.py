@@ -21,8 +21,8 @@ LAYERS = [
     ["ops"],
     ["tensor", "_repr"],
     ["creation"],
-    ["nn", "optim", "utils", "testing", "serialization", "torch_files", "config", "cuda", "transforms"],
-    ["accelerator", "amp", "compat", "linalg", "version"],
+    ["nn", "optim", "utils", "testing", "serialization", "torch_files", "config", "transforms"],
+    ["accelerator", "amp", "compat", "cuda", "linalg", "version"],
     ["datasets", "models"],
     ["__init__"],
 ]

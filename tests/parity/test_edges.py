@@ -1,5 +1,7 @@
 """What programs touch besides operations: creation in all its spellings, constants, switches, dotted paths, older names."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -109,7 +111,7 @@ def test_mixed_precision_switched_off(t):
     with t.no_grad():
         model.weight.fill_(1), model.bias.fill_(0)
     optimizer, scaler = t.optim.SGD(model.parameters(), lr=0.1), t.amp.GradScaler("cuda", enabled=False)
-    with t.autocast("cpu", enabled=False):
+    with t.autocast("cpu", enabled=False), t.amp.autocast("cpu", enabled=False):
         loss = model(t.ones(3, 2)).sum()
     scaler.scale(loss).backward()
     scaler.unscale_(optimizer)
@@ -154,3 +156,13 @@ def test_random_numbers_have_their_distribution():
 
 def test_absent_element_types_say_so():
     check_all([("t.zeros(1, dtype='float16')", {}), ("t.zeros(1, dtype='complex64')", {})])
+
+
+@pytest.mark.parametrize("path", [
+    "accelerator", "amp", "autograd", "backends.cuda", "backends.cudnn", "backends.mkldnn", "backends.mps", "cuda", "cuda.amp",
+    "linalg", "nn.functional", "nn.init", "nn.parallel", "nn.utils", "optim", "optim.lr_scheduler", "random", "utils.data",
+    "version",
+])  # fmt: skip
+def test_dotted_paths(path):
+    for t in (tg, torch):
+        assert importlib.import_module(f"{t.__name__}.{path}")

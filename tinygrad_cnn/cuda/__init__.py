@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .random import manual_seed as _manual_seed
+from ..random import manual_seed as _manual_seed
+from . import amp as amp
 
 
 def is_available() -> bool:
