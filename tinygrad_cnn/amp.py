@@ -24,6 +24,7 @@ class autocast(_Mode):
         super().__enter__()
 
     def __call__(self, function: F) -> F:
+        """Return a function to be decorated as it is."""
         return function
 
 
