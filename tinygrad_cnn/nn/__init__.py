@@ -1,6 +1,6 @@
 """Layers, containers, losses and initial values, under the names of torch.nn."""
 
-from . import functional, init, utils
+from . import functional, init, parallel, utils
 from .activation import Dropout, Dropout2d, LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from .containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from .conv import Conv2d, Fold, Unfold
@@ -8,6 +8,7 @@ from .linear import Flatten, Identity, Linear, Unflatten
 from .loss import CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
 from .module import Module
 from .norm import BatchNorm1d, BatchNorm2d, LocalResponseNorm
+from .parallel import DataParallel
 from .parameter import Parameter
 from .pool import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 
@@ -18,6 +19,7 @@ __all__ = [
     "BatchNorm2d",
     "Conv2d",
     "CrossEntropyLoss",
+    "DataParallel",
     "Dropout",
     "Dropout2d",
     "Flatten",
@@ -46,5 +48,6 @@ __all__ = [
     "Unfold",
     "functional",
     "init",
+    "parallel",
     "utils",
 ]

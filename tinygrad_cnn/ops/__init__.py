@@ -1,11 +1,17 @@
 """The operations, by family: the table of contents.
 
 elementwise   one row each: arithmetic, comparison, exp, relu, where, clamp ...
+math          more rows and compositions: trigonometry, erfc, lerp, isclose ...
 reduce        one row each: sum, mean, amax ...; composed: var, logsumexp; softmax
+order         running sums and extremes, sorting, quantiles, norms, counting
 shape         views and copies: reshape, permute, expand, slices, cat, pad
+arrange       flip, roll, repeat, diagonals, triangles, hstack, meshgrid; composed but for the diagonal
 index         x[key], gather, scatter_add
+scatter       scatter and its reductions, index_add and its family, masks
 inplace       how `_` methods change a tensor and its history
 matmul        matmul, linear
+linalg        addmm and its family, tensordot, einsum, norms of matrices; all composed
+random        draws from given probabilities
 conv          conv2d and its two gradients, unfold and fold
 pool          max, average and adaptive pooling
 norm          batch and local response normalisation
@@ -13,4 +19,5 @@ loss          cross-entropy and the composed losses
 dropout       dropout without masks
 
 A class (Op) is a primitive with its own gradient; a function is what users call: it checks, promotes and composes.
+What a module lists in `__all__` are functions of the package, and those of an `input` are methods of tensors, too (tensor.py).
 """
