@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from . import twins
 
 import tinygrad_cnn as tg
+
+from . import twins
 
 torch = pytest.importorskip("torch")
 PROGRAMS = Path(__file__).parents[1] / "programs"
