@@ -29,6 +29,7 @@ FAMILIES = [
     "pool",
     "random",
     "reduce",
+    "resample",
     "softmax",
     "winograd",
 ]

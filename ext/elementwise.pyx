@@ -1,4 +1,6 @@
 """Elementwise loops over contiguous arrays of one shape."""
+from libc.math cimport erf as erf_of
+
 from parallel cimport import_runtime, parallel_for
 from real cimport LANES, read, real, vec, vec_set, write
 from vexp cimport load, store, vec_exp
@@ -55,6 +57,14 @@ cdef void sigmoid_task(void* args, Py_ssize_t index) noexcept nogil:
         i += LANES
 
 
+cdef void erf_task(void* args, Py_ssize_t index) noexcept nogil:
+    """y = erf(a)."""
+    cdef Map* m = <Map*> args
+    cdef Py_ssize_t i
+    for i in range(index * CHUNK, min(m.size, (index + 1) * CHUNK)):
+        m.y[i] = <real> erf_of(m.a[i])
+
+
 cdef void sigmoid_grad_task(void* args, Py_ssize_t index) noexcept nogil:
     """y = a * b * (1 - b)."""
     cdef Map* m = <Map*> args
@@ -97,6 +107,11 @@ def exp(object a, object y):
 def sigmoid(object a, object y):
     """Write y = 1 / (1 + e ** -a)."""
     run(sigmoid_task, a, None, y, 0.6)
+
+
+def erf(object a, object y):
+    """Write y = erf(a)."""
+    run(erf_task, a, None, y, 10)
 
 
 def relu_grad(object a, object b, object y):

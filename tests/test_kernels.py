@@ -489,7 +489,7 @@ def test_elementwise_of_any_size(level: str, dtype: Any, size: int) -> None:
     backend: Any = get_backend(level)
     a, b = (5 * rng().standard_normal(size)).astype(dtype), rng(1).uniform(-1, 1, size).astype(dtype)
     ulps = 4 * np.finfo(dtype).eps
-    for op in ("relu", "exp", "sigmoid"):
+    for op in ("relu", "erf", "exp", "sigmoid"):
         exact = REFERENCE.elementwise(op, a.astype(np.longdouble))
         np.testing.assert_allclose(backend.elementwise(op, a), exact.astype(dtype), rtol=ulps)
     for op in ("relu_grad", "sigmoid_grad", "tanh_grad"):

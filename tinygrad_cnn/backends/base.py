@@ -47,6 +47,7 @@ ELEMENTWISE = {
     "relu_grad": "0 if b <= 0 else a",
     "sigmoid_grad": "a * b * (1 - b)",
     "tanh_grad": "a * (1 - b * b)",
+    "binary_cross_entropy": "-(b * max(ln a, -100) + (1 - b) * max(ln(1 - a), -100))",
     "leaky_relu": "a if a > 0 else b * a",
     "leaky_relu_grad": "a if b > 0 else c * a",
     "neg": "-a",
@@ -63,6 +64,7 @@ ELEMENTWISE = {
     "sin": "sin a",
     "cos": "cos a",
     "tanh": "tanh a",
+    "erf": "2 / sqrt(pi) * integral of e ** -t ** 2 from 0 to a",
     "sigmoid": "1 / (1 + e ** -a)",
     "relu": "a if a > 0 else 0; NaN for NaN",
     "floor": "largest integer <= a",
@@ -276,6 +278,15 @@ class Backend:
         self, dy: Array, window: Window, size: tuple[int, int], count_include_pad: bool, divisor: int
     ) -> Array:
         """Return dx (N, C, H, W): the adjoint of avg_pool2d."""
+
+    # ---- resampling ----
+
+    @kernel
+    def resample(self, x: Array, starts: Array, places: Array, weights: Array) -> Array:
+        """Combine rows of x (P, A, K) -> (P, B, K).
+
+        y[p, b, k] = sum of weights[j] * x[p, places[j], k] over j from starts[b] to starts[b + 1] - 1 (int64, in order).
+        """
 
     # ---- normalisation and softmax ----
 

@@ -21,7 +21,7 @@ from .reference import ReferenceBackend, _outside
 
 _REALS = {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64"}
 _LOOPS = frozenset(_ext.runtime.LOOPS)  # ext/arithmetic.pyx
-_ELEMENTWISE = {"exp", "sigmoid", "sigmoid_grad", "tanh_grad"}  # ext/elementwise.pyx
+_ELEMENTWISE = {"erf", "exp", "sigmoid", "sigmoid_grad", "tanh_grad"}  # ext/elementwise.pyx
 _contiguous = np.ascontiguousarray
 _empty = _ext.runtime.empty
 
@@ -221,6 +221,14 @@ class CpuBackend(ReferenceBackend):
         dx = _empty((*dy.shape[:2], *size), dy.dtype)
         self._kernels("pool", dy.dtype).avg_pool2d_grad(_contiguous(dy), dx, window, count_include_pad, divisor)
         return dx
+
+    # ---- resampling ----
+
+    def resample(self, x: Array, starts: Array, places: Array, weights: Array) -> Array:
+        y = _empty((x.shape[0], len(starts) - 1, x.shape[2]), x.dtype)
+        shape = (x.shape[0], x.shape[1], len(starts) - 1, x.shape[2])
+        self._kernels("resample", x.dtype).resample(_contiguous(x), y, starts, places, weights, shape)
+        return y
 
     # ---- normalisation and softmax ----
 

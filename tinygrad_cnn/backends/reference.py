@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -37,6 +39,7 @@ _UFUNCS: dict[str, Any] = {
     "relu_grad": lambda a, b: np.where(b <= 0, 0, a),
     "sigmoid_grad": lambda a, b: a * b * (1 - b),
     "tanh_grad": lambda a, b: a * (1 - b * b),
+    "binary_cross_entropy": lambda a, b: -(b * np.maximum(np.log(a), -100) + (1 - b) * np.maximum(np.log1p(-a), -100)),
     "leaky_relu": lambda a, b: np.where(a > 0, a, b * a),
     "leaky_relu_grad": lambda a, b, c: np.where(b > 0, a, c * a),
     "neg": np.negative,
@@ -53,6 +56,7 @@ _UFUNCS: dict[str, Any] = {
     "sin": np.sin,
     "cos": np.cos,
     "tanh": np.tanh,
+    "erf": lambda a: np.vectorize(math.erf, [a.dtype])(a),
     "sigmoid": lambda a: np.where(a >= 0, 1, np.exp(-np.abs(a))) / (1 + np.exp(-np.abs(a))),
     "relu": lambda a: np.where(a < 0, 0, a),
     "floor": np.floor,
@@ -349,6 +353,15 @@ class ReferenceBackend(Backend):
             counted[:, :, : window.pt + size[0] + window.pb, : window.pl + size[1] + window.pr] = 1
         counts: Any = sum(counted[0, 0, rows, columns] for _, _, rows, columns in taps(window))
         return counts
+
+    # ---- resampling ----
+
+    def resample(self, x: Array, starts: Array, places: Array, weights: Array) -> Array:
+        y = np.zeros((x.shape[0], len(starts) - 1, x.shape[2]), x.dtype)
+        for b, (start, stop) in enumerate(pairwise(starts)):
+            for j in range(start, stop):
+                y[:, b] += weights[j] * x[:, places[j]]
+        return y
 
     # ---- normalisation and softmax ----
 

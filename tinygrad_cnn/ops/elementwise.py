@@ -35,6 +35,14 @@ def check_tensors(op: str, *operands: Any) -> None:
             raise TypeError(f"{op}: expected a tensor, got {type(x).__name__} {x!r}")
 
 
+def check_floating(op: str, *operands: Any) -> None:
+    """Raise unless all operands are floating tensors."""
+    check_tensors(op, *operands)
+    for x in operands:
+        if x._array.dtype.kind != "f":
+            raise RuntimeError(f"{op}: expected a floating input, got {x._array.dtype}; convert with .float()")
+
+
 # ---- the dtype of the result ----
 
 
@@ -152,6 +160,9 @@ reciprocal = unary(row("reciprocal", lambda dy, y: -dy * y * y), "Return 1 / inp
 sin = unary(row("sin", lambda dy, a: dy * a.cos()), "Return the sine.", floating=True)
 cos = unary(row("cos", lambda dy, a: -dy * a.sin()), "Return the cosine.", floating=True)
 tanh = unary(row("tanh", lambda dy, y: _tanh_grad(dy, y)), "Return the hyperbolic tangent.", floating=True)
+erf = unary(
+    row("erf", lambda dy, a: dy * exp(-a * a) * 1.1283791670955126), "Return the error function.", floating=True
+)
 sigmoid = unary(row("sigmoid", lambda dy, y: _sigmoid_grad(dy, y)), "Return 1 / (1 + e ** -input).", floating=True)
 floor = unary(row("floor", _zero), "Return the largest integer not above each element.", bools=False)
 ceil = unary(row("ceil", _zero), "Return the smallest integer not below each element.", bools=False)
