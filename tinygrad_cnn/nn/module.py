@@ -387,6 +387,8 @@ class Module:
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"load_state_dict: expected a dictionary, got {type(state_dict).__name__}")
+        for path, module in list(self.named_modules()):
+            module._expect(state_dict, f"{path}." if path else "")
         own = self.state_dict(keep_vars=True)
         missing = [key for key in own if key not in state_dict]
         unexpected = [key for key in state_dict if key not in own]
@@ -411,6 +413,9 @@ class Module:
                 if key in state_dict:
                     self._load(key, target, state_dict[key], assign)
         return IncompatibleKeys(missing, unexpected)
+
+    def _expect(self, state: Mapping[str, Any], prefix: str) -> None:
+        """Prepare for the tensors of a checkpoint: lazy layers learn their sizes from it."""
 
     def _load(self, key: str, target: Tensor, value: Tensor, assign: bool) -> None:
         if not assign:

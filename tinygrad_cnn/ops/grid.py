@@ -12,23 +12,8 @@ import numpy as np
 from ..autograd.graph import wrap
 from .activation import hardtanh
 from .elementwise import (
-    T,
-    abs,
-    add,
-    cast,
-    check_floating,
-    div,
-    eq,
-    floor,
-    floor_divide,
-    ge,
-    le,
-    mul,
-    remainder,
-    round,
-    sub,
-    where,
-)
+    T, abs, add, cast, check_floating, div, eq, floor, floor_divide, ge, isfinite, le, mul, remainder, round, sub, where,
+)  # fmt: skip
 from .index import gather
 from .matmul import matmul
 
@@ -68,7 +53,7 @@ def _inside(place: Any, size: int, padding_mode: str, align_corners: bool) -> An
         away = abs(sub(place, low))
         back = remainder(away, span)
         even = eq(remainder(floor_divide(away, span), 2), 0)
-        place = add(where(even, back, sub(mul(back, -1), -span)), low)
+        place = add(where(even, back, span - back), low)
     return hardtanh(place, 0, size - 1)
 
 
@@ -100,29 +85,29 @@ def grid_sample(
         places.append(_inside(pixels, length, padding_mode, bool(align_corners)))
     image = reshape(input, n, c, prod(size))
     if mode == "nearest":
-        y = _read(image, [round(place) for place in places], size, None)
+        nearest = [round(place) for place in places]
+        y = _read(image, nearest, size)
+        for place in nearest:  # a gradient of 0 for the grid
+            y = add(y, where(isfinite(place), sub(place, place.detach()), 0.0))
     else:
         before = [floor(place.detach()) for place in places]
         y = None
         for corner in product((0, 1), repeat=axes):
-            near = [add(b, k) for b, k in zip(before, corner)]
-            weight = None
+            part = _read(image, [add(b, k) for b, k in zip(before, corner)], size)
             for place, b, k in zip(places, before, corner):
-                share = sub(place, b) if k else sub(add(b, 1), place)
-                weight = share if weight is None else mul(weight, share)
-            part = _read(image, near, size, weight)
+                part = mul(part, sub(place, b) if k else sub(add(b, 1), place))
             y = part if y is None else add(y, part)
     return reshape(y, n, c, *shape[1:-1])
 
 
-def _read(image: Any, places: Sequence[Any], size: Sequence[int], weight: Any) -> Any:
-    """Return the pixels of image (N, C, pixels) at whole places (N, 1, L), times weight, 0 outside."""
-    inside, flat = None, None
+def _read(image: Any, places: Sequence[Any], size: Sequence[int]) -> Any:
+    """Return the pixels of image (N, C, pixels) at whole places (N, 1, L), 0 outside."""
+    inside: Any = None
+    flat: Any = None
     for place, length in zip(places, size):
         here = ge(place, 0) & le(place, length - 1)
         inside = here if inside is None else inside & here
         index = cast(where(here, place, 0.0), np.dtype(np.int64))
         flat = index if flat is None else add(mul(flat, length), index)
     n, c, _ = image._array.shape
-    pixels = gather(image, 2, expand(flat, n, c, flat._array.shape[2]))
-    return where(inside, pixels if weight is None else mul(pixels, weight), 0.0)
+    return where(inside, gather(image, 2, expand(flat, n, c, flat._array.shape[2])), 0.0)

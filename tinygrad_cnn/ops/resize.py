@@ -1,4 +1,4 @@
-"""Images in another size.  Each axis is resampled by itself: every output is a weighted sum of inputs, and so is every gradient."""
+"""Images in another size.  Each axis is resampled by itself: outputs are weighted sums of inputs, and so are gradients."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..autograd.graph import Op
 from .elementwise import T, check_floating
 from .pool import adaptive_avg_pool2d
 from .pool_nd import adaptive_avg_pool1d, adaptive_avg_pool3d
-from .shape import reshape
+from .shape import clone, reshape
 
 MODES = {"linear": 1, "bilinear": 2, "trilinear": 3, "bicubic": 2, "nearest": 0, "nearest-exact": 0, "area": 0}
 
@@ -138,10 +138,10 @@ def interpolate(
     if recompute_scale_factor and size is not None:
         raise ValueError("interpolate: recompute_scale_factor has no meaning with a size")
     outputs, factors = _sizes(tuple(axes), size, scale_factor)
-    if min(*axes, *outputs) < 1:
-        raise RuntimeError(f"interpolate: input and output sizes must be positive, got {tuple(axes)} and {outputs}")
     if mode == "area":
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[len(axes) - 1](input, outputs)
+    if min(*axes, *outputs) < 1:
+        raise RuntimeError(f"interpolate: input and output sizes must be positive, got {tuple(axes)} and {outputs}")
     y: Any = input
     for d, (before, after, factor) in enumerate(zip(axes, outputs, factors)):
         scale = before / after if factor is None or recompute_scale_factor else 1 / factor
@@ -150,9 +150,9 @@ def interpolate(
         if before == after and scale == 1:
             continue
         taps = _taps(mode, before, after, scale, bool(align_corners), antialias, input._array.dtype)
-        left, right = (n, c, *outputs[:d]), axes[d + 1 :]
+        left, right = (n, c, *outputs[:d]), tuple(axes[d + 1 :])
         y = reshape(Resample.apply(reshape(y, prod(left), before, prod(right)), taps), *left, after, *right)
-    return y if y is not input else y.clone()
+    return clone(input) if y is input else y
 
 
 def upsample(
