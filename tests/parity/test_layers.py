@@ -10,7 +10,7 @@ pytestmark = pytest.mark.parity
 
 import tinygrad_cnn as tg  # noqa: E402
 
-from .compare import agree_or_both_reject, same_in_both  # noqa: E402
+from .compare import Const, agree_or_both_reject, failure, same_in_both  # noqa: E402
 from .compare import rows as table  # noqa: E402
 from .twins import arrays, both, close, copy_weights, quietly  # noqa: E402
 
@@ -45,7 +45,7 @@ LAYERS = table("""
     b Softmin(1)
     b Softmax2d()
     b[0] Softmax2d()
-    b Dropout1d(0.0)
+    a Dropout1d(0.0)
     b Dropout3d(1.0)
     b AlphaDropout(0.0)
     b FeatureAlphaDropout(0.0, True)
@@ -115,7 +115,7 @@ LAYERS = table("""
     a ConstantPad1d(1, 3.5)
     b ConstantPad2d((1, 2, 3, 4), 0)
     c ConstantPad3d(2, -1)
-    b Fold((3, 4), (1, 2), stride=(1, 2)) if False else Flatten(1, 2)
+    b Flatten(1, 2)
 """)
 
 
@@ -176,8 +176,6 @@ LOSSES = table("""
     PairwiseDistance(1, keepdim=True)(x, y)
     MSELoss(size_average=False)(x, y)
     L1Loss(reduce=False)(x, y)
-    Bilinear(1, 2, 3)
-    Hardtanh(1, 1)
     AlphaDropout(2)
     BCELoss(reduction="some")(p, q)
     GroupNorm(3, 4)
@@ -208,7 +206,7 @@ def test_losses_and_errors(code):
         "n": np.array([0, 2, 1, 4]),
         "m": np.array([[1, 2, -1, 0, 0]] * 4),
     }
-    constants = {name: __import__("tests.parity.compare", fromlist=["Const"]).Const(given[name]) for name in "pqs"}
+    constants = {name: Const(given[name]) for name in "pqs"}
     agree_or_both_reject(code.replace(layer, f"t.nn.{layer}", 1), **{**given, **constants})
 
 
@@ -224,15 +222,12 @@ def test_parameters_and_buffers_of_losses():
         assert list(ours.state_dict()) == list(theirs.state_dict())
 
 
-@pytest.mark.parametrize("size", [(11, 12), (12, 13), (2, 3, 12, 12)])
+@pytest.mark.parametrize("size", [(11, 12), (12, 13), (2, 3, 12, 14), (13, 13), (11,)])
 @same_in_both
 def test_output_size_of_a_transposed_convolution(t, size):
     layer = t.nn.ConvTranspose2d(4, 3, 3, 2, 1)
-    return tuple(
-        layer(
-            t.zeros(2, 4, 6, 7 if size[-1] == 13 else 6 + (size[-1] == 12 and len(size) == 2) * 0), output_size=size
-        ).shape
-    )
+    error = failure(layer, t.zeros(2, 4, 6, 7), size)
+    return type(error).__name__ if error else tuple(layer(t.zeros(2, 4, 6, 7), output_size=size).shape)
 
 
 @same_in_both
@@ -259,8 +254,11 @@ def test_initial_values(code):
     for (name, a), (other, b) in zip(ours.named_parameters(), theirs.named_parameters(), strict=True):
         assert (name, tuple(a.shape)) == (other, tuple(b.shape))
         a, b = [np.sort(x.detach().numpy().reshape(-1)) for x in (a, b)]
-        at = np.linspace(0, len(a) - 1, 9).astype(int)[1:-1]
-        assert np.abs(a[at] - b[at]).max() < (0.1 if len(a) > 1000 else 0.8) * b.std(), name
+        if len(a) < 1000:
+            assert 0.7 < np.abs(a).max() / np.abs(b).max() < 1.4, name
+        else:
+            at = np.linspace(0, len(a) - 1, 9).astype(int)[1:-1]
+            assert np.abs(a[at] - b[at]).max() < 0.1 * b.std(), name
 
 
 # ---- lazy layers ----
@@ -277,7 +275,7 @@ LAZY = table("""
     b LazyBatchNorm2d(affine=False)
     c LazyBatchNorm3d(momentum=None)
     a LazyInstanceNorm1d()
-    b[0] LazyInstanceNorm2d(track_running_stats=False)
+    b LazyInstanceNorm2d(track_running_stats=False)
     c LazyInstanceNorm3d()
 """)
 
@@ -303,39 +301,12 @@ def test_lazy_layer(row):
 
 def test_names_of_torch_nn():
     """What torch.nn has and we do not is known."""
-    left_out = set(
-        [
-            "AdaptiveLogSoftmaxWithLoss",
-            "Buffer",
-            "CTCLoss",
-            "Container",
-            "CrossMapLRN2d",
-            "DataParallel",
-            "EmbeddingBag",
-            "FractionalMaxPool2d",
-            "FractionalMaxPool3d",
-            "GRU",
-            "GRUCell",
-            "LSTM",
-            "LSTMCell",
-            "LinearCrossEntropyLoss",
-            "LinearCrossEntropyOptions",
-            "MultiheadAttention",
-            "NLLLoss2d",
-            "ParameterDict",
-            "ParameterList",
-            "RNN",
-            "RNNBase",
-            "RNNCell",
-            "RNNCellBase",
-            "SyncBatchNorm",
-            "Transformer",
-            "TransformerDecoder",
-            "TransformerDecoderLayer",
-            "TransformerEncoder",
-            "TransformerEncoderLayer",
-            "UninitializedBuffer",
-        ]
-    )
+    left_out = {
+        "AdaptiveLogSoftmaxWithLoss", "Buffer", "CTCLoss", "Container", "CrossMapLRN2d", "DataParallel", "EmbeddingBag",
+        "FractionalMaxPool2d", "FractionalMaxPool3d", "GRU", "GRUCell", "LSTM", "LSTMCell", "LinearCrossEntropyLoss",
+        "LinearCrossEntropyOptions", "MultiheadAttention", "NLLLoss2d", "ParameterDict", "ParameterList", "RNN", "RNNBase",
+        "RNNCell", "RNNCellBase", "SyncBatchNorm", "Transformer", "TransformerDecoder", "TransformerDecoderLayer",
+        "TransformerEncoder", "TransformerEncoderLayer", "UninitializedBuffer",
+    }  # fmt: skip
     theirs = {name for name in vars(torch.nn) if name[0].isupper()}
     assert theirs - set(vars(tg.nn)) <= left_out

@@ -135,6 +135,9 @@ class _LazyInstanceNorm(_Lazy):
     ) -> None:
         super().__init__(eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
 
+    def _size_of(self, input: Tensor) -> int:
+        return input.shape[input.ndim - self.dimensions[1] + 1]
+
 
 class LazyInstanceNorm1d(_LazyInstanceNorm, norm.InstanceNorm1d, becomes=norm.InstanceNorm1d, size_name="num_features"):
     """InstanceNorm1d whose num_features is the channels of the first input."""
