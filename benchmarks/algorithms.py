@@ -12,7 +12,7 @@ import numpy as np
 
 import tinygrad_cnn as tg
 from tinygrad_cnn.backends import algorithms
-from tinygrad_cnn.geometry import window
+from tinygrad_cnn.geometry import Window, window
 
 from .frameworks import Ours
 from .runner import SETTLE
@@ -22,19 +22,23 @@ from .workloads import Workload
 from .workloads.conv import LAYERS, PASSES, Layer, workload
 
 NAMES = ("direct", *algorithms.TILE)
-FITTING = [
-    layer
-    for layer in LAYERS
-    if (layer.kernel, layer.stride, layer.dilation, layer.groups) == (algorithms.TAPS, 1, 1, 1)
-]
+
+
+def place(layer: Layer) -> Window:
+    """Return the geometry of a layer."""
+    size = (layer.size, layer.size)
+    return window("conv2d", size, layer.kernel, layer.stride, layer.padding, layer.dilation)
+
+
+FITTING = [layer for layer in LAYERS if algorithms.fits(place(layer))]
 
 
 def choice(layer: Layer, which: str) -> str:
     """Return what the table chooses."""
-    (n, c, *size), w, (_, o, *out) = layer.shapes
-    place = window("conv2d", (size[0], size[1]), w[2:], 1, layer.padding, 1)
-    sides = (o, c, tuple(size)) if which == "input grad" else (c, o, tuple(out))
-    return algorithms.choose(which, np.dtype(np.float32), place, 1, n, *sides)
+    x, w, y = layer.shapes
+    size = (x if which == "input grad" else y)[2:]
+    sides = (w[0] // layer.groups, w[1], size)
+    return algorithms.choose(which, np.dtype(np.float32), place(layer), layer.groups, layer.batch, *sides)
 
 
 def sides(work: Workload) -> dict[str, Callable[[], Any]]:

@@ -15,13 +15,6 @@ enum { DOT_SUMS = 24, DOT_ROWS = 4, DOT_TAPS = 12 };
 enum { DOT_SUMS = 8, DOT_ROWS = 2, DOT_TAPS = 8 };
 #endif
 
-/* Loops over registers that the compiler might not unroll by itself. */
-#if defined(__GNUC__)
-#define UNROLLED _Pragma("GCC unroll 16")
-#else
-#define UNROLLED
-#endif
-
 /* Keeps a vector in a register, where the compiler would rather load it again for each of two or three products. */
 #if defined(__GNUC__) && defined(__x86_64__)
 #define IN_REGISTER(vector) __asm__("" : "+v"(vector))
@@ -45,21 +38,21 @@ ALWAYS_INLINE int position_vecs(int rows) {
 ALWAYS_INLINE void positions_of(const int rows, const int vecs, ptrdiff_t depth, const real *w, const real *x,
                                 const ptrdiff_t *offsets, ptrdiff_t step, real *y, ptrdiff_t ldy, int accumulate) {
     vec sum[TILE_ROWS][8];
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vecs; v++) sum[r][v] = vec_set((real)0);
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int v = 0; v < vecs; v++) sum[r][v] = vec_set((real)0);
     TWO_STEPS
     for (ptrdiff_t k = 0; k < depth; k++, w += rows) {
         const real *from = x + offsets[k];
         vec row[8];
-        for (int v = 0; v < vecs; v++) {
+        UNROLLED for (int v = 0; v < vecs; v++) {
             row[v] = vec_load(from + v * step);
             if (rows > 1) IN_REGISTER(row[v]);
         }
-        for (int r = 0; r < rows; r++)
-            for (int v = 0; v < vecs; v++) sum[r][v] += w[r] * row[v];
+        UNROLLED for (int r = 0; r < rows; r++)
+            UNROLLED for (int v = 0; v < vecs; v++) sum[r][v] += w[r] * row[v];
     }
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vecs; v++) {
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int v = 0; v < vecs; v++) {
             real *to = y + r * ldy + v * LANES;
             vec_store(to, accumulate ? vec_load(to) + sum[r][v] : sum[r][v]);
         }
@@ -89,35 +82,83 @@ static int positions_tile(int rows, ptrdiff_t left, ptrdiff_t depth, const real 
     return 1;
 }
 
-/* Rows of a plane convolved with a 3x3 kernel, stride 1: each vector of x serves up to three rows of y.  columns >= LANES. */
+/* A plane under a 3x3 kernel, stride 1: so many rows of y at once that each vector of x serves three of them.  columns >= LANES;
+ * the last tiles overlap. */
+#if defined(__AVX512F__)
+enum { PLANE_ROWS = 7 };
+#else
+enum { PLANE_ROWS = 4 };
+#endif
+
 ALWAYS_INLINE void plane_rows(const int rows, ptrdiff_t columns, const real *x, ptrdiff_t pitch, const vec *w, vec bias,
-                              real *y, ptrdiff_t ldy) {
+                              real *y, ptrdiff_t ldy, ptrdiff_t ahead) {
     for (ptrdiff_t j = 0; j < columns; j += LANES) {
-        if (j > columns - LANES) j = columns - LANES; /* the last vector overlaps */
-        vec sum[6];
-        UNROLLED
-        for (int r = 0; r < rows; r++) sum[r] = bias;
-        UNROLLED
-        for (int i = 0; i < rows + 2; i++) {
-            const real *from = x + i * pitch + j;
-            const vec left = vec_load(from), middle = vec_load(from + 1), right = vec_load(from + 2);
-            UNROLLED
-            for (int u = 0; u < 3; u++)
-                if (0 <= i - u && i - u < rows)
-                    sum[i - u] += w[u * 3] * left + w[u * 3 + 1] * middle + w[u * 3 + 2] * right;
+        if (j > columns - LANES) j = columns - LANES;
+        vec sum[PLANE_ROWS];
+        const real *from = x + j;
+        UNROLLED for (int r = 0; r < rows; r++) sum[r] = bias;
+        UNROLLED for (int i = 0; i < rows + 2; i++, from += pitch) {
+            UNROLLED for (int v = 0; v < 3; v++) {
+                vec tap = vec_load(from + v);
+                IN_REGISTER(tap);
+                UNROLLED for (int u = 0; u < 3; u++)
+                    if (0 <= i - u && i - u < rows) sum[i - u] += w[u * 3 + v] * tap;
+            }
         }
-        UNROLLED
-        for (int r = 0; r < rows; r++) vec_store(y + r * ldy + j, sum[r]);
+        UNROLLED for (int r = 0; r < rows; r++) {
+            vec_store(y + r * ldy + j, sum[r]);
+            PREFETCH(y + r * ldy + j + ahead, 1);
+        }
     }
 }
 
 static void plane_3x3(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptrdiff_t pitch, const real *w, real bias, real *y,
                       ptrdiff_t ldy) {
     vec weights[9];
-    ptrdiff_t i = 0;
     for (int k = 0; k < 9; k++) weights[k] = vec_set(w[k]);
-    for (; i + 4 <= rows; i += 4) plane_rows(4, columns, x + i * pitch, pitch, weights, vec_set(bias), y + i * ldy, ldy);
-    for (; i < rows; i++) plane_rows(1, columns, x + i * pitch, pitch, weights, vec_set(bias), y + i * ldy, ldy);
+    if (rows < PLANE_ROWS) {
+        for (ptrdiff_t i = 0; i < rows; i++)
+            plane_rows(1, columns, x + i * pitch, pitch, weights, vec_set(bias), y + i * ldy, ldy, rows * ldy);
+        return;
+    }
+    for (ptrdiff_t i = 0; i < rows; i += PLANE_ROWS) {
+        if (i > rows - PLANE_ROWS) i = rows - PLANE_ROWS;
+        plane_rows(PLANE_ROWS, columns, x + i * pitch, pitch, weights, vec_set(bias), y + i * ldy, ldy, rows * ldy);
+    }
+}
+
+/* sum[u][v]  +=  products of rows of dy with what lies under kernel element (u, v), in lanes */
+ALWAYS_INLINE void plane_products_of(const int rows, const real *x, ptrdiff_t pitch, const real *dy, ptrdiff_t ldy,
+                                     ptrdiff_t ahead, vec used, vec *sum) {
+    vec row[PLANE_ROWS];
+    UNROLLED for (int r = 0; r < rows; r++, dy += ldy) {
+        row[r] = vec_and(vec_load(dy), used);
+        PREFETCH(dy + ahead, 0);
+    }
+    UNROLLED for (int i = 0; i < rows + 2; i++, x += pitch)
+        UNROLLED for (int v = 0; v < 3; v++) {
+            vec tap = vec_load(x + v);
+            IN_REGISTER(tap);
+            UNROLLED for (int u = 0; u < 3; u++)
+                if (0 <= i - u && i - u < rows) sum[u * 3 + v] += row[i - u] * tap;
+        }
+}
+
+/* sums[k]  +=  products of a plane of dy with what lies under element k of a 3x3 kernel, in lanes; columns >= LANES */
+static void plane_products(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptrdiff_t pitch, const real *dy, ptrdiff_t ldy,
+                           real *sums) {
+    const vec rest = last_lanes((columns - 1) % LANES + 1), all = last_lanes(LANES);
+    vec sum[9];
+    UNROLLED for (int k = 0; k < 9; k++) sum[k] = vec_set((real)0);
+    for (ptrdiff_t j = 0; j < columns; j += LANES) {
+        const vec used = j <= columns - LANES ? all : rest; /* the last vector overlaps */
+        ptrdiff_t i = 0;
+        if (j > columns - LANES) j = columns - LANES;
+        for (; i + PLANE_ROWS <= rows; i += PLANE_ROWS)
+            plane_products_of(PLANE_ROWS, x + i * pitch + j, pitch, dy + i * ldy + j, ldy, rows * ldy, used, sum);
+        for (; i < rows; i++) plane_products_of(1, x + i * pitch + j, pitch, dy + i * ldy + j, ldy, rows * ldy, used, sum);
+    }
+    UNROLLED for (int k = 0; k < 9; k++) vec_store(sums + k * LANES, vec_load(sums + k * LANES) + sum[k]);
 }
 
 /* y[r]  (+)=  sum over k of  x[offsets[k] + r] * w[k]       lanes = output channels, rows = neighbouring positions
@@ -127,18 +168,18 @@ static void plane_3x3(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptrdiff_
 ALWAYS_INLINE void outputs_of(const int rows, const int vecs, ptrdiff_t depth, const real *x, const ptrdiff_t *offsets,
                               const real *w, real *y, int accumulate) {
     vec sum[TILE_ROWS][PANEL_VECS];
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vecs; v++) sum[r][v] = vec_set((real)0);
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int v = 0; v < vecs; v++) sum[r][v] = vec_set((real)0);
     TWO_STEPS
     for (ptrdiff_t k = 0; k < depth; k++, w += vecs * LANES) {
         const real *from = x + offsets[k];
         vec row[PANEL_VECS];
-        for (int v = 0; v < vecs; v++) row[v] = vec_load(w + v * LANES);
-        for (int r = 0; r < rows; r++)
-            for (int v = 0; v < vecs; v++) sum[r][v] += from[r] * row[v];
+        UNROLLED for (int v = 0; v < vecs; v++) row[v] = vec_load(w + v * LANES);
+        UNROLLED for (int r = 0; r < rows; r++)
+            UNROLLED for (int v = 0; v < vecs; v++) sum[r][v] += from[r] * row[v];
     }
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vecs; v++) {
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int v = 0; v < vecs; v++) {
             real *to = y + (r * vecs + v) * LANES;
             vec_store(to, accumulate ? vec_load(to) + sum[r][v] : sum[r][v]);
         }
@@ -170,20 +211,20 @@ ALWAYS_INLINE void taps_of(const int rows, const int vecs, ptrdiff_t runs, const
                            const real *x, const ptrdiff_t *offsets, const real *dy, real *dw) {
     vec sum[TILE_ROWS][TILE_VECS];
     const real *tap[TILE_ROWS];
-    for (int r = 0; r < rows; r++) {
+    UNROLLED for (int r = 0; r < rows; r++) {
         tap[r] = x + offsets[r];
-        for (int v = 0; v < vecs; v++) sum[r][v] = vec_set((real)0);
+        UNROLLED for (int v = 0; v < vecs; v++) sum[r][v] = vec_set((real)0);
     }
     for (ptrdiff_t i = 0; i < runs; i++)
         TWO_STEPS
         for (ptrdiff_t q = starts[i]; q < starts[i] + length; q++, dy += vecs * LANES) {
             vec row[TILE_VECS];
-            for (int v = 0; v < vecs; v++) row[v] = vec_load(dy + v * LANES);
-            for (int r = 0; r < rows; r++)
-                for (int v = 0; v < vecs; v++) sum[r][v] += tap[r][q] * row[v];
+            UNROLLED for (int v = 0; v < vecs; v++) row[v] = vec_load(dy + v * LANES);
+            UNROLLED for (int r = 0; r < rows; r++)
+                UNROLLED for (int v = 0; v < vecs; v++) sum[r][v] += tap[r][q] * row[v];
         }
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vecs; v++) {
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int v = 0; v < vecs; v++) {
             real *to = dw + (r * vecs + v) * LANES;
             vec_store(to, vec_load(to) + sum[r][v]);
         }
@@ -205,34 +246,42 @@ static void taps_tile(int rows, int vecs, ptrdiff_t runs, const ptrdiff_t *start
     }
 }
 
-/* sums[r][t]  +=  products of LANES neighbours, over all of  y_r[q] * x[offsets[t] + q],  q < length
+/* sums[r][t]  +=  products of LANES neighbours, over all of  y_r[i * run_y + q] * x[offsets[t] + i * run_x + q],  q < length
  *
- * Row y_r begins at y + r * ldy; length is a multiple of LANES.  The lanes are added up later, by the caller.
+ * for runs i.  y_r begins at y + r * ldy; length >= LANES.  The lanes are added up later, by the caller.
  */
-ALWAYS_INLINE void dots_of(const int rows, const int taps, ptrdiff_t length, const real *y, ptrdiff_t ldy, const real *x,
-                           const ptrdiff_t *offsets, real *sums) {
+ALWAYS_INLINE void dots_of(const int rows, const int taps, ptrdiff_t runs, ptrdiff_t length, const real *y, ptrdiff_t ldy,
+                           ptrdiff_t run_y, const real *x, ptrdiff_t run_x, const ptrdiff_t *offsets, real *sums) {
+    const vec rest = last_lanes((length - 1) % LANES + 1), all = last_lanes(LANES);
     vec sum[DOT_ROWS][DOT_TAPS];
-    for (int r = 0; r < rows; r++)
-        for (int t = 0; t < taps; t++) sum[r][t] = vec_set((real)0);
-    for (ptrdiff_t q = 0; q < length; q += LANES) {
-        vec row[DOT_ROWS];
-        for (int r = 0; r < rows; r++) row[r] = vec_load(y + r * ldy + q);
-        for (int t = 0; t < taps; t++) {
-            vec tap = vec_load(x + offsets[t] + q);
-            if (rows > 1) IN_REGISTER(tap);
-            for (int r = 0; r < rows; r++) sum[r][t] += row[r] * tap;
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int t = 0; t < taps; t++) sum[r][t] = vec_set((real)0);
+    for (; runs > 0; runs--, y += run_y, x += run_x)
+        for (ptrdiff_t q = 0; q < length; q += LANES) {
+            const vec used = q <= length - LANES ? all : rest; /* the last vector overlaps */
+            if (q > length - LANES) q = length - LANES;
+            vec row[DOT_ROWS];
+            UNROLLED for (int r = 0; r < rows; r++) {
+                row[r] = vec_and(vec_load(y + r * ldy + q), used);
+                PREFETCH(y + (rows + r) * ldy + q, 0); /* comes next */
+            }
+            UNROLLED for (int t = 0; t < taps; t++) {
+                vec tap = vec_load(x + offsets[t] + q);
+                if (rows > 1) IN_REGISTER(tap);
+                UNROLLED for (int r = 0; r < rows; r++) sum[r][t] += row[r] * tap;
+            }
         }
-    }
-    for (int r = 0; r < rows; r++)
-        for (int t = 0; t < taps; t++) {
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int t = 0; t < taps; t++) {
             real *to = sums + (r * taps + t) * LANES;
             vec_store(to, vec_load(to) + sum[r][t]);
         }
 }
 
-static void dots(int rows, int taps, ptrdiff_t length, const real *y, ptrdiff_t ldy, const real *x,
-                 const ptrdiff_t *offsets, real *sums) {
-#define CASE(r, t) case r * 16 + t: dots_of(r, t, length, y, ldy, x, offsets, sums); break;
+static void dots(int rows, int taps, ptrdiff_t runs, ptrdiff_t length, const real *y, ptrdiff_t ldy, ptrdiff_t run_y,
+                 const real *x, ptrdiff_t run_x, const ptrdiff_t *offsets, real *sums) {
+#define CASE(r, t) \
+    case r * 16 + t: dots_of(r, t, runs, length, y, ldy, run_y, x, run_x, offsets, sums); break;
 #define TAPS4(r) CASE(r, 1) CASE(r, 2) CASE(r, 3) CASE(r, 4)
 #define TAPS8(r) TAPS4(r) CASE(r, 5) CASE(r, 6) CASE(r, 7) CASE(r, 8)
     switch (rows * 16 + taps) {
@@ -288,6 +337,31 @@ static void transpose(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t padded, const
             else
                 transpose_edge(rows - i, columns - j < LANES ? columns - j : LANES, from + i * ldf + j, ldf,
                                to + j * ldt + i, ldt, padded - i);
+}
+
+/* Fetches a line of each map that will be written soon: memory answers while sums are computed. */
+static void fetch_maps(ptrdiff_t maps, real *y, ptrdiff_t plane) {
+    for (ptrdiff_t o = 0; o < maps; o++) PREFETCH(y + o * plane, 1);
+}
+
+/* Rows of evens + odds elements, taken in turn from two images with rows of `evens` (odds, or one more) and of `odds` elements.
+ * LANES / 2 elements behind each image are read. */
+static void interleave_rows(ptrdiff_t rows, ptrdiff_t evens, ptrdiff_t odds, const real *even, const real *odd, real *to,
+                            ptrdiff_t ldt) {
+    enum { PAIRS = LANES / 2 };
+    for (ptrdiff_t i = 0; i < rows; i++, even += evens, odd += odds, to += ldt) {
+        ptrdiff_t j = 0;
+        if (LANES > 1 && odds >= PAIRS) {
+            for (; j < odds; j += PAIRS) {
+                if (j > odds - PAIRS) j = odds - PAIRS; /* the last vector overlaps */
+                vec_store(to + 2 * j, zip_low(vec_load(even + j), vec_load(odd + j)));
+            }
+        }
+        for (; j < evens; j++) {
+            to[2 * j] = even[j];
+            if (j < odds) to[2 * j + 1] = odd[j];
+        }
+    }
 }
 
 #endif

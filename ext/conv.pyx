@@ -13,9 +13,9 @@ depend on shapes alone: results do not depend on the number of threads.
 """
 from libc.string cimport memset
 
-from convolution cimport (PANEL_VECS, TASKS, WIDE_ROWS, Sizes, Strips, cut_strips, load_strips, outputs_tile,
-                          plane_3x3, positions_tile, read_sizes, round_up, strips_size, transpose,
-                          transpose_blocks)
+from convolution cimport (PANEL_VECS, TASKS, WIDE_ROWS, Sizes, Strips, cut_strips, fetch_maps, interleave_rows, is_plane,
+                          load_strips, outputs_tile, plane_3x3, positions_tile, read_sizes, round_up, strips_size,
+                          transpose, transpose_blocks)
 from gemm cimport TILE_COLUMNS, TILE_ROWS, ceil_div, even_part
 from parallel cimport import_runtime, parallel_for, scratch_memory
 from phases cimport shift
@@ -42,7 +42,7 @@ cdef struct Conv:
     Py_ssize_t o, padded        # channels of one group's output; those that the packed weights have room for
     Py_ssize_t plane, row, column   # distance of output maps, of rows and of columns of a part
     Part* parts
-    Py_ssize_t count            # of parts
+    Py_ssize_t count, across    # of parts; of those that share rows
     bint holes                  # some part has no taps, so that its outputs are 0
     bint wide                   # lanes run over output channels, not over positions
     Py_ssize_t panel            # output channels of a panel
@@ -96,7 +96,7 @@ cdef void plan_forward(Conv* conv, const Sizes* s) noexcept nogil:
     conv.n, conv.groups, conv.c, conv.h, conv.w, conv.o = s.n, s.groups, s.c, s.h, s.w, s.o
     conv.plane, conv.row, conv.column = s.p, w.ow, 1
     conv.order_o, conv.order_c, conv.size = s.k, s.taps, s.o * s.k
-    conv.parts, conv.count, conv.holes = part, 1, False
+    conv.parts, conv.count, conv.across, conv.holes = part, 1, 1, False
     plan_lanes(conv, w, s.taps)
     part.k, part.count = s.k, s.taps
     part.oh, part.ow, part.at = w.oh, w.ow, 0
@@ -136,7 +136,7 @@ cdef void plan_input_grad(Conv* conv, const Sizes* s) noexcept nogil:
     conv.n, conv.groups, conv.c, conv.h, conv.w, conv.o = s.n, s.groups, s.o, w.oh, w.ow, s.c
     conv.plane, conv.row, conv.column = s.h * s.w, s.w * w.sh, w.sw
     conv.order_o, conv.order_c, conv.size = s.taps, s.k, s.o * s.k
-    conv.count, conv.holes = high * wide, False
+    conv.count, conv.across, conv.holes = high * wide, wide, False
     conv.parts = <Part*> scratch_memory(3, conv.count * sizeof(Part) + (s.o + 1) * s.taps * sizeof(Py_ssize_t))
     table = <Py_ssize_t*> (conv.parts + conv.count)
     plan_lanes(conv, &around, ceil_div(s.taps, conv.count))
@@ -231,27 +231,53 @@ cdef void clear_rows(const Conv* conv, Py_ssize_t image, Py_ssize_t o, Py_ssize_
 
 # ---- lanes over output channels ----
 
-cdef void store_transposed(const Conv* conv, const Part* part, const real* sums, Py_ssize_t span, Py_ssize_t outputs,
-                           Py_ssize_t rows, real* maps, real* y) noexcept nogil:
-    """Copy sums[position][output] of one image to the rows of its output maps."""
-    cdef Py_ssize_t positions = rows * part.ow, o, i, j
+cdef bint has_no_taps(const Conv* conv, const Part* parts) noexcept nogil:
+    """Return whether none of the parts that share rows meets an element of the kernel."""
+    cdef Py_ssize_t b
+    for b in range(conv.across):
+        if parts[b].k > 0:
+            return False
+    return True
+
+
+cdef void store_maps(const Conv* conv, const Part* parts, Py_ssize_t image, const real* sums, Py_ssize_t apart,
+                     Py_ssize_t span, Py_ssize_t outputs, Py_ssize_t rows, real* maps, real* y) noexcept nogil:
+    """Copy sums[part][image][position][output] of one image to the rows of its output maps.
+
+    The sums of parts are `apart` elements from each other; `maps` has memory for all parts that share rows.
+    """
+    cdef Py_ssize_t size = conv.strips.rows * conv.strips.phases.window.ow, b, o, i, j
+    cdef const real* from_
     cdef real* to
-    if conv.column == 1 and conv.row == part.ow:
-        transpose(positions, outputs, positions, sums, span, y, conv.plane)
+    if conv.across == 1 and conv.row == parts.ow:
+        size = rows * parts.ow
+        transpose(size, outputs, size, sums + image * size * span, span, y, conv.plane)
         return
-    transpose(positions, outputs, positions, sums, span, maps, positions)
+    for b in range(conv.across):
+        if conv.holes and parts[b].k == 0:
+            memset(maps + b * size * outputs, 0, size * outputs * sizeof(real))
+        else:
+            transpose(rows * parts[b].ow, outputs, rows * parts[b].ow, sums + b * apart + image * rows * parts[b].ow * span,
+                      span, maps + b * size * outputs, size)
     for o in range(outputs):
-        for i in range(rows):
-            to = y + o * conv.plane + i * conv.row
-            for j in range(part.ow):
-                to[j * conv.column] = maps[j]
-            maps += part.ow
+        from_ = maps + o * size
+        to = y + o * conv.plane
+        if conv.across == 2 and conv.column == 2:
+            interleave_rows(rows, parts[0].ow, parts[1].ow, from_, from_ + size * outputs, to, conv.row)
+            continue
+        for b in range(conv.across):
+            for i in range(rows):
+                for j in range(parts[b].ow):
+                    to[i * conv.row + j * conv.column + b] = from_[b * size * outputs + i * parts[b].ow + j]
 
 
 cdef void multiply_outputs(const Conv* conv, const Part* part, const real* x, Py_ssize_t images, Py_ssize_t rows,
                            const real* weights, const real* bias, Py_ssize_t outputs, Py_ssize_t span,
-                           real* sums) noexcept nogil:
-    """Compute sums[image][position][output] of one panel of outputs: tiles of neighbours in a row x outputs."""
+                           real* sums, real* y) noexcept nogil:
+    """Compute sums[image][position][output] of one panel of outputs: tiles of neighbours in a row x outputs.
+
+    The lines of y that the sums will go to are fetched meanwhile.
+    """
     cdef int vecs = <int> (span // LANES), depth = even_part(part.k, DEPTH), size
     cdef int width = even_part(part.ow, WIDE_ROWS if vecs == PANEL_VECS else TILE_ROWS)
     cdef Py_ssize_t block, block_depth, k, n, i, j, tile
@@ -270,6 +296,9 @@ cdef void multiply_outputs(const Conv* conv, const Part* part, const real* x, Py
                 for tile in range(ceil_div(part.ow, width)):
                     j = tile * width
                     size = <int> min(<Py_ssize_t> width, part.ow - j)
+                    if k + block_depth == part.k:
+                        fetch_maps(outputs, y + n * conv.groups * conv.o * conv.plane + i * conv.row + j * conv.column,
+                                   conv.plane)
                     outputs_tile(size, vecs, block_depth, x + n * conv.strips.image + i * conv.strips.phases.pitch + j,
                                  part.offsets + k, weights + k * span, to, given or k > 0)
                     to += size * span
@@ -286,29 +315,34 @@ cdef void outputs_task(void* args, Py_ssize_t index) noexcept nogil:
     cdef Py_ssize_t images = min(s.images, conv.n - n0)
     cdef Py_ssize_t most = s.rows * s.phases.window.ow * conv.panel         # sums of one image
     cdef real* phases = <real*> scratch_memory(0, sizeof(real) * strips_size(s))
-    cdef real* sums = <real*> scratch_memory(1, sizeof(real) * most * (images + 1))
+    cdef real* sums = <real*> scratch_memory(1, sizeof(real) * (most * conv.across * (images + 1) + LANES))
     cdef const real* x = load_strips(s, conv.x + (n0 * conv.groups + group) * conv.c * conv.h * conv.w,
                                      conv.groups * conv.c * conv.h * conv.w, images, strip * s.rows, phases)
-    cdef Py_ssize_t p, panel, o, rows, outputs, span, n
-    cdef const Part* part
+    cdef Py_ssize_t a, b, panel, o, rows, outputs, span, n
+    cdef const Part* parts
+    cdef real* y
     o = block * conv.block * conv.panel
     for n in range(images):
         clear_rows(conv, (n0 + n) * conv.groups + group, o, min(conv.block * conv.panel, conv.o - o), strip)
-    for p in range(conv.count):
-        part = conv.parts + p
-        rows = min(s.rows, part.oh - strip * s.rows)
-        if rows <= 0 or conv.holes and part.k == 0:
+    for a in range(conv.count // conv.across):
+        parts = conv.parts + a * conv.across
+        rows = min(s.rows, parts.oh - strip * s.rows)
+        if rows <= 0 or conv.holes and has_no_taps(conv, parts):
             continue
         for panel in range(block * conv.block, min((block + 1) * conv.block, ceil_div(conv.o, conv.panel))):
             o = panel * conv.panel
             outputs = min(conv.panel, conv.o - o)
             span = panel_span(conv, o)
-            multiply_outputs(conv, part, x, images, rows, part.weights + (group * conv.padded + o) * part.k,
-                             conv.bias + group * conv.o + o if conv.bias != NULL else NULL, outputs, span, sums)
+            y = conv.y + ((n0 * conv.groups + group) * conv.o + o) * conv.plane + parts.at + strip * s.rows * conv.row
+            for b in range(conv.across):
+                if not conv.holes or parts[b].k > 0:
+                    multiply_outputs(conv, parts + b, x, images, rows,
+                                     parts[b].weights + (group * conv.padded + o) * parts[b].k,
+                                     conv.bias + group * conv.o + o if conv.bias != NULL else NULL, outputs, span,
+                                     sums + b * images * most, y + b * LANES)
             for n in range(images):
-                store_transposed(conv, part, sums + n * rows * part.ow * span, span, outputs, rows, sums + most * images,
-                                 conv.y + (((n0 + n) * conv.groups + group) * conv.o + o) * conv.plane
-                                 + part.at + strip * s.rows * conv.row)
+                store_maps(conv, parts, n, sums, images * most, span, outputs, rows, sums + conv.across * images * most,
+                           y + n * conv.groups * conv.o * conv.plane)
 
 
 # ---- lanes over positions ----
@@ -368,13 +402,6 @@ cdef void positions_task(void* args, Py_ssize_t index) noexcept nogil:
 
 # ---- one channel to one ----
 
-cdef bint is_plane(const Conv* conv) noexcept nogil:
-    """Return whether each output map is one input plane under one 3x3 kernel, with stride and dilation 1."""
-    cdef const Window* w = &conv.strips.phases.window
-    return conv.c == 1 and conv.o == 1 and conv.count == 1 and w.sh == 1 and w.sw == 1 and w.dh == 1 and w.dw == 1 \
-        and w.kh == 3 and w.kw == 3 and conv.parts.k == 9 and w.ow >= LANES
-
-
 cdef void plane_task(void* args, Py_ssize_t index) noexcept nogil:
     """Compute one strip of rows of one map."""
     cdef Conv* conv = <Conv*> args
@@ -402,7 +429,10 @@ cdef void run(Conv* conv) noexcept nogil:
     pack_weights(conv)
     for p in range(conv.count):
         work += 0.01 * conv.n * conv.groups * conv.o * conv.parts[p].k * conv.parts[p].oh * conv.parts[p].ow
-    parallel_for(plane_task if is_plane(conv) else outputs_task if conv.wide else positions_task, conv, tasks, work)
+    if conv.count == 1 and conv.parts.k == 9 and is_plane(&conv.strips.phases.window, conv.c, conv.o):
+        parallel_for(plane_task, conv, tasks, work)
+    else:
+        parallel_for(outputs_task if conv.wide else positions_task, conv, tasks, work)
 
 
 def conv2d(object x, object w, object b, object y, object window, Py_ssize_t groups):

@@ -10,13 +10,13 @@ its outputs, and blocks depend on shapes alone: results do not depend on the num
 """
 from libc.string cimport memcpy, memset
 
-from convolution cimport (DOT_ROWS, DOT_SUMS, DOT_TAPS, TASKS, Sizes, Strips, cut_strips, dots, load_strips, read_sizes,
-                          round_up, strips_size, taps_tile, transpose)
+from convolution cimport (DOT_ROWS, DOT_SUMS, DOT_TAPS, TASKS, Sizes, Strips, cut_strips, dots, is_plane, load_strips,
+                          plane_products, read_sizes, round_up, strips_size, taps_tile, transpose)
 from gemm cimport TILE_COLUMNS, TILE_ROWS, ceil_div, even_part
 from parallel cimport import_runtime, parallel_for, scratch_memory
 from phases cimport shift
 from real cimport LANES, read, real, write
-from window cimport copy_row
+from window cimport copy_lines
 
 import_runtime()
 
@@ -124,13 +124,12 @@ cdef void products_task(void* args, Py_ssize_t index) noexcept nogil:
 
 # ---- lanes over positions ----
 
-cdef void load_rows(const Grad* g, const real* dy, Py_ssize_t first, Py_ssize_t rows, Py_ssize_t length,
-                    real* to) noexcept nogil:
+cdef void copy_strip(const Grad* g, const real* dy, Py_ssize_t rows, Py_ssize_t length, real* to) noexcept nogil:
     """Copy a strip of dy (O, OH, OW) to the pitch of the phases, with zeros at the unused positions."""
     cdef Py_ssize_t ow = g.s.window.ow, pitch = g.strips.phases.pitch, o, i, j
     for o in range(g.s.o):
+        copy_lines(rows, ow, dy + o * g.s.p, ow, 1, g.s.p, to + o * length, pitch)
         for i in range(rows):
-            copy_row(dy + o * g.s.p + (first + i) * ow, ow, to + o * length + i * pitch)
             for j in range(ow, pitch):
                 to[o * length + i * pitch + j] = 0
         for j in range(rows * pitch, length):
@@ -163,18 +162,27 @@ cdef void add_lanes(const Grad* g, const real* sums, real* dw) noexcept nogil:
                     dw[(o + r) * s.k + k + t] = total
 
 
-cdef void add_dots(const Grad* g, const real* x, const real* dy, Py_ssize_t length, real* sums) noexcept nogil:
-    """Add the dot products of one strip of one group to sums[panel][part][output][tap][lane]."""
+cdef void add_dots(const Grad* g, const real* x, const real* dy, Py_ssize_t rows, real* copied, real* sums) noexcept nogil:
+    """Add the dot products of one strip of one group to sums[panel][part][output][tap][lane]; dy begins at the strip.
+
+    Rows of dy that fill whole vectors, or nearly, are read where they lie; others are copied to make one long run.
+    """
     cdef const Sizes* s = &g.s
-    cdef int height = even_part(s.o, DOT_ROWS), width = dots_taps(g, height), rows, taps
-    cdef Py_ssize_t panel, part, o, k
+    cdef int height = even_part(s.o, DOT_ROWS), width = dots_taps(g, height), outputs, taps
+    cdef Py_ssize_t pitch = g.strips.phases.pitch, runs = rows, length = s.window.ow, map_size = s.p, panel, part, o, k
+    if length < LANES or round_up(length, LANES) * 4 > pitch * 5:
+        runs = 1
+        map_size = length = round_up(rows * pitch, LANES)
+        copy_strip(g, dy, rows, length, copied)
+        dy = copied
     for panel in range(ceil_div(s.o, height)):
         o = panel * height
-        rows = <int> min(<Py_ssize_t> height, s.o - o)
+        outputs = <int> min(<Py_ssize_t> height, s.o - o)
         for part in range(ceil_div(s.k, width)):
             k = part * width
             taps = <int> min(<Py_ssize_t> width, s.k - k)
-            dots(rows, taps, length, dy + o * length, length, x, g.offsets + k, sums + (o * s.k + rows * k) * LANES)
+            dots(outputs, taps, runs, length, dy + o * map_size, map_size, s.window.ow, x, pitch, g.offsets + k,
+                 sums + (o * s.k + outputs * k) * LANES)
 
 
 cdef void dots_task(void* args, Py_ssize_t index) noexcept nogil:
@@ -187,9 +195,11 @@ cdef void dots_task(void* args, Py_ssize_t index) noexcept nogil:
     cdef Py_ssize_t length = round_up(strips.rows * strips.phases.pitch, LANES)
     cdef Py_ssize_t behind = strips.phases.pitch + LANES         # what the last unused positions read
     cdef real* phases = <real*> scratch_memory(0, sizeof(real) * (strips_size(strips) + behind))
-    cdef real* dy = <real*> scratch_memory(1, sizeof(real) * (s.o * length + g.block * size * LANES))
-    cdef real* sums = dy + s.o * length
-    cdef Py_ssize_t n, group, strip, first
+    cdef real* copied = <real*> scratch_memory(1, sizeof(real) * (s.o * length + g.block * size * LANES))
+    cdef real* sums = copied + s.o * length
+    cdef Py_ssize_t n, group, strip, first, rows
+    cdef bint plane = is_plane(&s.window, s.c, s.o)
+    cdef const real* rows_of_dy
     memset(sums, 0, g.block * size * LANES * sizeof(real))
     memset(phases + strips_size(strips), 0, behind * sizeof(real))
     for n in range(s.n * chunk // g.chunks, s.n * (chunk + 1) // g.chunks):
@@ -197,9 +207,13 @@ cdef void dots_task(void* args, Py_ssize_t index) noexcept nogil:
             for strip in range(strips.count):
                 first = strip * strips.rows
                 load_strips(strips, g.x + (n * s.groups + group) * s.c * s.h * s.w, 0, 1, first, phases)
-                load_rows(g, g.dy + (n * s.groups + group) * s.o * s.p, first, min(strips.rows, s.window.oh - first),
-                          length, dy)
-                add_dots(g, phases, dy, length, sums + (group - first_group) * size * LANES)
+                rows = min(strips.rows, s.window.oh - first)
+                rows_of_dy = g.dy + (n * s.groups + group) * s.o * s.p + first * s.window.ow
+                if plane:
+                    plane_products(rows, s.window.ow, phases, strips.phases.pitch, rows_of_dy, s.window.ow,
+                                   sums + (group - first_group) * size * LANES)
+                else:
+                    add_dots(g, phases, rows_of_dy, rows, copied, sums + (group - first_group) * size * LANES)
     for group in range(first_group, end_group):
         add_lanes(g, sums + (group - first_group) * size * LANES, g.out + (chunk * s.groups + group) * size)
 

@@ -9,12 +9,17 @@ cdef extern from "conv.h":
                        Py_ssize_t step, real* y, Py_ssize_t ldy, bint accumulate) noexcept nogil
     void plane_3x3(Py_ssize_t rows, Py_ssize_t columns, const real* x, Py_ssize_t pitch, const real* w, real bias,
                    real* y, Py_ssize_t ldy) noexcept nogil
+    void plane_products(Py_ssize_t rows, Py_ssize_t columns, const real* x, Py_ssize_t pitch, const real* dy,
+                        Py_ssize_t ldy, real* sums) noexcept nogil
     void outputs_tile(int rows, int vecs, Py_ssize_t depth, const real* x, const Py_ssize_t* offsets, const real* w,
                       real* y, bint accumulate) noexcept nogil
     void taps_tile(int rows, int vecs, Py_ssize_t runs, const Py_ssize_t* starts, Py_ssize_t length, const real* x,
                    const Py_ssize_t* offsets, const real* dy, real* dw) noexcept nogil
-    void dots(int rows, int taps, Py_ssize_t length, const real* y, Py_ssize_t ldy, const real* x,
-              const Py_ssize_t* offsets, real* sums) noexcept nogil
+    void dots(int rows, int taps, Py_ssize_t runs, Py_ssize_t length, const real* y, Py_ssize_t ldy, Py_ssize_t run_y,
+              const real* x, Py_ssize_t run_x, const Py_ssize_t* offsets, real* sums) noexcept nogil
+    void fetch_maps(Py_ssize_t maps, real* y, Py_ssize_t plane) noexcept nogil
+    void interleave_rows(Py_ssize_t rows, Py_ssize_t evens, Py_ssize_t odds, const real* even, const real* odd, real* to,
+                         Py_ssize_t ldt) noexcept nogil
     void transpose(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t padded, const real* source, Py_ssize_t ldf, real* to,
                    Py_ssize_t ldt) noexcept nogil
     void transpose_blocks(Py_ssize_t rows, Py_ssize_t columns, const real* source, Py_ssize_t ldf, real* to,
@@ -43,6 +48,12 @@ cdef inline Sizes read_sizes(object x_shape, object w_shape, object window, Py_s
     s.k = s.c * s.taps
     s.p = s.window.oh * s.window.ow
     return s
+
+
+cdef inline bint is_plane(const Window* w, Py_ssize_t channels, Py_ssize_t outputs) noexcept nogil:
+    """Return whether each output map is one input plane under one 3x3 kernel, with stride and dilation 1."""
+    return channels == 1 and outputs == 1 and w.kh == 3 and w.kw == 3 and w.sh == 1 and w.sw == 1 and w.dh == 1 and w.dw == 1 \
+        and w.ow >= LANES
 
 
 cdef inline Py_ssize_t round_up(Py_ssize_t size, Py_ssize_t step) noexcept nogil:

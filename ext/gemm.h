@@ -15,6 +15,13 @@ enum { TILE_ROWS = 6, TILE_VECS = 2 };
 #endif
 enum { TILE_COLUMNS = TILE_VECS * LANES };
 
+/* Loops over registers.  Unless told so, the compiler may unroll them too late, and store all sums before and after the depth. */
+#if defined(__GNUC__)
+#define UNROLLED _Pragma("GCC unroll 16")
+#else
+#define UNROLLED
+#endif
+
 /* Two steps of a loop over the depth at once: 5 % on processors with two 512-bit FMA units. */
 #if defined(__GNUC__)
 #define TWO_STEPS _Pragma("GCC unroll 2")
@@ -26,17 +33,17 @@ enum { TILE_COLUMNS = TILE_VECS * LANES };
 ALWAYS_INLINE void tile_of(const int rows, ptrdiff_t depth, const real *a, const real *b, real *c, ptrdiff_t ldc,
                            int accumulate) {
     vec sum[TILE_ROWS][TILE_VECS];
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < TILE_VECS; v++) sum[r][v] = vec_set((real)0);
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int v = 0; v < TILE_VECS; v++) sum[r][v] = vec_set((real)0);
     TWO_STEPS
     for (ptrdiff_t k = 0; k < depth; k++, a += rows, b += TILE_COLUMNS) {
         vec row[TILE_VECS];
-        for (int v = 0; v < TILE_VECS; v++) row[v] = vec_load(b + v * LANES);
-        for (int r = 0; r < rows; r++)
-            for (int v = 0; v < TILE_VECS; v++) sum[r][v] += a[r] * row[v];
+        UNROLLED for (int v = 0; v < TILE_VECS; v++) row[v] = vec_load(b + v * LANES);
+        UNROLLED for (int r = 0; r < rows; r++)
+            UNROLLED for (int v = 0; v < TILE_VECS; v++) sum[r][v] += a[r] * row[v];
     }
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < TILE_VECS; v++) {
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int v = 0; v < TILE_VECS; v++) {
             real *to = c + r * ldc + v * LANES;
             vec_store(to, accumulate ? vec_load(to) + sum[r][v] : sum[r][v]);
         }

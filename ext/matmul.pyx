@@ -9,7 +9,7 @@ from real cimport read, real, write
 import_runtime()
 
 cdef extern from "thin.h":
-    const int THIN
+    const int THIN, LONG
     void thin_row(Py_ssize_t depth, Py_ssize_t columns, const real* a, Py_ssize_t step, const real* b, Py_ssize_t ldb,
                   real* c) noexcept nogil
     void thin_dots(Py_ssize_t depth, Py_ssize_t columns, const real* a, const real* b, Py_ssize_t ldb, real* c) noexcept nogil
@@ -57,7 +57,9 @@ cdef void fill_block(const Product* p, real* c, Py_ssize_t m, Py_ssize_t n, Py_s
 
 cdef bint is_thin(const Product* p) noexcept nogil:
     """Return whether packing would not pay, and the operands can be read in pieces as they are."""
-    return (p.m <= THIN or p.k <= THIN) and (p.b.column == 1 or p.b.row == 1 and p.a.column == 1)
+    if p.m <= THIN:
+        return p.b.column == 1 or p.b.row == 1 and p.a.column == 1
+    return p.k <= THIN and p.b.column == 1 and p.n >= LONG
 
 
 cdef void thin_task(void* args, Py_ssize_t index) noexcept nogil:

@@ -1,4 +1,4 @@
-"""Optimiser steps: each parameter is read and written once, in chunks that threads share."""
+"""Optimiser steps: each parameter is read and written once; threads share the chunks of all parameters."""
 from libc.math cimport sqrt
 
 from parallel cimport import_runtime, parallel_for
@@ -22,30 +22,82 @@ cdef struct Step:       # of one parameter
     real* m             # momentum, or first moment; NULL without
     real* v             # second moment
     real* peak          # its maximum so far (AMSGrad); NULL without
-    Py_ssize_t size
+    Py_ssize_t size, first      # its first task
     bint started        # whether m holds an earlier step
     bint nesterov, maximize, decoupled
     real lr, momentum, fresh, weight_decay, beta1, beta2, fresh1, fresh2, shrink, eps, root     # fresh = 1 - the other
 
 
+cdef struct Steps:      # of all parameters
+    Step* steps
+    Py_ssize_t count, tasks, elements
+
+
+cdef Steps room_for(object params, object memory):
+    """Return the steps of parameters, to be filled in, in the memory of a bytearray."""
+    cdef Steps all
+    memory.extend(bytes(len(params) * sizeof(Step)))
+    all.steps = <Step*> <char*> memory
+    all.count = all.tasks = all.elements = 0
+    return all
+
+
+cdef void add_step(Steps* all, const Step* s) noexcept:
+    """Cut the work on another parameter into tasks."""
+    all.steps[all.count] = s[0]
+    all.steps[all.count].first = all.tasks
+    all.count += 1
+    all.tasks += (s.size + CHUNK - 1) // CHUNK
+    all.elements += s.size
+
+
+cdef inline Step find_step(const Steps* all, Py_ssize_t task, Py_ssize_t* begin, Py_ssize_t* end) noexcept nogil:
+    """Return the parameter that a task works on, and which of its elements."""
+    cdef Py_ssize_t low = 0, high = all.count, middle
+    while high - low > 1:
+        middle = (low + high) // 2
+        if all.steps[middle].first <= task:
+            low = middle
+        else:
+            high = middle
+    begin[0] = (task - all.steps[low].first) * CHUNK
+    end[0] = min(all.steps[low].size, begin[0] + CHUNK)
+    return all.steps[low]       # a copy, which what is written cannot change
+
+
+cdef inline void sgd_chunk(const Step* s, Py_ssize_t begin, Py_ssize_t end, bint momentum) noexcept nogil:
+    """Step one chunk of one parameter; a constant `momentum` leaves loops that can be vectorised."""
+    cdef real_alone p = s.p
+    cdef real_alone moments = s.m
+    cdef const real* grads = s.g
+    cdef real lr = s.lr, decay = s.weight_decay, keep = s.momentum, fresh = s.fresh, sign = -1 if s.maximize else 1, g, m
+    cdef bint started = s.started, nesterov = s.nesterov
+    cdef Py_ssize_t i
+    for i in range(begin, end):
+        g = sign * grads[i] + decay * p[i]
+        if momentum:
+            m = keep * moments[i] + fresh * g if started else g
+            moments[i] = m
+            g = g + keep * m if nesterov else m
+        p[i] -= lr * g
+
+
 cdef void sgd_task(void* args, Py_ssize_t index) noexcept nogil:
     """Step one chunk of one parameter."""
-    cdef Step* s = <Step*> args
-    cdef Py_ssize_t i
-    cdef real g, m, sign = -1 if s.maximize else 1
-    for i in range(index * CHUNK, min(s.size, (index + 1) * CHUNK)):
-        g = sign * s.g[i] + s.weight_decay * s.p[i]
-        if s.m != NULL:
-            m = s.momentum * s.m[i] + s.fresh * g if s.started else g
-            s.m[i] = m
-            g = g + s.momentum * m if s.nesterov else m
-        s.p[i] -= s.lr * g
+    cdef Py_ssize_t begin, end
+    cdef Step s = find_step(<const Steps*> args, index, &begin, &end)
+    if s.m != NULL:
+        sgd_chunk(&s, begin, end, True)
+    else:
+        sgd_chunk(&s, begin, end, False)
 
 
 def sgd(object params, object grads, object momenta, object started, double lr, double momentum, double dampening,
         double weight_decay, bint nesterov, bint maximize):
     """Step all parameters."""
     cdef Step s
+    memory = bytearray()
+    cdef Steps all = room_for(params, memory)
     s.lr, s.momentum, s.fresh, s.weight_decay = <real> lr, <real> momentum, <real> (1 - dampening), <real> weight_decay
     s.nesterov, s.maximize = nesterov, maximize
     for p, g, m, running in zip(params, grads, momenta, started):
@@ -54,8 +106,9 @@ def sgd(object params, object grads, object momenta, object started, double lr, 
         s.m = NULL if m is None else write(m)
         s.size = p.size
         s.started = running
-        with nogil:
-            parallel_for(sgd_task, &s, (s.size + CHUNK - 1) // CHUNK, 0.5 * s.size)
+        add_step(&all, &s)
+    with nogil:
+        parallel_for(sgd_task, &all, all.tasks, 0.5 * all.elements)
 
 
 cdef inline void adam_chunk(const Step* step, Py_ssize_t begin, Py_ssize_t end, bint amsgrad) noexcept nogil:
@@ -83,17 +136,20 @@ cdef inline void adam_chunk(const Step* step, Py_ssize_t begin, Py_ssize_t end, 
 
 cdef void adam_task(void* args, Py_ssize_t index) noexcept nogil:
     """Step one chunk of one parameter."""
-    cdef const Step* s = <const Step*> args
+    cdef Py_ssize_t begin, end
+    cdef Step s = find_step(<const Steps*> args, index, &begin, &end)
     if s.peak != NULL:
-        adam_chunk(s, index * CHUNK, min(s.size, (index + 1) * CHUNK), True)
+        adam_chunk(&s, begin, end, True)
     else:
-        adam_chunk(s, index * CHUNK, min(s.size, (index + 1) * CHUNK), False)
+        adam_chunk(&s, begin, end, False)
 
 
 def adam(object params, object grads, object means, object squares, object peaks, object steps, double lr, double beta1,
          double beta2, double eps, double weight_decay, bint decoupled, bint maximize):
     """Step all parameters."""
     cdef Step s
+    memory = bytearray()
+    cdef Steps all = room_for(params, memory)
     s.beta1, s.beta2, s.eps = <real> beta1, <real> beta2, <real> eps
     s.decoupled, s.maximize = decoupled, maximize
     s.fresh1, s.fresh2 = <real> (1 - beta1), <real> (1 - beta2)      # not 1 - <real> beta2, which loses four digits
@@ -108,5 +164,6 @@ def adam(object params, object grads, object means, object squares, object peaks
         s.size = p.size
         s.lr = <real> (lr / (1 - beta1 ** <double> t))
         s.root = <real> (1 / sqrt(1 - beta2 ** <double> t))
-        with nogil:
-            parallel_for(adam_task, &s, (s.size + CHUNK - 1) // CHUNK, 1.0 * s.size)
+        add_step(&all, &s)
+    with nogil:
+        parallel_for(adam_task, &all, all.tasks, 1.0 * all.elements)

@@ -5,7 +5,7 @@
 # q + (u * dh // sh) * pitch + v * dw // sw of phase (u * dh % sh, v * dw % sw), for any stride and dilation.  The pitch exceeds
 # OW where windows overlap, so a few positions at the end of each row are computed in vain and dropped.
 from real cimport real
-from window cimport Span, Window, copy_steps, inside
+from window cimport Span, Window, copy_lines, inside
 
 cdef struct Phases:
     Window window
@@ -39,27 +39,33 @@ cdef inline Py_ssize_t shift(const Phases* p, Py_ssize_t c, Py_ssize_t u, Py_ssi
         + u * w.dh // w.sh * p.pitch + v * w.dw // w.sw
 
 
-cdef inline void load_rows(const Phases* p, const real* origin, Span rows, Span columns, real* to) noexcept nogil:
-    """Copy the part of one phase that lies inside the image; its place (0, 0) comes from `origin`."""
-    cdef Py_ssize_t count = columns.end - columns.begin, step = p.window.sh * p.w, i
-    origin += rows.begin * step + columns.begin * p.window.sw
-    to += rows.begin * p.pitch + columns.begin
-    for i in range(rows.end - rows.begin):
-        copy_steps(origin + i * step, p.window.sw, count, to + i * p.pitch)
+cdef inline void load_phase(const Phases* p, const real* origin, Span rows, Span columns, real padding,
+                            real* to) noexcept nogil:
+    """Copy one phase, whose place (0, 0) comes from `origin`, with padding around the rows and columns of the image."""
+    cdef Py_ssize_t step = p.window.sh * p.w, i, j
+    for i in range(rows.begin * p.pitch):
+        to[i] = padding
+    for i in range(rows.end * p.pitch, p.rows * p.pitch):
+        to[i] = padding
+    for j in range(columns.begin):
+        for i in range(rows.begin, rows.end):
+            to[i * p.pitch + j] = padding
+    for j in range(columns.end, p.pitch):
+        for i in range(rows.begin, rows.end):
+            to[i * p.pitch + j] = padding
+    copy_lines(rows.end - rows.begin, columns.end - columns.begin,
+               origin + rows.begin * step + columns.begin * p.window.sw, step, p.window.sw, p.h * p.w,
+               to + rows.begin * p.pitch + columns.begin, p.pitch)
 
 
 cdef inline void load_phases(const Phases* p, const real* image, Py_ssize_t first, real padding, real* to) noexcept nogil:
     """Copy what output rows `first`, first + 1, ... need of an image (C, H, W)."""
     cdef const Window* w = &p.window
-    cdef Py_ssize_t size = p.rows * p.pitch, c, a, b, j
-    cdef Span columns, rows
+    cdef Py_ssize_t c, a, b
     for c in range(p.c):
         for a in range(p.high):
             for b in range(p.wide):
-                rows = inside(first * w.sh + a - w.pt, w.sh, p.rows, p.h)
-                columns = inside(b - w.pl, w.sw, p.pitch, p.w)
-                if columns.end - columns.begin < p.pitch or rows.end - rows.begin < p.rows:
-                    for j in range(size):
-                        to[j] = padding
-                load_rows(p, image + (c * p.h + first * w.sh + a - w.pt) * p.w + b - w.pl, rows, columns, to)
-                to += size
+                load_phase(p, image + (c * p.h + first * w.sh + a - w.pt) * p.w + b - w.pl,
+                           inside(first * w.sh + a - w.pt, w.sh, p.rows, p.h),
+                           inside(b - w.pl, w.sw, p.pitch, p.w), padding, to)
+                to += p.rows * p.pitch

@@ -9,14 +9,28 @@ typedef __typeof__((vec){0} < (vec){0}) vec_index;
 
 /* Lane i of the result is number from[i] of a's lanes followed by b's.  `from` is always known to the compiler. */
 #if defined(__clang__)
-ALWAYS_INLINE vec vec_shuffle(vec a, vec b, vec_index from) {
-    vec mixed = a;
-    for (int i = 0; i < LANES; i++) mixed[i] = from[i] < LANES ? a[from[i]] : b[from[i] - LANES];
-    return mixed;
-}
+#define vec_shuffle(a, b, from)                                                              \
+    ({                                                                                       \
+        const __typeof__(a) first_ = (a), second_ = (b);                                     \
+        const int lanes_ = (int)(sizeof(first_) / sizeof(real));                             \
+        __typeof__(a) mixed_ = first_;                                                       \
+        for (int i = 0; i < lanes_; i++)                                                     \
+            mixed_[i] = from[i] < lanes_ ? first_[from[i]] : second_[from[i] - lanes_];      \
+        mixed_;                                                                              \
+    })
 #else
 #define vec_shuffle(a, b, from) __builtin_shuffle(a, b, from)
 #endif
+
+ALWAYS_INLINE vec vec_and(vec a, vec bits) { return (vec)((vec_index)a & (vec_index)bits); }
+ALWAYS_INLINE vec last_lanes(ptrdiff_t count) { /* the bits of so many lanes set, and none of the others */
+    unsigned char bits[2 * sizeof(vec)];
+    vec used;
+    memset(bits, 0, sizeof(vec));
+    memset(bits + sizeof(vec), 0xFF, sizeof(vec));
+    memcpy(&used, bits + (size_t)count * sizeof(real), sizeof(vec));
+    return used;
+}
 
 #define VEC_INDEX(name, number) \
     vec_index name;             \
@@ -30,6 +44,34 @@ ALWAYS_INLINE vec odds(vec a, vec b) {
     VEC_INDEX(from, 2 * i + 1)
     return vec_shuffle(a, b, from);
 }
+/* Elements 0, 2, 4 ... of a row.  Nothing behind the last of them is read: the second vector begins one element early. */
+ALWAYS_INLINE vec every_second(const real *from) {
+    VEC_INDEX(order, 2 * i + (2 * i >= LANES))
+    return vec_shuffle(vec_load(from), vec_load(from + LANES - 1), order);
+}
+ALWAYS_INLINE vec every_fourth(const real *from) {
+    VEC_INDEX(order, 2 * i + (2 * i >= LANES))
+    return vec_shuffle(every_second(from), every_second(from + 2 * (LANES - 1)), order);
+}
+
+/* The same with a half or a quarter of the lanes, for short rows. */
+#define PART(name, lanes)                                                                             \
+    typedef real name##_vec __attribute__((vector_size((lanes) * sizeof(real))));                     \
+    typedef __typeof__((name##_vec){0} < (name##_vec){0}) name##_index;                               \
+    ALWAYS_INLINE name##_vec name##_load(const real *from) {                                          \
+        name##_vec part;                                                                              \
+        memcpy(&part, from, sizeof(part));                                                            \
+        return part;                                                                                  \
+    }                                                                                                 \
+    ALWAYS_INLINE name##_vec name##_of_seconds(const real *from) {                                    \
+        name##_index order;                                                                           \
+        for (int i = 0; i < (lanes); i++) order[i] = 2 * i + (2 * i >= (lanes));                      \
+        return vec_shuffle(name##_load(from), name##_load(from + (lanes) - 1), order);                \
+    }
+PART(half, LANES >= 2 ? LANES / 2 : 1)
+PART(quarter, LANES >= 4 ? LANES / 4 : 1)
+#undef PART
+
 ALWAYS_INLINE vec zip_low(vec a, vec b) { /* a0 b0 a1 b1 ... */
     VEC_INDEX(from, i / 2 + i % 2 * LANES)
     return vec_shuffle(a, b, from);
@@ -57,6 +99,10 @@ ALWAYS_INLINE void transpose_lanes(vec *lines) {
 #else /* one lane */
 ALWAYS_INLINE vec evens(vec a, vec b) { return (void)b, a; }
 ALWAYS_INLINE vec odds(vec a, vec b) { return (void)a, b; }
+ALWAYS_INLINE vec vec_and(vec a, vec bits) { return (void)bits, a; }
+ALWAYS_INLINE vec last_lanes(ptrdiff_t count) { return (void)count, (real)0; }
+ALWAYS_INLINE vec every_second(const real *from) { return *from; }
+ALWAYS_INLINE vec every_fourth(const real *from) { return *from; }
 ALWAYS_INLINE vec zip_low(vec a, vec b) { return (void)b, a; }
 ALWAYS_INLINE vec zip_high(vec a, vec b) { return (void)a, b; }
 ALWAYS_INLINE vec upper_half(vec a) { return a; }

@@ -1,23 +1,18 @@
 # Accurate sums: vector lanes over short runs, double precision over the runs.
-from real cimport LANES, real, vec, vec_load, vec_set
-from vexp cimport load, vec_load_part, vec_sum
+from real cimport LANES, real, vec, vec_set
+from vexp cimport load, vec_sum
 
 cdef enum:
     RUN = 4096          # elements added up in single precision before they go to double
 
 cdef enum Term:
     VALUES              # x
-    SQUARES             # (x - mean) ** 2
     PRODUCTS            # (x - mean) * y
 
 
 cdef inline vec term(Term kind, const real* x, const real* y, real mean, Py_ssize_t count) noexcept nogil:
     """Return LANES terms of a sum, or as many as there are and zeros."""
-    cdef vec deviation
-    if kind == VALUES:
-        return load(x, count)
-    deviation = (vec_load(x) if count >= LANES else vec_load_part(x, count, mean)) - vec_set(mean)
-    return deviation * (deviation if kind == SQUARES else load(y, count))
+    return load(x, count) if kind == VALUES else (load(x, count) - vec_set(mean)) * load(y, count)
 
 
 cdef inline vec run_sum(Term kind, const real* x, const real* y, real mean, Py_ssize_t n) noexcept nogil:
@@ -61,11 +56,6 @@ cdef inline double sum_of(Term kind, const real* x, const real* y, real mean, Py
 cdef inline double rows_sum(const real* x, Py_ssize_t rows, Py_ssize_t stride, Py_ssize_t n) noexcept nogil:
     """Return the sum of all x in rows of n, `stride` apart."""
     return sum_of(VALUES, x, x, 0, rows, stride, n)
-
-
-cdef inline double rows_squares(const real* x, real mean, Py_ssize_t rows, Py_ssize_t stride, Py_ssize_t n) noexcept nogil:
-    """Return the sum of (x - mean) ** 2."""
-    return sum_of(SQUARES, x, x, mean, rows, stride, n)
 
 
 cdef inline double rows_dot(const real* x, const real* y, real mean, Py_ssize_t rows, Py_ssize_t stride,

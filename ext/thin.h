@@ -7,7 +7,8 @@
 
 #include "simd.h"
 
-enum { THIN = 4, STEPS = 8 }; /* rows, or inner size, of a thin matrix; rows of b that are added at once */
+/* Rows, or inner size, of a thin matrix; columns from which an inner size counts; rows of b that are added at once. */
+enum { THIN = 4, LONG = 128, STEPS = 8 };
 
 /* c[j] += sum over k < count of a[k * step] * b[k * ldb + j] */
 ALWAYS_INLINE void add_rows(const int count, ptrdiff_t columns, const real *a, ptrdiff_t step, const real *b, ptrdiff_t ldb,

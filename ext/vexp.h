@@ -56,6 +56,18 @@ ALWAYS_INLINE void vec_store_part(real *to, vec value, ptrdiff_t count) {
 
 #endif
 
+/* The same for any count: a whole vector where there is one. */
+ALWAYS_INLINE vec vec_load_to(const real *from, ptrdiff_t count) {
+    return count >= LANES ? vec_load(from) : vec_load_part(from, count, 0);
+}
+
+ALWAYS_INLINE void vec_store_to(real *to, vec value, ptrdiff_t count) {
+    if (count >= LANES)
+        vec_store(to, value);
+    else
+        vec_store_part(to, value, count);
+}
+
 /* The sum of all lanes, in double precision. */
 ALWAYS_INLINE double vec_sum(vec v) {
     real lanes[LANES];
@@ -102,8 +114,8 @@ ALWAYS_INLINE vec vec_max_or_nan(vec a, vec b) { return vec_select((a > b) | (a 
 #define LN2_HIGH ((real)PICK(0x1.62ep-1, 0x1.62e42feep-1))
 #define LN2_LOW ((real)PICK(0x1.0bfbe8e7bcd5ep-15, 0x1.a39ef35793c76p-33))
 
-/* e^x = 2^n e^r with |r| <= ln(2) / 2; Taylor's series of e^r, 2^n in two factors so that it may over- or underflow. */
-ALWAYS_INLINE vec vec_exp(vec x) {
+/* e^x = 2^n e^r with |r| <= ln(2) / 2: Taylor's series of e^r - 1, and 2^n in two factors so that it may over- or underflow. */
+ALWAYS_INLINE vec exp_parts(vec x, vec *first, vec *second) {
     static const real coefficient[] = {1. / 2,     1. / 6,      1. / 24,      1. / 120,      1. / 720,       1. / 5040,
                                        1. / 40320, 1. / 362880, 1. / 3628800, 1. / 39916800, 1. / 479001600, 1. / 6227020800};
     const real round = PICK(0x1.8p23, 0x1.8p52);
@@ -116,13 +128,30 @@ ALWAYS_INLINE vec vec_exp(vec x) {
         even = even * square + coefficient[k];
         odd = odd * square + coefficient[k + 1];
     }
-    vec y = (odd * r + even) * square + r + 1;
     vbits exponents = (vbits)sum - (vbits)vec_set(round); /* n + 2 * EXPONENT_BIAS: those of both factors together */
-    vbits first = (exponents << (MANTISSA_BITS - 1)) & (vbits)vec_set((real)INFINITY);
-    y = y * (vec)first * (vec)((exponents << MANTISSA_BITS) - first);
+    vbits half = (exponents << (MANTISSA_BITS - 1)) & (vbits)vec_set((real)INFINITY);
+    *first = (vec)half;
+    *second = (vec)((exponents << MANTISSA_BITS) - half);
+    return (odd * r + even) * square + r;
+}
+
+ALWAYS_INLINE vec vec_exp(vec x) {
+    vec first, second, y = exp_parts(x, &first, &second);
+    y = (y + 1) * first * second;
     y = vec_select(x > (real)PICK(89, 710), vec_set((real)INFINITY), y);
     return vec_select(x < (real)PICK(-104, -746), vec_set((real)0), y);
 }
+
+/* e^x - 1; where e^x is large, 1 is nothing. */
+ALWAYS_INLINE vec vec_expm1(vec x) {
+    vec first, second, part = exp_parts(x, &first, &second), power = first * second;
+    vec y = vec_select(x > (real)PICK(20, 40), (part + 1) * first * second, part * power + (power - 1));
+    y = vec_select(x > (real)PICK(89, 710), vec_set((real)INFINITY), y);
+    return vec_select(x < (real)PICK(-104, -746), vec_set((real)-1), y);
+}
+
+/* The gradient of relu: dy, or 0 where y <= 0. */
+ALWAYS_INLINE vec vec_relu_grad(vec dy, vec y) { return vec_select(y <= 0, vec_set((real)0), dy); }
 
 /* ln(x) = n ln(2) + ln(1 + f) with sqrt(1/2) <= 1 + f < sqrt(2).
  *
@@ -144,12 +173,23 @@ ALWAYS_INLINE vec vec_log(vec x) {
     return vec_select(x == 0, vec_set((real)-INFINITY), y);
 }
 
+/* ln(1 + x): the logarithm of the rounded sum, and what the rounding left out. */
+ALWAYS_INLINE vec vec_log1p(vec x) {
+    vec sum = 1 + x, y = vec_log(sum);
+    return vec_select((sum > 0) & (sum < (real)INFINITY), y + (x - (sum - 1)) / sum, y);
+}
+
 #else
+
+#define vec_select(yes, a, b) ((yes) ? (a) : (b))
 
 ALWAYS_INLINE vec vec_max(vec a, vec b) { return a > b ? a : b; }
 ALWAYS_INLINE vec vec_max_or_nan(vec a, vec b) { return a > b || a != a ? a : b; }
 ALWAYS_INLINE vec vec_exp(vec x) { return (vec)exp(x); }
+ALWAYS_INLINE vec vec_expm1(vec x) { return (vec)expm1(x); }
+ALWAYS_INLINE vec vec_relu_grad(vec dy, vec y) { return y <= 0 ? 0 : dy; }
 ALWAYS_INLINE vec vec_log(vec x) { return (vec)log(x); }
+ALWAYS_INLINE vec vec_log1p(vec x) { return (vec)log1p(x); }
 
 #endif
 

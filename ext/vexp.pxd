@@ -1,5 +1,5 @@
 # Vectors that need more than arithmetic; see vexp.h.
-from real cimport LANES, real, vec, vec_load, vec_store
+from real cimport real, vec
 
 cdef extern from "vexp.h":
     void PREFETCH(const real* address, bint writes) noexcept nogil
@@ -9,19 +9,10 @@ cdef extern from "vexp.h":
     real vec_top(vec v) noexcept nogil                  # the maximum of all lanes; NaN if one is
     vec vec_exp(vec x) noexcept nogil
     vec vec_log(vec x) noexcept nogil
+    vec vec_relu_grad(vec dy, vec y) noexcept nogil     # dy, or 0 where y <= 0
     # The first `count` elements of a vector, the others being `fill`.
     vec vec_load_part(const real* source, Py_ssize_t count, real fill) noexcept nogil
     void vec_store_part(real* target, vec value, Py_ssize_t count) noexcept nogil
-
-
-cdef inline vec load(const real* x, Py_ssize_t count) noexcept nogil:
-    """Return LANES elements, or as many as there are."""
-    return vec_load(x) if count >= LANES else vec_load_part(x, count, 0)
-
-
-cdef inline void store(real* y, vec value, Py_ssize_t count) noexcept nogil:
-    """Undo load."""
-    if count >= LANES:
-        vec_store(y, value)
-    else:
-        vec_store_part(y, value, count)
+    # LANES elements, or as many as there are.
+    vec load "vec_load_to"(const real* x, Py_ssize_t count) noexcept nogil
+    void store "vec_store_to"(real* y, vec value, Py_ssize_t count) noexcept nogil

@@ -1,7 +1,9 @@
 # Sliding windows over rows and columns: what convolution, pooling and im2col share.
-from libc.string cimport memcpy
+from real cimport real
 
-from real cimport LANES, real, vec_load, vec_store
+cdef extern from "lines.h":
+    void copy_lines(Py_ssize_t lines, Py_ssize_t count, const real* source, Py_ssize_t ldf, Py_ssize_t step,
+                    Py_ssize_t ahead, real* to, Py_ssize_t ldt) noexcept nogil
 
 cdef struct Window:     # the fields of tinygrad_cnn.geometry.Window, in its order
     Py_ssize_t kh, kw, sh, sw, pt, pb, pl, pr, dh, dw, oh, ow
@@ -22,40 +24,15 @@ cdef inline Span inside(Py_ssize_t first, Py_ssize_t step, Py_ssize_t count, Py_
     """Return which of `count` positions first, first + step, ... lie in [0, size)."""
     cdef Span span
     span.begin = 0 if first >= 0 else min(count, (step - 1 - first) // step)
-    span.end = 0 if first >= size else min(count, (size - first + step - 1) // step)
-    span.end = max(span.end, span.begin)
+    span.end = count
+    if first + (count - 1) * step >= size:      # divisions take long, and are seldom needed
+        span.end = max(span.begin, 0 if first >= size else min(count, (size - first + step - 1) // step))
     return span
 
 
 cdef inline void copy_row(const real* row, Py_ssize_t count, real* to) noexcept nogil:
-    """Copy a row, for which a call of memcpy takes too long where rows are short: the last vector overlaps."""
-    cdef Py_ssize_t t
-    if count >= LANES:
-        for t in range(count // LANES):
-            vec_store(to + t * LANES, vec_load(row + t * LANES))
-        vec_store(to + count - LANES, vec_load(row + count - LANES))
-    elif LANES >= 4 and count >= LANES // 2:
-        memcpy(to, row, LANES // 2 * sizeof(real))
-        memcpy(to + count - LANES // 2, row + count - LANES // 2, LANES // 2 * sizeof(real))
-    else:
-        for t in range(count):
-            to[t] = row[t]
-
-
-cdef inline void copy_steps(const real* row, Py_ssize_t step, Py_ssize_t count, real* to) noexcept nogil:
-    """Copy elements of a row that are `step` apart."""
-    cdef Py_ssize_t t
-    if step == 1:
-        copy_row(row, count, to)
-    elif step == 2:             # constant steps can be vectorised
-        for t in range(count):
-            to[t] = row[t * 2]
-    elif step == 4:
-        for t in range(count):
-            to[t] = row[t * 4]
-    else:
-        for t in range(count):
-            to[t] = row[t * step]
+    """Copy a row, for which a call of memcpy takes too long where rows are short."""
+    copy_lines(1, count, row, 0, 1, 0, to, 0)
 
 
 cdef inline void gather_row(const real* row, Py_ssize_t size, Py_ssize_t first, Py_ssize_t step, Py_ssize_t count,
@@ -65,7 +42,7 @@ cdef inline void gather_row(const real* row, Py_ssize_t size, Py_ssize_t first, 
     cdef Py_ssize_t t
     for t in range(span.begin):
         to[t] = padding
-    copy_steps(row + first + span.begin * step, step, span.end - span.begin, to + span.begin)
+    copy_lines(1, span.end - span.begin, row + first + span.begin * step, 0, step, 0, to + span.begin, 0)
     for t in range(span.end, count):
         to[t] = padding
 

@@ -1,7 +1,8 @@
-/* Winograd's transforms F(m x m, 3 x 3) for m = 2 and 4: y = A' [(G w G') * (B' x B)] A, element by element in the middle.
+/* Winograd's transforms F(m x m, taps x taps) for tiles of m = 2 or 4 outputs along a side and 3 or 5 taps:
+ * y = A' [(G w G') * (B' x B)] A, element by element in the middle.
  *
- * Polynomials are evaluated at 0, 1, -1 and infinity (m = 2), at 0, 3/4, -3/4, 3/2, -3/2 and infinity (m = 4): these lose
- * fewer digits than 0, 1, -1, 2, -2.  B and A hold the powers of the points, G the denominators of Lagrange's formula.
+ * Polynomials are evaluated at m + taps - 1 points: 0, infinity, and as many of +-p as it takes (point_of).  B and A hold the
+ * powers of the points, G the denominators of Lagrange's formula.
  *
  * Lanes run over neighbouring tiles.  Rows are transformed first, on plain pixels; then vectors of pixels are sorted by their
  * column in the tile, which takes log2(m) rounds of shuffles, and columns are transformed tile by tile.
@@ -12,7 +13,13 @@
 #include "gemm.h"
 #include "shuffle.h"
 
-enum { TAPS = 3, KERNEL = TAPS * TAPS, MOST_OUTPUTS = 4, MOST_POINTS = MOST_OUTPUTS + TAPS - 1 };
+enum { MOST_OUTPUTS = 4, MOST_TAPS = 5, MOST_KERNEL = MOST_TAPS * MOST_TAPS, MOST_POINTS = MOST_OUTPUTS + MOST_TAPS - 1 };
+
+/* One channel of images.  Dilation convolves pixels dh and dw apart: dh * dw interleaved images. */
+typedef struct {
+    ptrdiff_t h, w, dh, dw;
+    ptrdiff_t image; /* elements between two images */
+} plane;
 
 /* ---- vectors: loads and stores of a part ---- */
 
@@ -58,6 +65,23 @@ ALWAYS_INLINE void store_lanes(real *to, vec value, unsigned lanes) {
 }
 #endif
 
+/* Lanes i whose pixel, column + i * step, lies in a row of w.  For pairs of pixels (step 2) vectors take both. */
+ALWAYS_INLINE unsigned pixel_lanes(const int step, ptrdiff_t w, ptrdiff_t column, ptrdiff_t dw) {
+    if (step <= 2) return first_lanes(w - column) & ~first_lanes(-column);
+    unsigned lanes = 0;
+    for (int i = 0; i < LANES; i++) lanes |= (unsigned)(0 <= column + i * dw && column + i * dw < w) << i;
+    return lanes;
+}
+
+/* LANES pixels dw apart, zeros for those outside `lanes`; step is dw if that is 1 or 2, `more` the lanes of the second vector. */
+ALWAYS_INLINE vec load_pixels(const int step, const real *from, ptrdiff_t dw, unsigned lanes, unsigned more) {
+    if (step == 1) return load_lanes(from, lanes);
+    if (step == 2) return evens(load_lanes(from, lanes), load_lanes(from + LANES, more));
+    real values[LANES];
+    for (int i = 0; i < LANES; i++) values[i] = lanes >> i & 1 ? from[i * dw] : (real)0;
+    return vec_load(values);
+}
+
 /* phase[p] = elements p, p + m, p + 2 m ... of m vectors; join is its inverse. */
 ALWAYS_INLINE void split(const int m, const real *from, vec *phase) {
     vec a = vec_load(from), b = vec_load(from + LANES);
@@ -88,235 +112,217 @@ ALWAYS_INLINE void join(const int m, const vec *phase, real *to) {
     }
 }
 
-ALWAYS_INLINE void transpose(vec *rows) { /* LANES rows of LANES */
-    for (int round = 1; round < LANES; round *= 2) {
-        vec zipped[LANES];
-        for (int r = 0; r < (LANES + 1) / 2; r++) {
-            zipped[2 * r] = zip_low(rows[r], rows[r + LANES / 2]);
-            zipped[2 * r + 1] = zip_high(rows[r], rows[r + LANES / 2]);
-        }
-        memcpy(rows, zipped, sizeof(zipped));
-    }
+/* ---- the transforms along one axis: `points` points, of which the last is infinity ---- */
+
+/* Points 2 * pair + 1 and 2 * pair + 2 are plus and minus this: few digits are lost, and their powers are exact. */
+ALWAYS_INLINE real point_of(const int points, const int pair) {
+    if (points == 4) return 1;
+    if (points == 6) return pair == 0 ? (real)0.75 : (real)1.5;
+    return pair == 0 ? (real)0.5 : pair == 1 ? 1 : 2;
 }
 
-/* ---- the transforms along one axis ---- */
+ALWAYS_INLINE real square_of(const int points, const int pair) { return point_of(points, pair) * point_of(points, pair); }
 
-#define P ((real)0.75)             /* the points of m = 4 */
-#define Q ((real)1.5)
-#define P2 ((real)0.5625)
-#define Q2 ((real)2.25)
-#define P2_Q2 ((real)1.265625)     /* products and sums of squares */
-#define P2_PLUS_Q2 ((real)2.8125)
-#define AT_0 ((real)(1 / 1.265625)) /* 1 / derivative, at each point, of the polynomial that vanishes at all of them */
-#define AT_P ((real)(-1 / 1.8984375))
-#define AT_Q ((real)(1 / 7.59375))
+/* The square of the pair so many places behind this one, going round; of all pairs if this is -1. */
+ALWAYS_INLINE real other_square(const int points, const int pair, const int places) {
+    return square_of(points, (pair + places) % (points / 2 - 1));
+}
+
+/* 1 / derivative, at such a point or (pair -1) at 0, of the polynomial that vanishes at all points but infinity. */
+ALWAYS_INLINE real scale_of(const int points, const int pair) {
+    real square = pair < 0 ? 0 : square_of(points, pair), slope = pair < 0 ? 1 : 2 * square;
+    const int others = points / 2 - 1 - (pair >= 0);
+    if (others > 0) slope *= square - other_square(points, pair, 1);
+    if (others > 1) slope *= square - other_square(points, pair, 2);
+    if (others > 2) slope *= square - other_square(points, pair, 3);
+    return 1 / slope;
+}
+
+/* x[0], x[2] ... times the coefficients, by rising degree, of the polynomial in p^2 that vanishes at all pairs but one. */
+ALWAYS_INLINE vec vanishing(const int points, const int pair, const vec *x) {
+    const int degree = points / 2 - 1 - (pair >= 0);
+    real a = other_square(points, pair, 1), b = other_square(points, pair, 2), c = other_square(points, pair, 3);
+    if (degree == 0) return x[0];
+    if (degree == 1) return x[2] - a * x[0];
+    if (degree == 2) return x[4] - (a + b) * x[2] + a * b * x[0];
+    return x[6] - (a + b + c) * x[4] + (a * b + b * c + c * a) * x[2] - a * b * c * x[0];
+}
 
 /* t = B' x: pixels to points */
-ALWAYS_INLINE void input_points(const int m, const vec *x, vec *t) {
-    if (m == 2) {
-        t[0] = x[2] - x[0];
-        t[1] = x[2] + x[1];
-        t[2] = x[2] - x[1];
-        t[3] = x[3] - x[1];
-    } else {
-        vec even_p = x[4] - Q2 * x[2], odd_p = P * (x[3] - Q2 * x[1]);
-        vec even_q = x[4] - P2 * x[2], odd_q = Q * (x[3] - P2 * x[1]);
-        t[0] = x[4] - P2_PLUS_Q2 * x[2] + P2_Q2 * x[0];
-        t[1] = even_p + odd_p;
-        t[2] = even_p - odd_p;
-        t[3] = even_q + odd_q;
-        t[4] = even_q - odd_q;
-        t[5] = x[5] - P2_PLUS_Q2 * x[3] + P2_Q2 * x[1];
+ALWAYS_INLINE void input_points(const int points, const vec *x, vec *t) {
+    t[0] = vanishing(points, -1, x);
+    for (int pair = 0; pair < points / 2 - 1; pair++) {
+        vec even = vanishing(points, pair, x + 2), odd = point_of(points, pair) * vanishing(points, pair, x + 1);
+        t[2 * pair + 1] = even + odd;
+        t[2 * pair + 2] = even - odd;
     }
+    t[points - 1] = vanishing(points, -1, x + 1);
 }
 
-/* y = A' t: points to outputs */
-ALWAYS_INLINE void output_pixels(const int m, const vec *t, vec *y) {
-    vec sum_p = t[1] + t[2], difference_p = t[1] - t[2];
-    if (m == 2) {
-        y[0] = t[0] + sum_p;
-        y[1] = t[3] + difference_p;
-    } else {
-        vec sum_q = t[3] + t[4], difference_q = t[3] - t[4];
-        y[0] = t[0] + sum_p + sum_q;
-        y[1] = P * difference_p + Q * difference_q;
-        y[2] = P2 * sum_p + Q2 * sum_q;
-        y[3] = t[5] + P * P2 * difference_p + Q * Q2 * difference_q;
+/* t = A y, or `scaled` G y: the values of a polynomial with `count` coefficients */
+ALWAYS_INLINE void evaluate(const int points, const int count, const int scaled, const vec *y, vec *t) {
+    t[0] = scaled ? scale_of(points, -1) * y[0] : y[0];
+    for (int pair = 0; pair < points / 2 - 1; pair++) {
+        const int last_even = (count - 1) / 2 * 2, last_odd = (count - 2) / 2 * 2 + 1;
+        real p = point_of(points, pair), scale = scaled ? scale_of(points, pair) : 1;
+        vec even = y[last_even], odd = y[last_odd];
+        for (int k = last_even - 2; k >= 0; k -= 2) even = y[k] + p * p * even;
+        for (int k = last_odd - 2; k >= 0; k -= 2) odd = y[k] + p * p * odd;
+        t[2 * pair + 1] = scale * even + scale * p * odd;
+        t[2 * pair + 2] = scale * even - scale * p * odd;
     }
+    t[points - 1] = y[count - 1];
 }
 
-/* t = A y: the adjoint, output gradients to points */
-ALWAYS_INLINE void gradient_points(const int m, const vec *y, vec *t) {
-    t[0] = y[0];
-    if (m == 2) {
-        t[1] = y[0] + y[1];
-        t[2] = y[0] - y[1];
-        t[3] = y[1];
-    } else {
-        vec even_p = y[0] + P2 * y[2], odd_p = P * (y[1] + P2 * y[3]);
-        vec even_q = y[0] + Q2 * y[2], odd_q = Q * (y[1] + Q2 * y[3]);
-        t[1] = even_p + odd_p;
-        t[2] = even_p - odd_p;
-        t[3] = even_q + odd_q;
-        t[4] = even_q - odd_q;
-        t[5] = y[3];
-    }
-}
-
-/* u = G w: kernel elements to points */
-ALWAYS_INLINE void weight_points(const int m, const vec *w, vec *u) {
-    if (m == 2) {
-        vec even = (real)0.5 * (w[0] + w[2]), odd = (real)0.5 * w[1];
-        u[0] = -w[0];
-        u[1] = even + odd;
-        u[2] = even - odd;
-        u[3] = w[2];
-    } else {
-        vec even_p = AT_P * (w[0] + P2 * w[2]), odd_p = AT_P * P * w[1];
-        vec even_q = AT_Q * (w[0] + Q2 * w[2]), odd_q = AT_Q * Q * w[1];
-        u[0] = AT_0 * w[0];
-        u[1] = even_p + odd_p;
-        u[2] = even_p - odd_p;
-        u[3] = even_q + odd_q;
-        u[4] = even_q - odd_q;
-        u[5] = w[2];
-    }
-}
-
-/* w = G' u: the adjoint, points to kernel gradients */
-ALWAYS_INLINE void weight_taps(const int m, const vec *u, vec *w) {
-    vec sum_p = u[1] + u[2], difference_p = u[1] - u[2];
-    if (m == 2) {
-        w[0] = (real)0.5 * sum_p - u[0];
-        w[1] = (real)0.5 * difference_p;
-        w[2] = (real)0.5 * sum_p + u[3];
-    } else {
-        vec sum_q = AT_Q * (u[3] + u[4]), difference_q = AT_Q * Q * (u[3] - u[4]);
-        sum_p = AT_P * sum_p;
-        w[0] = AT_0 * u[0] + sum_p + sum_q;
-        w[1] = AT_P * P * difference_p + difference_q;
-        w[2] = u[5] + P2 * sum_p + Q2 * sum_q;
+/* y = A' t, or `scaled` G' t: the adjoint, points to coefficients */
+ALWAYS_INLINE void collect(const int points, const int count, const int scaled, const vec *t, vec *y) {
+    y[0] = scaled ? scale_of(points, -1) * t[0] : t[0];
+    for (int k = 1; k < count; k++) y[k] = k == count - 1 ? t[points - 1] : vec_set((real)0);
+    for (int pair = 0; pair < points / 2 - 1; pair++) {
+        real power = scaled ? scale_of(points, pair) : 1;
+        vec even = t[2 * pair + 1] + t[2 * pair + 2], odd = t[2 * pair + 1] - t[2 * pair + 2];
+        for (int k = 0; k < count; k++, power *= point_of(points, pair)) y[k] += power * (k % 2 ? odd : even);
     }
 }
 
 /* ---- input: pixels of a channel to points of its tiles ---- */
 
-/* Hardware does not see that blocks jump from channel to channel: pixels so many channels on are prefetched. */
+/* Hardware does not see that blocks jump from channel to channel: so many channels on, pixels and points are prefetched. */
 enum { CHANNELS_AHEAD = 3 };
 
-/* Transform `length` pixels of m + 2 rows from (row, column) on to as many points: point k goes to to[k * pitch].
- * The same from column + m on goes to shifted[k * pitch].  Whole vectors are written. */
-ALWAYS_INLINE void input_rows_of(const int m, const real *image, ptrdiff_t h, ptrdiff_t w, ptrdiff_t row, ptrdiff_t column,
-                                 ptrdiff_t length, real *to, real *shifted, ptrdiff_t pitch) {
+ALWAYS_INLINE void store_points(const int count, const vec *t, real *to, ptrdiff_t stride) {
+    for (int k = 0; k < count; k++) {
+        vec_store(to + k * stride, t[k]);
+        PREFETCH(to + k * stride + CHANNELS_AHEAD * TILE_COLUMNS, 1);
+    }
+}
+
+/* Transform `length` pixels of a tile's rows from (row, column) on to as many points: point k goes to to[k * pitch].
+ * The same from column + m on goes to the next copy, as often as a tile reaches into others.  Whole vectors are written. */
+ALWAYS_INLINE void input_rows_of(const int m, const int taps, const int step, const plane *in, const real *image,
+                                 ptrdiff_t row, ptrdiff_t column, ptrdiff_t length, real *to, ptrdiff_t pitch) {
+    const int points = m + taps - 1;
     unsigned rows = 0;
-    for (int i = 0; i < m + 2; i++) rows |= (unsigned)(0 <= row + i && row + i < h) << i;
-    image += row * w + column;
+    for (int i = 0; i < points; i++) rows |= (unsigned)(0 <= row + i * in->dh && row + i * in->dh < in->h) << i;
+    image += row * in->w;
     for (ptrdiff_t q = 0; q < length; q += LANES)
-        for (int shift = 0; shift <= m; shift += m) {
-            unsigned lanes = first_lanes(w - column - q - shift) & ~first_lanes(-column - q - shift);
+        for (int shift = 0; shift < points; shift += m) {
+            ptrdiff_t first = column + (q + shift) * in->dw;
+            unsigned lanes = pixel_lanes(step, in->w, first, in->dw), more = pixel_lanes(step, in->w, first + LANES, in->dw);
             vec x[MOST_POINTS], t[MOST_POINTS];
-            for (int i = 0; i < m + 2; i++) {
-                const real *from = image + i * w + q + shift;
-                x[i] = load_lanes(from, lanes & -(rows >> i & 1));
-                if (shift == 0) PREFETCH(from + CHANNELS_AHEAD * h * w, 0);
+            for (int i = 0; i < points; i++) {
+                const real *from = image + i * in->dh * in->w + first;
+                x[i] = load_pixels(step, from, in->dw, lanes & -(rows >> i & 1), more & -(rows >> i & 1));
+                if (shift == 0) PREFETCH(from + CHANNELS_AHEAD * in->h * in->w, 0);
             }
-            input_points(m, x, t);
-            for (int i = 0; i < m + 2; i++) vec_store((shift ? shifted : to) + i * pitch + q, t[i]);
+            input_points(points, x, t);
+            for (int i = 0; i < points; i++) vec_store(to + (shift / m * points + i) * pitch + q, t[i]);
         }
 }
 
-/* Transform columns of LANES tiles: point (i, j) goes to to[(i * (m + 2) + j) * stride].
- * Rows of points as input_rows left them: all columns, and shifted by one tile, for the two that reach into it. */
-ALWAYS_INLINE void input_columns_of(const int m, const real *rows, const real *shifted, ptrdiff_t pitch, real *to,
+/* Transform columns of LANES tiles: point (i, j) goes to to[(i * points + j) * stride].
+ * Rows of points as input_rows left them, with all copies. */
+ALWAYS_INLINE void input_columns_of(const int m, const int taps, const real *rows, ptrdiff_t pitch, real *to,
                                     ptrdiff_t stride) {
-    for (int i = 0; i < m + 2; i++) {
-        vec x[MOST_POINTS + 2], t[MOST_POINTS];
-        split(m, rows + i * pitch, x);
-        split(m, shifted + i * pitch, x + m);
-        input_points(m, x, t);
-        for (int j = 0; j < m + 2; j++) vec_store(to + (i * (m + 2) + j) * stride, t[j]);
+    const int points = m + taps - 1;
+    for (int i = 0; i < points; i++) {
+        vec x[MOST_POINTS], t[MOST_POINTS];
+        for (int shift = 0; shift < points; shift += m) split(m, rows + (shift / m * points + i) * pitch, x + shift);
+        input_points(points, x, t);
+        store_points(points, t, to + i * points * stride, stride);
     }
 }
 
 /* ---- output: points of a map's tiles to pixels ---- */
 
 /* Transform LANES tiles: row i of their pixels, tile beside tile, goes to to[i * pitch]. */
-ALWAYS_INLINE void output_tiles_of(const int m, const real *points, ptrdiff_t stride, real bias, real *to, ptrdiff_t pitch) {
+ALWAYS_INLINE void output_tiles_of(const int m, const int taps, const real *from, ptrdiff_t stride, real bias, real *to,
+                                   ptrdiff_t pitch) {
+    const int points = m + taps - 1;
     vec rows[MOST_OUTPUTS][MOST_POINTS];
-    for (int j = 0; j < m + 2; j++) {
+    for (int j = 0; j < points; j++) {
         vec t[MOST_POINTS], y[MOST_OUTPUTS];
-        for (int i = 0; i < m + 2; i++) t[i] = vec_load(points + (i * (m + 2) + j) * stride);
-        output_pixels(m, t, y);
+        for (int i = 0; i < points; i++) {
+            t[i] = vec_load(from + (i * points + j) * stride);
+            PREFETCH(from + (i * points + j) * stride + CHANNELS_AHEAD * TILE_COLUMNS, 0);
+        }
+        collect(points, m, 0, t, y);
         for (int i = 0; i < m; i++) rows[i][j] = y[i];
     }
     for (int i = 0; i < m; i++) {
         vec y[MOST_OUTPUTS];
-        output_pixels(m, rows[i], y);
+        collect(points, m, 0, rows[i], y);
         for (int j = 0; j < m; j++) y[j] += bias;
         join(m, y, to + i * pitch);
     }
 }
 
-ALWAYS_INLINE void copy_row(const real *from, ptrdiff_t length, real *to) {
+/* Copy `length` pixels to places dw apart. */
+ALWAYS_INLINE void store_row(const real *from, ptrdiff_t length, real *to, ptrdiff_t dw) {
     ptrdiff_t q = 0;
+    if (dw > 1) {
+        for (; q < length; q++) to[q * dw] = from[q];
+        return;
+    }
     for (; q + LANES <= length; q += LANES) vec_store(to + q, vec_load(from + q));
     if (q < length) store_lanes(to + q, vec_load(from + q), first_lanes(length - q));
 }
 
 /* ---- weights ---- */
 
-/* taps[t][r] = element t of kernel r, for LANES kernels `row` apart, of which the first `count` exist. */
-ALWAYS_INLINE void load_kernels(const real *w, ptrdiff_t row, ptrdiff_t count, vec *taps) {
-    for (int first = 0; first < KERNEL; first += LANES) {
+/* elements[t][r] = element t of kernel r, for LANES kernels `row` apart, of which the first `count` exist. */
+ALWAYS_INLINE void load_kernels(const int kernel, const real *w, ptrdiff_t row, ptrdiff_t count, vec *elements) {
+    for (int first = 0; first < kernel; first += LANES) {
         vec rows[LANES];
         for (int r = 0; r < LANES; r++)
-            rows[r] = r < count ? load_lanes(w + r * row + first, first_lanes(KERNEL - first)) : vec_set((real)0);
-        transpose(rows);
-        for (int t = 0; t < LANES && first + t < KERNEL; t++) taps[first + t] = rows[t];
+            rows[r] = r < count ? load_lanes(w + r * row + first, first_lanes(kernel - first)) : vec_set((real)0);
+        transpose_lanes(rows);
+        for (int t = 0; t < LANES && first + t < kernel; t++) elements[first + t] = rows[t];
     }
 }
 
 /* Its inverse, for neighbouring kernels. */
-ALWAYS_INLINE void store_kernels(const vec *taps, ptrdiff_t count, real *w) {
-    for (int first = 0; first < KERNEL; first += LANES) {
+ALWAYS_INLINE void store_kernels(const int kernel, const vec *elements, ptrdiff_t count, real *w) {
+    for (int first = 0; first < kernel; first += LANES) {
         vec rows[LANES];
-        for (int t = 0; t < LANES; t++) rows[t] = first + t < KERNEL ? taps[first + t] : vec_set((real)0);
-        transpose(rows);
+        for (int t = 0; t < LANES; t++) rows[t] = first + t < kernel ? elements[first + t] : vec_set((real)0);
+        transpose_lanes(rows);
         for (int r = 0; r < LANES && r < count; r++)
-            store_lanes(w + r * KERNEL + first, rows[r], first_lanes(KERNEL - first));
+            store_lanes(w + r * kernel + first, rows[r], first_lanes(kernel - first));
     }
 }
 
 /* Prefetch `count` kernels of a later depth: neighbours line by line, others, of which a line holds several, further ahead. */
-ALWAYS_INLINE void prefetch_kernels(const real *w, ptrdiff_t row, ptrdiff_t column, int count) {
+ALWAYS_INLINE void prefetch_kernels(const int kernel, const real *w, ptrdiff_t row, ptrdiff_t column, int count) {
     enum { LINE = 64 / sizeof(real), KERNELS_AHEAD = 4 };
-    if (row == KERNEL)
-        for (int i = 0; i < count * KERNEL; i += LINE) PREFETCH(w + KERNELS_AHEAD * column + i, 0);
+    if (row == kernel)
+        for (int i = 0; i < count * kernel; i += LINE) PREFETCH(w + KERNELS_AHEAD * column + i, 0);
     else
         for (int r = 0; r < count; r++) PREFETCH(w + r * row + 4 * KERNELS_AHEAD * column, 0);
 }
 
 /* Transform `rows` kernels at every depth k < depth and pack them: point t of row r goes to to[t * stride + k * rows + r].
  * Kernel (r, k) begins at w + r * row + k * column; `flipped` ones are read backwards. */
-ALWAYS_INLINE void weights_of(const int m, const real *w, ptrdiff_t row, ptrdiff_t column, const int flipped, int rows,
-                              ptrdiff_t depth, real *to, ptrdiff_t stride) {
+ALWAYS_INLINE void weights_of(const int m, const int taps, const int flipped, const real *w, ptrdiff_t row, ptrdiff_t column,
+                              int rows, ptrdiff_t depth, real *to, ptrdiff_t stride) {
+    const int points = m + taps - 1, kernel = taps * taps;
     for (ptrdiff_t k = 0; k < depth; k++, to += rows) {
-        prefetch_kernels(w + k * column, row, column, rows);
+        prefetch_kernels(kernel, w + k * column, row, column, rows);
         for (int r = 0; r < rows; r += LANES) {
             /* Lanes behind the last row are overwritten by the next k. */
             unsigned lanes = (depth - k) * rows - r >= LANES ? (unsigned)ALL_LANES : first_lanes(rows - r);
-            vec taps[KERNEL], points[MOST_POINTS][TAPS];
-            load_kernels(w + r * row + k * column, row, rows - r, taps);
-            for (int v = 0; v < TAPS; v++) {
-                vec x[TAPS], u[MOST_POINTS];
-                for (int i = 0; i < TAPS; i++) x[i] = flipped ? taps[KERNEL - 1 - i * TAPS - v] : taps[i * TAPS + v];
-                weight_points(m, x, u);
-                for (int i = 0; i < m + 2; i++) points[i][v] = u[i];
+            vec elements[MOST_KERNEL], columns[MOST_POINTS][MOST_TAPS];
+            load_kernels(kernel, w + r * row + k * column, row, rows - r, elements);
+            for (int v = 0; v < taps; v++) {
+                vec x[MOST_TAPS], u[MOST_POINTS];
+                for (int i = 0; i < taps; i++) x[i] = elements[flipped ? kernel - 1 - i * taps - v : i * taps + v];
+                evaluate(points, taps, 1, x, u);
+                for (int i = 0; i < points; i++) columns[i][v] = u[i];
             }
-            for (int i = 0; i < m + 2; i++) {
+            for (int i = 0; i < points; i++) {
                 vec u[MOST_POINTS];
-                weight_points(m, points[i], u);
-                for (int j = 0; j < m + 2; j++) store_lanes(to + (i * (m + 2) + j) * stride + r, u[j], lanes);
+                evaluate(points, taps, 1, columns[i], u);
+                for (int j = 0; j < points; j++) store_lanes(to + (i * points + j) * stride + r, u[j], lanes);
             }
         }
     }
@@ -325,28 +331,33 @@ ALWAYS_INLINE void weights_of(const int m, const real *w, ptrdiff_t row, ptrdiff
 /* ---- weight gradient ---- */
 
 /* Transform the output gradients of a run of tiles, as input_rows does; they do not overlap. */
-ALWAYS_INLINE void gradient_rows_of(const int m, const real *image, ptrdiff_t h, ptrdiff_t w, ptrdiff_t row, ptrdiff_t column,
-                                    ptrdiff_t length, real *to, ptrdiff_t pitch) {
-    image += row * w + column;
+ALWAYS_INLINE void gradient_rows_of(const int m, const int taps, const int step, const plane *out, const real *image,
+                                    ptrdiff_t row, ptrdiff_t column, ptrdiff_t length, real *to, ptrdiff_t pitch) {
+    const int points = m + taps - 1;
+    image += row * out->w;
     for (ptrdiff_t q = 0; q < length; q += LANES) {
-        unsigned lanes = first_lanes(w - column - q);
+        ptrdiff_t first = column + q * out->dw;
+        unsigned lanes = pixel_lanes(step, out->w, first, out->dw), more = pixel_lanes(step, out->w, first + LANES, out->dw);
         vec y[MOST_OUTPUTS], t[MOST_POINTS];
         for (int i = 0; i < m; i++) {
-            const real *from = image + i * w + q;
-            y[i] = load_lanes(from, row + i < h ? lanes : 0);
-            PREFETCH(from + CHANNELS_AHEAD * h * w, 0);
+            const real *from = image + i * out->dh * out->w + first;
+            int exists = row + i * out->dh < out->h;
+            y[i] = load_pixels(step, from, out->dw, exists ? lanes : 0, exists ? more : 0);
+            PREFETCH(from + CHANNELS_AHEAD * out->h * out->w, 0);
         }
-        gradient_points(m, y, t);
-        for (int i = 0; i < m + 2; i++) vec_store(to + i * pitch + q, t[i]);
+        evaluate(points, m, 0, y, t);
+        for (int i = 0; i < points; i++) vec_store(to + i * pitch + q, t[i]);
     }
 }
 
-ALWAYS_INLINE void gradient_columns_of(const int m, const real *rows, ptrdiff_t pitch, real *to, ptrdiff_t stride) {
-    for (int i = 0; i < m + 2; i++) {
+ALWAYS_INLINE void gradient_columns_of(const int m, const int taps, const real *rows, ptrdiff_t pitch, real *to,
+                                       ptrdiff_t stride) {
+    const int points = m + taps - 1;
+    for (int i = 0; i < points; i++) {
         vec y[MOST_OUTPUTS], t[MOST_POINTS];
         split(m, rows + i * pitch, y);
-        gradient_points(m, y, t);
-        for (int j = 0; j < m + 2; j++) vec_store(to + (i * (m + 2) + j) * stride, t[j]);
+        evaluate(points, m, 0, y, t);
+        store_points(points, t, to + i * points * stride, stride);
     }
 }
 
@@ -358,7 +369,7 @@ static void transpose_points(const real *from, ptrdiff_t channels, ptrdiff_t wid
             vec rows[LANES];
             for (int r = 0; r < LANES; r++)
                 rows[r] = c + r < channels ? vec_load(from + (c + r) * TILE_COLUMNS + t) : vec_set((real)0);
-            transpose(rows);
+            transpose_lanes(rows);
             for (int r = 0; r < LANES; r++) vec_store(to + (t + r) * width + c, rows[r]);
         }
 }
@@ -397,72 +408,75 @@ static void gradient_tile(int rows, int vecs, ptrdiff_t groups, const real *a, p
 }
 
 /* Add up `chunks` partial sums of points, `chunk` apart, and transform them to the gradients of neighbouring kernels:
- * point t of kernel c is points[t * stride + c]. */
-ALWAYS_INLINE void weight_gradients_of(const int m, const real *points, ptrdiff_t stride, ptrdiff_t chunks, ptrdiff_t chunk,
-                                       ptrdiff_t kernels, real *to) {
+ * point t of kernel c is from[t * stride + c]. */
+ALWAYS_INLINE void weight_gradients_of(const int m, const int taps, const real *from, ptrdiff_t stride, ptrdiff_t chunks,
+                                       ptrdiff_t chunk, ptrdiff_t kernels, real *to) {
+    const int points = m + taps - 1, kernel = taps * taps;
     for (ptrdiff_t c = 0; c < kernels; c += LANES) {
-        vec rows[TAPS][MOST_POINTS];
-        vec taps[KERNEL];
-        for (int j = 0; j < m + 2; j++) {
-            vec u[MOST_POINTS], w[TAPS];
-            for (int i = 0; i < m + 2; i++) {
-                const real *from = points + (i * (m + 2) + j) * stride + c;
-                u[i] = vec_load(from);
-                for (ptrdiff_t part = 1; part < chunks; part++) u[i] += vec_load(from + part * chunk);
+        vec rows[MOST_TAPS][MOST_POINTS], elements[MOST_KERNEL];
+        for (int j = 0; j < points; j++) {
+            vec u[MOST_POINTS], w[MOST_TAPS];
+            for (int i = 0; i < points; i++) {
+                const real *sums = from + (i * points + j) * stride + c;
+                u[i] = vec_load(sums);
+                for (ptrdiff_t part = 1; part < chunks; part++) u[i] += vec_load(sums + part * chunk);
             }
-            weight_taps(m, u, w);
-            for (int i = 0; i < TAPS; i++) rows[i][j] = w[i];
+            collect(points, taps, 1, u, w);
+            for (int i = 0; i < taps; i++) rows[i][j] = w[i];
         }
-        for (int i = 0; i < TAPS; i++) {
-            vec w[TAPS];
-            weight_taps(m, rows[i], w);
-            for (int j = 0; j < TAPS; j++) taps[i * TAPS + j] = w[j];
-        }
-        store_kernels(taps, kernels - c, to + c * KERNEL);
+        for (int i = 0; i < taps; i++) collect(points, taps, 1, rows[i], elements + i * taps);
+        store_kernels(kernel, elements, kernels - c, to + c * kernel);
     }
 }
 
-/* ---- each for both m ---- */
+/* ---- each for all sizes of tiles and kernels, and steps between pixels ---- */
 
-static void input_rows(int m, const real *image, ptrdiff_t h, ptrdiff_t w, ptrdiff_t row, ptrdiff_t column, ptrdiff_t length,
-                       real *to, real *shifted, ptrdiff_t pitch) {
-    if (m == 2) input_rows_of(2, image, h, w, row, column, length, to, shifted, pitch);
-    else input_rows_of(4, image, h, w, row, column, length, to, shifted, pitch);
+#define BY_SIZES(transform, ...)                                             \
+    do {                                                                     \
+        if (m == 2 && taps == 3) transform(2, 3, __VA_ARGS__);               \
+        else if (m == 4 && taps == 3) transform(4, 3, __VA_ARGS__);          \
+        else if (m == 2) transform(2, 5, __VA_ARGS__);                       \
+        else transform(4, 5, __VA_ARGS__);                                   \
+    } while (0)
+
+#define BY_STEPS(transform, plane, ...)                                      \
+    do {                                                                     \
+        if (plane->dw == 1) BY_SIZES(transform, 1, plane, __VA_ARGS__);      \
+        else if (plane->dw == 2) BY_SIZES(transform, 2, plane, __VA_ARGS__); \
+        else BY_SIZES(transform, 3, plane, __VA_ARGS__);                     \
+    } while (0)
+
+static void input_rows(int m, int taps, const plane *in, const real *image, ptrdiff_t row, ptrdiff_t column, ptrdiff_t length,
+                       real *to, ptrdiff_t pitch) {
+    BY_STEPS(input_rows_of, in, image, row, column, length, to, pitch);
 }
 
-static void input_columns(int m, const real *rows, const real *shifted, ptrdiff_t pitch, real *to, ptrdiff_t stride) {
-    if (m == 2) input_columns_of(2, rows, shifted, pitch, to, stride);
-    else input_columns_of(4, rows, shifted, pitch, to, stride);
+static void input_columns(int m, int taps, const real *rows, ptrdiff_t pitch, real *to, ptrdiff_t stride) {
+    BY_SIZES(input_columns_of, rows, pitch, to, stride);
 }
 
-static void output_tiles(int m, const real *points, ptrdiff_t stride, real bias, real *to, ptrdiff_t pitch) {
-    if (m == 2) output_tiles_of(2, points, stride, bias, to, pitch);
-    else output_tiles_of(4, points, stride, bias, to, pitch);
+static void output_tiles(int m, int taps, const real *from, ptrdiff_t stride, real bias, real *to, ptrdiff_t pitch) {
+    BY_SIZES(output_tiles_of, from, stride, bias, to, pitch);
 }
 
-static void transform_weights(int m, const real *w, ptrdiff_t row, ptrdiff_t column, int flipped, int rows, ptrdiff_t depth,
-                              real *to, ptrdiff_t stride) {
-    if (m == 2 && flipped) weights_of(2, w, row, column, 1, rows, depth, to, stride);
-    else if (m == 2) weights_of(2, w, row, column, 0, rows, depth, to, stride);
-    else if (flipped) weights_of(4, w, row, column, 1, rows, depth, to, stride);
-    else weights_of(4, w, row, column, 0, rows, depth, to, stride);
+static void transform_weights(int m, int taps, int flipped, const real *w, ptrdiff_t row, ptrdiff_t column, int rows,
+                              ptrdiff_t depth, real *to, ptrdiff_t stride) {
+    if (flipped) BY_SIZES(weights_of, 1, w, row, column, rows, depth, to, stride);
+    else BY_SIZES(weights_of, 0, w, row, column, rows, depth, to, stride);
 }
 
-static void gradient_rows(int m, const real *image, ptrdiff_t h, ptrdiff_t w, ptrdiff_t row, ptrdiff_t column,
+static void gradient_rows(int m, int taps, const plane *out, const real *image, ptrdiff_t row, ptrdiff_t column,
                           ptrdiff_t length, real *to, ptrdiff_t pitch) {
-    if (m == 2) gradient_rows_of(2, image, h, w, row, column, length, to, pitch);
-    else gradient_rows_of(4, image, h, w, row, column, length, to, pitch);
+    BY_STEPS(gradient_rows_of, out, image, row, column, length, to, pitch);
 }
 
-static void gradient_columns(int m, const real *rows, ptrdiff_t pitch, real *to, ptrdiff_t stride) {
-    if (m == 2) gradient_columns_of(2, rows, pitch, to, stride);
-    else gradient_columns_of(4, rows, pitch, to, stride);
+static void gradient_columns(int m, int taps, const real *rows, ptrdiff_t pitch, real *to, ptrdiff_t stride) {
+    BY_SIZES(gradient_columns_of, rows, pitch, to, stride);
 }
 
-static void weight_gradients(int m, const real *points, ptrdiff_t stride, ptrdiff_t chunks, ptrdiff_t chunk, ptrdiff_t kernels,
-                             real *to) {
-    if (m == 2) weight_gradients_of(2, points, stride, chunks, chunk, kernels, to);
-    else weight_gradients_of(4, points, stride, chunks, chunk, kernels, to);
+static void weight_gradients(int m, int taps, const real *from, ptrdiff_t stride, ptrdiff_t chunks, ptrdiff_t chunk,
+                             ptrdiff_t kernels, real *to) {
+    BY_SIZES(weight_gradients_of, from, stride, chunks, chunk, kernels, to);
 }
 
 #endif

@@ -148,14 +148,17 @@ def convolutions(draw: Any) -> Call:
 
 @st.composite
 def winograd_convolutions(draw: Any, most: int = 20) -> Call:
-    """Draw what Winograd's algorithm can do: 3 x 3 kernels, stride 1, any padding on each side."""
-    n, c, o = draw(st.integers(1, 3)), draw(st.integers(1, most)), draw(st.integers(1, most))
+    """Draw what Winograd's algorithm can do: 3 x 3 and 5 x 5 kernels, stride 1, any padding on each side, dilation, groups."""
+    groups, k = draw(st.integers(1, 2)), draw(st.sampled_from([3, 5]))
+    n, c, o = draw(st.integers(1, 3)), groups * draw(st.integers(1, most)), groups * draw(st.integers(1, most))
     pads = [(draw(st.integers(0, 4)), draw(st.integers(0, 4))) for _ in range(2)]
-    h, w = [draw(st.integers(max(1, 3 - sum(pad)), most)) for pad in pads]
+    dilation = draw(st.one_of(st.just((1, 1)), st.tuples(st.integers(1, 3), st.integers(1, 3))))
+    least = [max(1, effective(k, d) - sum(pad)) for pad, d in zip(pads, dilation, strict=True)]
+    h, w = [draw(st.integers(size, size + most)) for size in least]
     rng = np.random.default_rng(draw(seeds))
     bias = rng.standard_normal(o) if draw(st.booleans()) else None
-    arrays = rng.standard_normal((n, c, h, w)), rng.standard_normal((o, c, 3, 3)), bias
-    return Call(arrays, {"stride": 1, "padding": tuple(pads), "dilation": 1, "groups": 1})
+    arrays = rng.standard_normal((n, c, h, w)), rng.standard_normal((o, c // groups, k, k)), bias
+    return Call(arrays, {"stride": 1, "padding": tuple(pads), "dilation": dilation, "groups": groups})
 
 
 def window_of(x_shape: tuple[int, ...], kernel: tuple[int, int], kwargs: dict[str, Any]) -> Window:

@@ -21,7 +21,7 @@ LAYERS = [
     ["ops"],
     ["tensor", "_repr"],
     ["creation"],
-    ["nn", "optim", "utils", "testing", "serialization", "config", "cuda", "transforms"],
+    ["nn", "optim", "utils", "testing", "serialization", "torch_files", "config", "cuda", "transforms"],
     ["datasets", "models"],
     ["__init__"],
 ]

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 import tinygrad_cnn as tg
 from tinygrad_cnn import _ext
-from tinygrad_cnn.backends import algorithms, get_backend
+from tinygrad_cnn.backends import get_backend
 from tinygrad_cnn.geometry import window
 from tinygrad_cnn.nn import functional as F
 
@@ -210,6 +210,54 @@ def test_batch_norm_of_values_far_from_zero(level: str) -> None:
     assert abs(y.mean()) < 1e-3
 
 
+@on_levels
+@on_reals
+@pytest.mark.parametrize("shape", [(40, 3, 49), (5, 2, 3000), (3000, 2, 1)])
+def test_batch_norm_of_data_that_begins_elsewhere(level: str, dtype: Any, shape: tuple[int, ...]) -> None:
+    x = rng().standard_normal(shape).astype(dtype)
+    x[0] = 1000
+    x[..., 0] += 50
+    exact = x.astype(np.float64)
+    _, mean, var = get_backend(level).batch_norm(x, None, None, 1e-5)
+    close(mean, exact.mean(axis=(0, 2)), dtype)
+    close(var, exact.var(axis=(0, 2)), dtype)
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("shape", [(5, 30, 49), (3, 2, 3001), (700, 1, 17)])
+def test_batch_norm_finds_what_relu_cut_off(level: str, dtype: Any, shape: tuple[int, ...]) -> None:
+    backend: Any = get_backend(level)
+    x, dy, w, b = (
+        rng(i).standard_normal(s).astype(dtype) for i, s in enumerate((shape, shape, shape[1:2], shape[1:2]))
+    )
+    x[0, 0, 0] = np.nan
+    for scale, shift in ((w, b), (None, None), (w, None)):
+        y, mean, var = backend.batch_norm(x, scale, shift, 1e-5)
+        rectified = backend.elementwise("relu_grad", dy, y)
+        apart = backend.batch_norm_grad(rectified, x, scale, shift, mean, var, 1e-5, False)
+        for one, other in zip(backend.batch_norm_grad(dy, x, scale, shift, mean, var, 1e-5, True), apart, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_batch_norm_and_relu_go_backward_as_one(inplace: bool) -> None:
+    grads = []
+    for watched in (False, True):  # a hook in between keeps them apart
+        x = tg.tensor(rng().standard_normal((4, 3, 5, 5)).astype(np.float32)).requires_grad_()
+        w, b = (tg.tensor(rng(i).standard_normal(3).astype(np.float32)).requires_grad_() for i in (1, 2))
+        h = F.batch_norm(x, None, None, w, b, training=True)
+        if watched:
+            h.register_hook(lambda _: None)
+        y = F.relu(h, inplace=inplace)
+        b.data.add_(1.0)  # too late to matter
+        (y * y).sum().backward()
+        grads.append([t.grad.numpy() for t in (x, w, b) if t.grad is not None])
+    assert len(grads[0]) == 3
+    for one, other in zip(*grads, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 # ---- random numbers ----
 
 
@@ -346,9 +394,9 @@ def test_an_unknown_level_is_refused() -> None:
 def test_a_kernel_refuses_what_the_backend_must_not_pass() -> None:
     kernels = _ext.load("elementwise", "float32")
     with pytest.raises(TypeError, match="4 bytes, got 8"):
-        kernels.relu(np.zeros(3), np.zeros(3))
+        kernels.exp(np.zeros(3), np.zeros(3))
     with pytest.raises((BufferError, ValueError)):
-        kernels.relu(np.zeros(6, np.float32)[::2], np.zeros(3, np.float32))
+        kernels.exp(np.zeros(6, np.float32)[::2], np.zeros(3, np.float32))
 
 
 # ---- exponentials, softmax and cross-entropy: accuracy, ends of rows, extremes ----
@@ -489,12 +537,61 @@ def test_elementwise_of_any_size(level: str, dtype: Any, size: int) -> None:
     backend: Any = get_backend(level)
     a, b = (5 * rng().standard_normal(size)).astype(dtype), rng(1).uniform(-1, 1, size).astype(dtype)
     ulps = 4 * np.finfo(dtype).eps
-    for op in ("relu", "erf", "exp", "sigmoid"):
+    for op in ("relu", "erf", "exp", "sigmoid", "abs", "expm1", "reciprocal", "sign"):
         exact = REFERENCE.elementwise(op, a.astype(np.longdouble))
         np.testing.assert_allclose(backend.elementwise(op, a), exact.astype(dtype), rtol=ulps)
+    for op in ("log", "log1p", "sqrt", "rsqrt"):
+        exact = REFERENCE.elementwise(op, np.abs(a).astype(np.longdouble))
+        np.testing.assert_allclose(backend.elementwise(op, np.abs(a)), exact.astype(dtype), rtol=ulps)
     for op in ("relu_grad", "sigmoid_grad", "tanh_grad"):
         exact = REFERENCE.elementwise(op, a.astype(np.float64), b.astype(np.float64))
         close(backend.elementwise(op, a, b), exact, dtype)
+    for operands in ((a > 0, a, b), (a > 0, a, 2.0), (a > 0, 3, b)):
+        np.testing.assert_array_equal(backend.elementwise("where", *operands), np.where(*operands))
+    for op, operands in (("leaky_relu", (a, 0.1)), ("leaky_relu_grad", (a, b, 0.1))):
+        close(backend.elementwise(op, *operands), REFERENCE.elementwise(op, *operands), dtype)
+
+
+BROADCAST = [  # whole rows, pieces of rows, one number, axes joined, more axes than the kernel has
+    ((300, 70), (300, 1)), ((300, 70), (70,)), ((70, 1), (1, 300)), ((20, 30, 4, 5), (30, 1, 1)), ((40, 30, 4, 5), (40, 1, 4, 1)),
+    ((2, 20_000), (2, 1)), ((20_000,), (3, 1)), ((4099,), ()), ((), (4099,)), ((8, 1, 9, 1, 70), (1, 4, 1, 6, 1)), ((0, 1), (5000,)),
+]  # fmt: skip
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("shapes", BROADCAST, ids=str)
+def test_arithmetic_of_arrays_that_broadcast(level: str, dtype: Any, shapes: Any) -> None:
+    a, b = (rng(i).standard_normal(shape).astype(dtype) for i, shape in enumerate(shapes))
+    for op in ("add", "sub", "mul", "div", "maximum", "minimum"):
+        for operands in ((a, b), (b, a)):
+            np.testing.assert_array_equal(
+                get_backend(level).elementwise(op, *operands), REFERENCE.elementwise(op, *operands), strict=True
+            )
+
+
+@on_levels
+@on_reals
+def test_limits_and_powers_of_special_values(level: str, dtype: Any) -> None:
+    backend: Any = get_backend(level)
+    a = np.resize(np.array([np.nan, np.inf, -np.inf, 0, -0.0, 1, -1, 2.5, -2.5], dtype), 5000)
+    with np.errstate(all="ignore"):
+        for op in ("maximum", "minimum"):
+            for b in (0.5, np.nan, 0):
+                np.testing.assert_array_equal(backend.elementwise(op, a, b), REFERENCE.elementwise(op, a, b))
+            np.testing.assert_array_equal(backend.elementwise(op, a, a[::-1]), REFERENCE.elementwise(op, a, a[::-1]))
+        for b in (-3, -2, -1, 0, 0.5, 1, 2, 3.0, 4, 5, 1.5, np.inf):
+            close(backend.elementwise("pow", a, b), REFERENCE.elementwise("pow", a, b), dtype)
+
+
+@on_levels
+@on_reals
+def test_logarithms_of_special_values(level: str, dtype: Any) -> None:
+    a = np.array([0, -0.0, -1, -2, np.inf, -np.inf, np.nan, 1e-30, -1e-30, 1e30, 1], dtype)
+    for op in ("log", "log1p", "expm1", "rsqrt", "sqrt", "reciprocal", "abs", "sign"):
+        with np.errstate(all="ignore"):
+            exact = REFERENCE.elementwise(op, a.astype(np.longdouble)).astype(dtype)
+        np.testing.assert_allclose(get_backend(level).elementwise(op, a), exact, rtol=4 * np.finfo(dtype).eps)
 
 
 @on_levels
@@ -547,8 +644,8 @@ def test_batch_norm_of_maps_of_any_size(level: str, dtype: Any, shape: tuple[int
     for actual, expected in zip(backend.batch_norm(x, w, b, 1e-5), forward, strict=True):
         close(actual, expected, dtype)
     mean, var = (statistic.astype(dtype) for statistic in forward[1:])
-    backward = REFERENCE.batch_norm_grad(wide[3], *wide[:2], *forward[1:], 1e-5)
-    for actual, expected in zip(backend.batch_norm_grad(dy, x, w, mean, var, 1e-5), backward, strict=True):
+    backward = REFERENCE.batch_norm_grad(wide[3], *wide[:3], *forward[1:], 1e-5, False)
+    for actual, expected in zip(backend.batch_norm_grad(dy, x, w, b, mean, var, 1e-5, False), backward, strict=True):
         close(actual, expected, dtype, scale=100 if shape[2] == 1 else 10)
 
 
@@ -569,6 +666,25 @@ def test_sums_over_short_rows_are_accurate(level: str, dtype: Any) -> None:
 
 @on_levels
 @on_reals
+@pytest.mark.parametrize("started", [False, True])
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_sgd_step_of_many_parameters(level: str, dtype: Any, started: bool, nesterov: bool) -> None:
+    sizes = [3, 0, 16385, 1, 40_000, 0]
+    results = []
+    for backend, kind in ((get_backend(level), dtype), (REFERENCE, np.float64)):
+        params, grads, momenta = (
+            [rng(10 * i + k).standard_normal(size).astype(dtype).astype(kind) for k, size in enumerate(sizes)]
+            for i in range(3)
+        )
+        backend.sgd(params, grads, momenta, [started] * 6, 0.1, 0.9, 0.0 if nesterov else 0.2, 0.01, nesterov, False)
+        backend.sgd(params, grads, [None] * 6, [False] * 6, 0.1, 0.0, 0.0, 0.01, False, True)
+        results.append(params + momenta)
+    for actual, expected in zip(*results, strict=True):
+        close(actual, expected, dtype)
+
+
+@on_levels
+@on_reals
 @pytest.mark.parametrize("size", [1, 15, 16, 16400])
 @pytest.mark.parametrize("decoupled", [False, True])
 @pytest.mark.parametrize("amsgrad", [False, True])
@@ -583,137 +699,6 @@ def test_adam_step(level: str, dtype: Any, size: int, decoupled: bool, amsgrad: 
         results.append((p, m, v, peak))
     for actual, expected in zip(*results, strict=True):
         close(actual, expected, dtype)
-
-
-# ---- Winograd convolution: values, tails, padding, threads, the choice of the algorithm ----
-
-WINOGRAD = [  # (N, C, O, H, W, padding)
-    (1, 1, 1, 3, 3, 0),
-    (2, 3, 5, 9, 7, 1),
-    (3, 17, 33, 13, 15, ((0, 2), (1, 0))),  # nothing is a multiple of anything
-    (1, 8, 20, 4, 70, ((5, 3), (2, 6))),  # more padding than a kernel reaches
-    (2, 40, 30, 30, 45, 1),  # several blocks
-    (37, 20, 14, 7, 7, 1),  # blocks of many images
-    (1, 100, 70, 11, 6, ((0, 0), (0, 1))),
-    (3, 300, 260, 6, 5, 1),  # more kernels than tiles
-]
-ERRORS = {(np.float32, 2): 1e-6, (np.float32, 4): 4e-6, (np.float64, 2): 1e-12, (np.float64, 4): 1e-12}
-
-
-def relative_error(actual: Any, expected: Any) -> float:
-    return float(np.linalg.norm(actual - expected) / np.linalg.norm(expected))
-
-
-def winograd_passes(level: str, dtype: Any, shape: tuple[Any, ...], m: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return what the kernels compute in the three passes, and what they should."""
-    n, c, o, h, width, padding = shape
-    x, w, b, dy, place, _ = conv_arguments((n, c, h, width, o, 3, 3, 1, padding, 1, 1), dtype)
-    kernels = _ext.load("winograd", np.dtype(dtype).name, level.removeprefix("cpu-"))
-    y, dx, dw = np.full_like(dy, np.nan), np.full_like(x, np.nan), np.full_like(w, np.nan)
-    kernels.conv2d(x, w, b, y, place, m)
-    kernels.conv2d_input_grad(dy, w, dx, place, m)
-    kernels.conv2d_weight_grad(dy, x, dw, place, m)
-    x, w, b, dy = (a.astype(np.float64) for a in (x, w, b, dy))
-    return [
-        (y, REFERENCE.conv2d(x, w, b, place, 1)),
-        (dx, REFERENCE.conv2d_input_grad(dy, w, place, 1, (h, width))),
-        (dw, REFERENCE.conv2d_weight_grad(dy, x, place, 1)),
-    ]
-
-
-@on_levels
-@on_reals
-@pytest.mark.parametrize("m", [2, 4])
-@pytest.mark.parametrize("shape", WINOGRAD, ids=str)
-def test_winograd_in_all_passes(level: str, dtype: Any, m: int, shape: tuple[Any, ...]) -> None:
-    slack = 3 if shape[0] * shape[1] == 1 else 1  # a single number says little about a norm
-    for actual, expected in winograd_passes(level, dtype, shape, m):
-        assert relative_error(actual, expected) < slack * ERRORS[dtype, m]
-
-
-@on_levels
-@pytest.mark.parametrize("algorithm", ["winograd2", "winograd4"])
-@given(draw.winograd_convolutions(most=70))
-def test_winograd_over_drawn_geometry(level: str, algorithm: str, call: draw.Call) -> None:
-    x, w, b = call.args
-    place, backend = draw.window_of(x.shape, w.shape[2:], call.kwargs), get_backend(level)
-    y = REFERENCE.conv2d(x, w, b, place, 1)
-    dy = rng(4).standard_normal(y.shape)
-    with tg.set_conv_algorithm(algorithm):
-        close(backend.conv2d(x, w, b, place, 1), y, np.float64)
-        dx = backend.conv2d_input_grad(dy, w, place, 1, x.shape[2:])
-        close(dx, REFERENCE.conv2d_input_grad(dy, w, place, 1, x.shape[2:]), np.float64)
-        close(backend.conv2d_weight_grad(dy, x, place, 1), REFERENCE.conv2d_weight_grad(dy, x, place, 1), np.float64)
-
-
-@on_levels
-@pytest.mark.parametrize("m", [2, 4])
-@pytest.mark.parametrize("shape", [(5, 20, 30, 19, 21, 1), (2, 300, 260, 9, 9, 1), (40, 16, 16, 16, 16, 1)], ids=str)
-def test_winograd_is_bit_identical_for_any_number_of_threads(level: str, m: int, shape: tuple[Any, ...]) -> None:
-    before = tg.get_num_threads()
-    results = []
-    try:
-        for threads in (1, 2, 3, 5):
-            tg.set_num_threads(threads)
-            results.append([actual.tobytes() for actual, _ in winograd_passes(level, np.float32, shape, m)])
-    finally:
-        tg.set_num_threads(before)
-    assert all(result == results[0] for result in results)
-
-
-@on_levels
-@pytest.mark.parametrize("m", [2, 4])
-@pytest.mark.parametrize("sizes", [(0, 2, 3), (2, 0, 3), (2, 3, 0)])
-def test_winograd_of_nothing(level: str, m: int, sizes: tuple[int, int, int]) -> None:
-    n, c, o = sizes
-    place, backend = window("test", (6, 6), 3, 1, 1, 1), get_backend(level)
-    x, w, b = np.ones((n, c, 6, 6), np.float32), np.ones((o, c, 3, 3), np.float32), np.ones(o, np.float32)
-    with tg.set_conv_algorithm(f"winograd{m}"):
-        y = backend.conv2d(x, w, b, place, 1)
-        assert (y == 1).all()
-        assert not backend.conv2d_input_grad(y, w, place, 1, (6, 6)).any()
-        assert not backend.conv2d_weight_grad(y, x, place, 1).any()
-
-
-@on_levels
-@on_reals
-@pytest.mark.parametrize("m", [2, 4])
-def test_winograd_keeps_nan_to_the_tiles_that_see_it(level: str, dtype: Any, m: int) -> None:
-    x, w = rng().standard_normal((3, 5, 24, 26)).astype(dtype), rng(1).standard_normal((4, 5, 3, 3)).astype(dtype)
-    place, backend = window("test", (24, 26), 3, 1, 1, 1), get_backend(level)
-    with tg.set_conv_algorithm(f"winograd{m}"):
-        expected = backend.conv2d(x, w, None, place, 1)
-        x[1, 2, 8, 8] = np.nan
-        y = backend.conv2d(x, w, None, place, 1)
-    lost = np.isnan(y)
-    assert lost[1, :, 7:10, 7:10].all()
-    np.testing.assert_array_equal(y[~lost], expected[~lost])
-    lost[1, :, 8 - m : 8 + 2 * m, 8 - m : 8 + 2 * m] = False
-    assert not lost.any()
-
-
-def test_only_shapes_that_gain_are_done_by_winograd() -> None:
-    def chosen(
-        channels: int, size: int, dtype: Any = np.float32, stride: int = 1, groups: int = 1, kernel: int = 3
-    ) -> str:
-        place = window("test", (size, size), kernel, stride, kernel // 2, 1)
-        sizes = (8, channels, channels, (place.oh, place.ow))
-        names = {
-            algorithms.choose(which, np.dtype(dtype), place, groups, *sizes)
-            for which in ("forward", "input grad", "weight grad")
-        }
-        return names.pop() if len(names) == 1 else "various"
-
-    assert chosen(64, 56) == "winograd4"
-    assert chosen(1, 56) == "direct"
-    assert chosen(64, 56, np.float64) == "direct"
-    for name in ("winograd2", "winograd4"):
-        with tg.set_conv_algorithm(name):
-            assert chosen(64, 56) == chosen(1, 3) == chosen(64, 56, np.float64) == name
-            assert chosen(64, 56, stride=2) == chosen(64, 56, groups=2) == chosen(64, 56, kernel=5) == "direct"
-    for name in ("direct", "exact"):
-        with tg.set_conv_algorithm(name):
-            assert chosen(64, 56) == "direct"
 
 
 # ---- convolution: paths that depend on the shape ----
@@ -732,6 +717,13 @@ PATHS = [  # (N, C, H, W, O, KH, KW, stride, padding, dilation, groups)
     (2, 10, 9, 33, 10, 3, 3, 2, 1, 1, 10),
     (65, 6, 14, 14, 16, 5, 5, 1, 0, 1, 1),  # LeNet-5
     (2, 40, 3, 2, 40, 3, 3, 1, 1, 1, 1),  # rows shorter than a tile
+    (2, 20, 17, 35, 20, 3, 3, 2, 1, 1, 1),  # every second element of rows, whole vectors and halves; odd rows of dx
+    (2, 18, 16, 16, 33, 3, 3, 2, 1, 1, 1),
+    (1, 70, 57, 58, 20, 3, 3, 2, 1, 1, 1),  # strips of phases
+    (1, 3, 20, 139, 20, 5, 5, 4, 2, 1, 1),  # every fourth element
+    (2, 3, 5, 40, 3, 3, 3, 1, 1, 1, 3),  # depthwise: fewer rows than a tile has
+    (3, 2, 9, 32, 5, 3, 3, 1, 1, 1, 1),  # few channels: rows of dy that fill vectors, or nearly
+    (3, 2, 9, 29, 4, 5, 5, 1, 2, 1, 1),
 ]
 
 

@@ -49,9 +49,9 @@ class set_conv_algorithm:
 
     - ``'auto'`` (the default): what should be fastest; for float64 as 'exact'
     - ``'direct'``: sums of products, as the definition says
-    - ``'winograd2'``, ``'winograd4'``: Winograd's algorithm with tiles of 2 x 2 or 4 x 4 outputs, where it fits (3 x 3 kernels,
-      stride 1, no dilation, groups=1), else direct.  Fewer multiplications, relative errors of about 3e-7 and 1e-6 in float32,
-      and a NaN or infinity in the input reaches all outputs of the tiles that see it.
+    - ``'winograd2'``, ``'winograd4'``: Winograd's algorithm with tiles of 2 x 2 or 4 x 4 outputs, where it fits (3 x 3 and
+      5 x 5 kernels, stride 1), else direct.  Fewer multiplications, relative errors in float32 of about 3e-7 and 1e-6 (3 x 3)
+      or 1e-6 and 3e-6 (5 x 5), and a NaN or infinity in the input reaches all outputs of the tiles that see it.
     - ``'exact'``: what should be fastest without Winograd
     """
 

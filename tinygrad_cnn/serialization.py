@@ -1,4 +1,6 @@
-"""Saving and loading in the safetensors format: a header of JSON and raw bytes, so a file can never execute code.
+"""Saving and loading: safetensors (a header of JSON and raw bytes), or PyTorch's own files (torch_files.py).
+
+Neither can execute code when it is loaded.
 
 A flat dictionary of tensors becomes a plain safetensors file that any reader understands.  Other nests of dictionaries,
 lists, numbers and strings (an optimiser's state, a whole checkpoint) have their tensors stored under dotted names, and
@@ -15,11 +17,13 @@ import math
 import os
 import tempfile
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from . import torch_files
 from .autograd.graph import wrap
 from .backends import get_backend
 from .tensor import Tensor
@@ -32,13 +36,32 @@ DTYPES = {theirs: np.dtype(ours).newbyteorder("<") for ours, theirs in NAMES.ite
 STRUCTURE = "tinygrad_cnn.structure"
 METADATA = "__metadata__"  # the format's own entry in the header
 MOST_HEADER = 100_000_000
+OF_PYTORCH = {".pt", ".pth"}  # also as in "best.pth.tar"
+IGNORED = ("weights_only", "mmap", "pickle_module", "pickle_protocol", "encoding", "_use_new_zipfile_serialization")
 
 
-def save(obj: Any, f: Any) -> None:
+def save(obj: Any, f: Any, **options: Any) -> None:
     """Write a state dict, or a nest of dictionaries, lists, tensors, numbers and strings, to a path or a binary file.
 
-    A file at a path is replaced in one step: it holds the old contents or the new, never a part.
+    A path that ends in .pt or .pth gets the format of PyTorch, everything else that of safetensors.  A file at a path is
+    replaced in one step: it holds the old contents or the new, never a part.
     """
+    _check_options("save", options)
+    if hasattr(f, "write"):
+        _write_safetensors(obj, f)
+        return
+    write = torch_files.write if OF_PYTORCH & set(Path(f).suffixes) else _write_safetensors
+    write_atomically(Path(f), lambda file: write(obj, file))
+
+
+def _check_options(name: str, options: dict[str, Any]) -> None:
+    """Accept PyTorch's options that change nothing here."""
+    for option in options:
+        if option not in IGNORED:
+            raise TypeError(f"{name}: unexpected argument {option!r}")
+
+
+def _write_safetensors(obj: Any, file: Any) -> None:
     tensors: dict[str, np.ndarray] = {}
     flat = isinstance(obj, dict) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in obj.items())
     if flat:
@@ -59,20 +82,16 @@ def save(obj: Any, f: Any) -> None:
     head += b" " * (-len(head) % 8)
     chunks = [len(head).to_bytes(8, "little"), head]
     chunks += [np.ascontiguousarray(a, a.dtype.newbyteorder("<")).tobytes() for a in tensors.values()]
-    if hasattr(f, "write"):
-        for chunk in chunks:
-            f.write(chunk)
-    else:
-        write_atomically(Path(f), chunks)
+    for chunk in chunks:
+        file.write(chunk)
 
 
-def write_atomically(path: Path, chunks: list[bytes]) -> None:
-    """Write a file beside `path` and move it there when it is complete."""
+def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Let `write` fill a file beside `path`, and move it there when it is complete."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            for chunk in chunks:
-                file.write(chunk)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         umask = os.umask(0)
@@ -102,10 +121,7 @@ def _encode(value: Any, path: str, tensors: dict[str, np.ndarray]) -> Any:
         value = value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
         return {"value": value}
-    raise TypeError(
-        f"save: cannot store {type(value).__name__} at {path or 'the top'}; dictionaries, lists, tuples, tensors, numbers, "
-        "strings, bool and None can be saved (save model.state_dict(), not the model)"
-    )
+    raise torch_files.unstorable(value, path)
 
 
 def _key(key: Any) -> Any:
@@ -130,26 +146,22 @@ def _decode(node: Any, tensors: dict[str, Tensor]) -> Any:
     raise ValueError(f"unknown kind {kind!r} in the structure")
 
 
-def load(f: Any, map_location: Any = None, **options: Any) -> Any:
-    """Read what save() wrote, or any safetensors file (an ordered dictionary), from a path or a binary file.
+def load(f: Any, map_location: Any = None, weights_only: bool = True, **options: Any) -> Any:
+    """Read what save() or torch.save() wrote, or any safetensors file, from a path or a binary file.
 
-    `map_location` names the device.  ValueError, with the file's name, for a file that is truncated or corrupt.
+    The content decides the format, not the name.  Objects other than tensors, containers, numbers and strings are refused,
+    whatever `weights_only` says.  `map_location` names the device; it is the CPU by default and for PyTorch's functions and
+    dictionaries.  16-bit floats become float32.  ValueError, with the file's name, for a file that is truncated or corrupt.
     """
-    for option in options:
-        if option not in ("weights_only", "mmap", "pickle_module"):
-            raise TypeError(f"load: unexpected argument {option!r}")
+    _check_options("load", options)
     content = f.read() if hasattr(f, "read") else Path(f).read_bytes()
     name = getattr(f, "name", "the file") if hasattr(f, "read") else str(f)
-    backend = get_backend(map_location)
+    backend = get_backend(None if callable(map_location) or isinstance(map_location, dict) else map_location)
+    read, kind = (torch_files.read, "PyTorch") if torch_files.is_torch_file(content) else (_parse, "safetensors")
     try:
-        return _parse(content, backend)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        if content[:4] == b"PK\x03\x04" or (content[:1] == b"\x80" and content[1:2] in (b"\2", b"\3", b"\4", b"\5")):
-            raise ValueError(
-                f"load: {name} is a pickle or a PyTorch checkpoint, which could execute code; save its state dict with "
-                "safetensors instead"
-            ) from None
-        raise ValueError(f"load: {name} is not a valid safetensors file: {error}") from error
+        return read(content, backend)
+    except Exception as error:  # parsing a file that is not what it should be may fail in any way
+        raise ValueError(f"load: {name} is not a valid {kind} file: {error}") from error
 
 
 def _parse(content: bytes, backend: Any) -> Any:

@@ -79,10 +79,18 @@ def test_trunc_normal():
     assert 0 <= init.trunc_normal_(tg.tensor(9.0), 0, 1, 0, 1).item() <= 1
 
 
-@pytest.mark.parametrize(("a", "b"), [(1, -1), (3, 3), (8, 9), (-9, -8)])
-def test_trunc_normal_refuses_limits_that_nothing_meets(a, b):
-    with pytest.raises(ValueError, match="next to nothing between"):
-        init.trunc_normal_(tg.empty(2), a=a, b=b)
+@pytest.mark.parametrize(("a", "b"), [(3, 3), (8, 9), (-9, -8), (1, 1.5)])
+def test_trunc_normal_far_from_the_mean(a, b):
+    values = init.trunc_normal_(tg.empty(20_000, dtype=tg.float64), a=a, b=b).numpy()
+    assert ((values >= a) & (values <= b)).all()
+    x = np.linspace(a, b, 1001)
+    density = np.exp(-(x**2 - min(a * a, b * b)) / 2)
+    assert values.mean() == pytest.approx((x * density).sum() / density.sum(), abs=0.01)
+
+
+def test_trunc_normal_refuses_limits_the_wrong_way_round():
+    with pytest.raises(ValueError, match="a must not exceed b"):
+        init.trunc_normal_(tg.empty(2), a=1, b=-1)
 
 
 def test_constants():

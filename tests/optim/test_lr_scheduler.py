@@ -169,9 +169,9 @@ def test_resuming_by_last_epoch():
 
 ERRORS = {
     "an optimizer": (TypeError, lambda o: schedules.StepLR(o.param_groups, 1)),
-    "2 functions": (ValueError, lambda o: schedules.LambdaLR(o, [abs])),
+    "2 values of lr_lambda": (ValueError, lambda o: schedules.LambdaLR(o, [abs])),
     "give total_steps": (ValueError, lambda o: schedules.OneCycleLR(o, 1.0, epochs=3)),
-    "total_steps must be positive": (ValueError, lambda o: schedules.OneCycleLR(o, 1.0, 0)),
+    "total_steps must be a positive integer": (ValueError, lambda o: schedules.OneCycleLR(o, 1.0, 0)),
     "pct_start must be between": (ValueError, lambda o: schedules.OneCycleLR(o, 1.0, 5, pct_start=1.5)),
     "'cos' or 'linear'": (ValueError, lambda o: schedules.OneCycleLR(o, 1.0, 5, anneal_strategy="exp")),
     "2 values of max_lr": (ValueError, lambda o: schedules.OneCycleLR(o, [1.0], 5)),

@@ -205,9 +205,11 @@ def test_state_dict_numbers_the_parameters():
     assert sorted(state["state"][0]) == ["exp_avg", "exp_avg_sq", "step"]
     assert state["param_groups"][1] == {
         "lr": 0.5, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0, "amsgrad": False, "maximize": False, "params": [2],
+        "foreach": None, "capturable": False, "differentiable": False, "fused": None, "decoupled_weight_decay": False,
     }  # fmt: skip
     assert sorted(optim.SGD([a], momentum=0.5).state_dict()["param_groups"][0]) == [
-        "dampening", "lr", "maximize", "momentum", "nesterov", "params", "weight_decay",
+        "dampening", "differentiable", "foreach", "fused", "lr", "maximize", "momentum", "nesterov", "params",
+        "weight_decay",
     ]  # fmt: skip
 
 
@@ -316,16 +318,16 @@ def test_parameter_errors(params, error, text):
 
 @pytest.mark.parametrize("cls", [optim.SGD, optim.Adam, optim.AdamW])
 def test_options_that_change_no_value_are_accepted(cls):
-    cls([P], foreach=True, fused=False, capturable=False, differentiable=False)
+    cls([P], foreach=True, fused=False, differentiable=False)
     with pytest.raises(ValueError, match="differentiable=True is not supported"):
         cls([P], differentiable=True)
-    with pytest.raises(TypeError, match="unexpected argument 'rate'"):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'rate'"):
         cls([P], rate=0.1)
 
 
 def test_repr():
     assert repr(optim.SGD([P], lr=0.1)) == (
-        "SGD (\nParameter Group 0\n    dampening: 0\n    lr: 0.1\n    maximize: False\n    momentum: 0\n"
+        "SGD (\nParameter Group 0\n    dampening: 0\n    differentiable: False\n    foreach: None\n    fused: None\n    lr: 0.1\n    maximize: False\n    momentum: 0\n"
         "    nesterov: False\n    weight_decay: 0\n)"
     )
 

@@ -314,6 +314,48 @@ def test_errors_have_pytorchs_class(call):
     assert failure(call, tg) is quietly(failure, call, torch)
 
 
+def fused(t, transpose=False):
+    conv = t.nn.Conv2d(3, 4, 3)
+    if transpose:
+        conv.weight = t.nn.Parameter(conv.weight.detach().transpose(0, 1))
+    return t.nn.utils.fuse_conv_bn_weights(
+        conv.weight, None, t.arange(4.0), t.arange(1.0, 5.0), 1e-3, None, t.arange(4.0), transpose
+    )
+
+
+def test_fused_convolution_and_batch_norm():
+    ours, theirs = both(lambda t: t.nn.Sequential(t.nn.Conv2d(3, 4, 3, groups=1), t.nn.BatchNorm2d(4)))
+    x = np.random.default_rng(0).standard_normal((2, 3, 5, 5))
+    states = []
+    for t, net in ((tg, ours), (torch, theirs)):
+        net(t.tensor(x))
+        with pytest.raises(AssertionError):
+            t.nn.utils.fuse_conv_bn_eval(net[0], net[1])
+        made = t.nn.utils.fuse_conv_bn_eval(net.eval()[0], net[1])
+        close(made(t.tensor(x)), net(t.tensor(x)), 1e-9, 1e-12)
+        assert all(p.requires_grad and p.is_leaf for p in made.parameters())
+        states.append({k: v.detach().numpy() for k, v in made.state_dict().items()})
+    close(*states, 1e-9, 1e-12)
+    bias = {k: [p.detach().numpy() for p in fused(tg, k)][1] for k in (False, True)}
+    np.testing.assert_allclose(bias[False], bias[True])
+    np.testing.assert_allclose(bias[False], fused(torch)[1].detach().numpy(), rtol=1e-6)
+
+
+def test_parameters_as_one_vector():
+    found = []
+    for t in (tg, torch):
+        net = t.nn.Linear(3, 2)
+        vector = t.arange(8.0) * 2
+        t.nn.utils.vector_to_parameters(vector, net.parameters())
+        vector[0] = 100.0
+        back = t.nn.utils.parameters_to_vector(net.parameters())
+        back.sum().backward()
+        found.append([back.tolist(), net.weight.tolist(), net.weight.grad.tolist(), net.bias.is_leaf])
+        with pytest.raises(TypeError):
+            t.nn.utils.vector_to_parameters([1.0], net.parameters())
+    assert found[0] == found[1]
+
+
 # ---- initial values and clipping ----
 
 
@@ -337,6 +379,11 @@ DISTRIBUTIONS = [
     lambda init, x: init.xavier_uniform_(x, gain=2),
     lambda init, x: init.xavier_normal_(x),
     lambda init, x: init.trunc_normal_(x, 0.5, 2.0, -1.0, 3.0),
+    lambda init, x: init.trunc_normal_(x, 0.5, 0.5, 1.0, 3.0),
+    lambda init, x: init.trunc_normal_(x, 0.5, 1.0, 2.0, 3.0),
+    lambda init, x: init.kaiming_uniform_(x, 0.1, "FAN_OUT"),
+    lambda init, x: init.normal_(x, 1.0, 0.1),
+    lambda init, x: init.sparse_(x.view(-1, 30), 0.25).view(x.shape),
     lambda init, x: init.orthogonal_(x, 3.0),
     lambda init, x: init.uniform_(x, -3, 1),
 ]
@@ -359,7 +406,9 @@ def test_clipping(order, most):
         for i, p in enumerate(net.parameters()):
             p.grad = t.tensor(data(tuple(p.shape), i).astype(np.float32))
         total = t.nn.utils.clip_grad_norm_(net.parameters(), most, order)
-        norms = {**gradients(net), "total": total.numpy()}
+        alone = t.nn.utils.get_total_norm([p.grad for p in net.parameters()], order)
+        t.nn.utils.clip_grads_with_norm_(net.parameters(), most / 2, alone)
+        norms = {**gradients(net), "total": total.numpy(), "alone": alone.numpy()}
         t.nn.utils.clip_grad_value_(net.parameters(), 0.1)
         results.append({**norms, **{f"{k} again": g for k, g in gradients(net).items()}})
     close(*results, 2e-6, 1e-7)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from . import functional
 from .engine import propagate
 from .function import Function
 from .graph import Node, TensorBase, overwrite, wrap
@@ -15,6 +16,7 @@ __all__ = [
     "Node",
     "backward",
     "enable_grad",
+    "functional",
     "grad",
     "inference_mode",
     "is_grad_enabled",

@@ -12,6 +12,7 @@ cdef class LeafGradient:
 
 cdef class _Table:
     cdef public dict nodes, leaves
+    cdef public set passed
     @cython.locals(node=Node, total=LeafGradient, slots=list)
     cdef LeafGradient add(self, target, Py_ssize_t k, grad)
 
@@ -20,6 +21,9 @@ cdef _sum(TensorBase a, TensorBase b)
 
 @cython.locals(i=Py_ssize_t, k=Py_ssize_t, edges=tuple, edge=tuple, total=LeafGradient, tensor=TensorBase)
 cdef _run(Node node, list dys, _Table table, wanted)
+
+@cython.locals(before=Node, one=Node)
+cdef Node _shortcut(Node node, _Table table, wanted)
 
 @cython.locals(i=Py_ssize_t)
 cdef bint _held(grad, list dys, grads, Py_ssize_t place)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .graph import Hook, Node, TensorBase, gradient_edge, refresh, wrap
-from .modes import set_grad_enabled, state
+from .modes import state
 from .rows import operators
 
 
@@ -24,10 +24,11 @@ class LeafGradient:
 class _Table:
     """Gradients on their way: those of nodes that have yet to run, and those of leaves."""
 
-    __slots__ = ("leaves", "nodes")
+    __slots__ = ("leaves", "nodes", "passed")
 
     def __init__(self) -> None:
         self.nodes: dict[Any, list[Any]] = {}
+        self.passed: set[Node] = set()  # by shortcuts
         self.leaves: dict[int, LeafGradient] = {}
 
     def add(self, target: Any, k: int, grad: Any) -> LeafGradient | None:
@@ -68,7 +69,9 @@ def propagate(
     """
     table = _Table()
     starts = []
-    with set_grad_enabled(create_graph):
+    previous = state.grad
+    state.grad = create_graph
+    try:
         for tensor, grad in roots:
             refresh(tensor)
             target, k = gradient_edge(tensor)
@@ -81,12 +84,14 @@ def propagate(
             dys = table.nodes.pop(node, None)
             if dys is not None:
                 _run(node, dys, table, wanted)
-                if not retain_graph:
-                    node.release()
+            if not retain_graph and (dys is not None or node in table.passed):
+                node.release()
         for total in table.leaves.values():
             if total.leaf._hooks:
                 total.fresh = False
                 total.grad = _call_hooks(total.leaf._hooks, total.grad)
+    finally:
+        state.grad = previous
     leaves = list(table.leaves.values())
     return ([] if wanted is None else wanted.gradients(table.leaves)), leaves
 
@@ -95,13 +100,13 @@ def _run(node: Node, dys: list[Any], table: _Table, wanted: _Wanted | None) -> N
     """Run one node and hand on what it returns."""
     if node.hooks is not None or node.retaining is not None:
         _run_hooks(node, dys)
-    if wanted is None:
-        grads = node.run(dys)
-    else:
+    if wanted is not None:
         wanted.take(node, dys)
         if node not in wanted.nodes:
             return
-        grads = wanted.run(node, dys)
+    if node.shortcuts is not None and not state.grad:
+        node = _shortcut(node, table, wanted)
+    grads = node.run(dys) if wanted is None else wanted.run(node, dys)
     edges = node.edges
     for i in range(min(len(edges), len(grads))):
         edge, grad = edges[i], grads[i]
@@ -114,6 +119,23 @@ def _run(node: Node, dys: list[Any], table: _Table, wanted: _Wanted | None) -> N
             total.fresh = fitted is not grad or (
                 node.makes_fresh_gradients and grad._view is None and not _held(grad, dys, grads, i)
             )
+
+
+def _shortcut(node: Node, table: _Table, wanted: _Wanted | None) -> Node:
+    """Return the shortcut that begins at a node, if it has one and nobody sees the gradients in between; else the node."""
+    edge = node.edges[0]
+    if edge is None or not isinstance(edge[0], Node):
+        return node
+    before: Node = edge[0]
+    find = node.shortcuts.get(before.kind)
+    shortcut = None if find is None else find(node)
+    if shortcut is None:
+        return node
+    for one in shortcut.nodes[1:]:
+        if one.hooks or one.retaining or (wanted is not None and one in wanted.producers):
+            return node
+    table.passed.update(shortcut.nodes[1:])
+    return shortcut
 
 
 def _held(grad: Any, dys: list[Any], grads: Sequence[Any], place: int) -> bool:
@@ -198,7 +220,7 @@ class _Wanted:
         self._places: dict[Any, list[int]] = {}
         for i, (target, k) in enumerate(self.edges):
             self._places.setdefault((id(target), k), []).append(i)
-        self._producers = {target for target, _ in self.edges if isinstance(target, Node)}
+        self.producers = {target for target, _ in self.edges if isinstance(target, Node)}
         self.nodes: set[Node] = set()
         for node in reversed(order):
             for edge in node.edges:
@@ -213,7 +235,7 @@ class _Wanted:
 
     def take(self, node: Node, dys: list[Any]) -> None:
         """Keep the gradients of those outputs of `node` that are targets."""
-        if node in self._producers:
+        if node in self.producers:
             for k, dy in enumerate(dys):
                 for i in self._places.get((id(node), k), ()):
                     self.found[i] = dy

@@ -37,6 +37,10 @@ cdef class Op(Node):
     cpdef release(self)
 
 
+cdef class Shortcut(Node):
+    cdef public tuple nodes
+
+
 @cython.freelist(64)
 cdef class Saved:
     cdef public object array, tensor
@@ -51,6 +55,7 @@ cpdef TensorBase fill(TensorBase t, array, backend)
 cpdef refresh(TensorBase t)
 cpdef tuple gradient_edge(TensorBase t)
 cpdef own(TensorBase t, Node node, Py_ssize_t output)
+@cython.locals(t=TensorBase, arrays=list, needs=list, wanted=cython.bint, need=cython.bint, recording=cython.bint)
 cpdef apply_op(Op node, tuple args)
 cpdef record(Op node, tuple args, needs, tuple outputs)
 cdef _link_view(cls, tuple args, TensorBase out)

@@ -134,6 +134,7 @@ class Node:
     """A step of the graph: turns the gradients of its outputs into the gradients of its inputs."""
 
     makes_fresh_gradients = True  # whether nobody else holds the gradients that run() returns
+    shortcuts = None  # type: Any  # {kind of the node that input 0 comes from: function of this node -> Shortcut or None}
 
     edges: tuple[tuple[Any, int] | None, ...]  # of each argument of forward; None where no gradient goes
     outputs: list[tuple[tuple[int, ...], Any] | None]  # (shape, dtype) of each output; None if not differentiable
@@ -141,6 +142,11 @@ class Node:
     sequence: int
     hooks: dict[int, dict[int, Hook]] | None  # by output number
     retaining: dict[int, Any] | None  # weak references to outputs that keep their gradient
+
+    @property
+    def kind(self) -> Any:
+        """Return what says which operation this is: the class, or the row of an elementwise one."""
+        return type(self)
 
     def run(self, dys: list[Any]) -> Sequence[Any]:
         """Return a gradient or None for each input."""
@@ -220,6 +226,21 @@ class Op(Node):
             self.saved = None
 
 
+class Shortcut(Node):
+    """Several nodes as one: turns gradients of the outputs of the last into gradients of the inputs of the first.
+
+    The backward pass takes it in place of the last one if no graph is wanted and nobody sees the gradients in between.
+    """
+
+    def __init__(self, *nodes: Op) -> None:
+        self.nodes = nodes  # the last one first
+        self.edges = nodes[-1].edges
+        self.needs_grad = nodes[-1].needs_grad
+
+    def name(self) -> str:
+        return self.nodes[-1].name()
+
+
 def own(t: TensorBase, node: Node, output: int) -> None:
     """Make output number `output` of a node the history of a tensor."""
     t._node = node
@@ -283,15 +304,17 @@ def apply_op(node: Op, args: tuple[Any, ...]) -> Any:
     recording = wanted and state.grad
     node.needs_grad = tuple(needs) if recording else (False,) * len(needs)
     result = node.forward(*arrays)
-    several = isinstance(result, tuple)
-    outputs = (
-        tuple([wrap(node.like, array, backend) for array in result]) if several else (wrap(node.like, result, backend),)
-    )
+    if isinstance(result, tuple):
+        outputs = tuple([wrap(node.like, array, backend) for array in result])
+        if recording:
+            record(node, args, needs, outputs)
+        return outputs
+    out = wrap(node.like, result, backend)
     if recording:
-        record(node, args, needs, outputs)
+        record(node, args, needs, (out,))
     if node.is_view:
-        _link_view(type(node), args, outputs[0])
-    return outputs if several else outputs[0]
+        _link_view(type(node), args, out)
+    return out
 
 
 def _link_view(cls: Any, args: tuple[Any, ...], out: TensorBase) -> None:

@@ -1,7 +1,7 @@
 # The C types of rows.py, for Cython only.
 cimport cython
 
-from tinygrad_cnn.autograd.graph cimport (Op, TensorBase, gradient_edge, own, recall, refresh, save_array,
+from tinygrad_cnn.autograd.graph cimport (Node, Op, TensorBase, gradient_edge, own, recall, refresh, save_array,
                                           wrap)
 
 
@@ -15,7 +15,7 @@ cdef class Row:
     cdef public tuple derivatives
     cdef public list uses
     cdef public dict plans, loops
-    cdef public object function
+    cdef public object function, shortcuts
     cpdef loop(self, backend)
     cpdef Plan plan(self, Py_ssize_t needs, Py_ssize_t count)
 
@@ -25,6 +25,10 @@ cdef class Elementwise(Op):
     cdef public Plan plan
     @cython.locals(plan=Plan, places=tuple, grads=list, i=Py_ssize_t)
     cpdef run(self, list dys)
+
+
+@cython.locals(t=TensorBase, before=Node)
+cdef _described(operand, tuple shape, dtype)
 
 
 cdef class Operators:

@@ -14,7 +14,19 @@ import numpy as np
 
 from ..backends.base import Backend
 from ..geometry import broadcast
-from .graph import Op, TensorBase, gradient_edge, mixed_devices, next_sequence, own, recall, refresh, save_array, wrap
+from .graph import (
+    Node,
+    Op,
+    TensorBase,
+    gradient_edge,
+    mixed_devices,
+    next_sequence,
+    own,
+    recall,
+    refresh,
+    save_array,
+    wrap,
+)
 from .modes import state
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
@@ -39,7 +51,7 @@ class Plan:
 class Row:
     """An elementwise operation: call it with tensors and numbers of one dtype."""
 
-    __slots__ = ("derivatives", "function", "loops", "name", "plans", "uses")
+    __slots__ = ("derivatives", "function", "loops", "name", "plans", "shortcuts", "uses")
 
     def __init__(self, name: str, derivatives: tuple[Callable[..., Any] | None, ...]) -> None:
         self.name = name
@@ -50,6 +62,7 @@ class Row:
         self.plans: dict[int, Plan] = {}
         self.loops: dict[Backend, Any] = {}
         self.function: Any = None  # what users call: it checks and promotes first
+        self.shortcuts: Any = None  # of its nodes
 
     def __call__(self, *operands: Any) -> Any:
         return apply_row(self, operands)
@@ -75,6 +88,14 @@ class Elementwise(Op):
 
     row: Row
     plan: Plan
+
+    @property
+    def kind(self) -> Row:
+        return self.row
+
+    @property
+    def shortcuts(self) -> Any:
+        return self.row.shortcuts
 
     def name(self) -> str:
         return self.row.name.title().replace("_", "") + "Backward"
@@ -154,7 +175,7 @@ def _record(node: Elementwise, operands: tuple[Any, ...], needs: int, out: Tenso
         node.outputs = [None]
         node.saved = ()
         return
-    node.outputs = [(out._array.shape, dtype)]
+    node.outputs = _described(operands[0], out._array.shape, dtype)
     own(out, node, 0)
     saved: list[Any] = []
     for i in plan.kept:
@@ -168,6 +189,17 @@ def _record(node: Elementwise, operands: tuple[Any, ...], needs: int, out: Tenso
             else:
                 saved.append(operand)
     node.saved = tuple(saved)
+
+
+def _described(operand: Any, shape: tuple[int, ...], dtype: Any) -> list[Any]:
+    """Return the outputs of a node: those of the node before it, if they are alike, so that chains keep one object."""
+    if isinstance(operand, TensorBase):
+        t: TensorBase = operand
+        if t._node is not None:
+            before: Node = t._node
+            if len(before.outputs) == 1 and before.outputs[0] == (shape, dtype):
+                return before.outputs
+    return [(shape, dtype)]
 
 
 class Operators:

@@ -1,8 +1,9 @@
 """Which algorithm convolves: the direct one, or Winograd's with tiles of 2 x 2 or 4 x 4 outputs.
 
-Winograd needs 3 x 3 kernels, stride 1, no dilation, one group.  For an output of 36 pixels and a pair of channels the direct
-algorithm multiplies 324 times, Winograd 144 or 81 times, and has to transform inputs, outputs and weights; so it pays with many
-channels and large outputs.  The choice follows from shapes alone, so that results do not depend on the number of threads.
+Winograd needs 3 x 3 or 5 x 5 kernels and stride 1.  For 16 outputs and a pair of channels the direct algorithm multiplies 144
+or 400 times, Winograd 64 or 36 times (3 x 3) and 144 or 64 times (5 x 5), and has to transform inputs, outputs and weights; so
+it pays with many channels and large outputs.  The choice follows from shapes alone, so that results do not depend on the
+number of threads.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ..geometry import Window
 
 NAMES = ("auto", "direct", "winograd2", "winograd4", "exact")
 TILE = {"winograd2": 2, "winograd4": 4}  # outputs along a side of a tile
-TAPS = 3
+TAPS = (3, 5)  # along a side of a kernel
 BLOCK = 32  # tiles that are worked on together, whether they exist or not
 FEWEST = 8  # channels, input and output, from which Winograd can pay
 SMALL = 5e7  # multiplications of a pass that takes half a millisecond: there the last digits are worth more than time
@@ -50,48 +51,55 @@ class Costs(NamedTuple):
     """
 
     product: dict[int, float]  # one multiplication and addition
-    tile: dict[int, float]  # to transform a tile of one channel, input or output
-    kernel: dict[int, float]  # to transform the kernel of a pair of channels
+    tile: dict[int, float]  # to transform a point of a tile of one channel, input or output
+    kernel: dict[int, float]  # to transform a point of the kernel of a pair of channels
 
 
 COSTS = {
-    "forward": Costs({1: 11, 2: 9, 4: 9}, {1: 150, 2: 2000, 4: 5000}, {1: 6000, 2: 4000, 4: 9000}),
-    "input grad": Costs({1: 11, 2: 9, 4: 9}, {1: 150, 2: 2000, 4: 5000}, {1: 14000, 2: 4000, 4: 9000}),
-    "weight grad": Costs({1: 15, 2: 10, 4: 10}, {1: 150, 2: 2500, 4: 6500}, {1: 1000, 2: 5000, 4: 10000}),
+    "forward": Costs({1: 11, 2: 9, 4: 9}, {1: 17, 2: 125, 4: 140}, {1: 660, 2: 250, 4: 250}),
+    "input grad": Costs({1: 11, 2: 9, 4: 9}, {1: 17, 2: 125, 4: 140}, {1: 1500, 2: 250, 4: 250}),
+    "weight grad": Costs({1: 15, 2: 10, 4: 10}, {1: 17, 2: 155, 4: 180}, {1: 110, 2: 310, 4: 280}),
 }
 
 
-def fits(window: Window, groups: int) -> bool:
+def fits(window: Window) -> bool:
     """Return whether Winograd's algorithm can be used."""
-    return window.kh == window.kw == TAPS and window.sh == window.sw == window.dh == window.dw == groups == 1
+    return window.kh == window.kw in TAPS and window.sh == window.sw == 1
 
 
-def cost(name: str, which: str, n: int, channels: int, outputs: int, size: tuple[int, int]) -> float:
-    """Estimate the time of a pass over n images; `size` is that of the side which is cut into tiles."""
-    costs, m = COSTS[which], TILE.get(name, 1)
-    tiles = n * -(-size[0] // m) * -(-size[1] // m)
+def cost(name: str, which: str, window: Window, n: int, outputs: int, channels: int, size: tuple[int, int]) -> float:
+    """Estimate the time of a pass over one group; `size` is that of the side which is cut into tiles."""
+    costs, m, points, pairs = COSTS[which], TILE.get(name, 1), window.kh**2, channels * outputs
+    tiles = n * size[0] * size[1]
     if m > 1:
-        tiles = -(-tiles // BLOCK) * BLOCK
-    points, pairs = (m + TAPS - 1) ** 2, channels * outputs
-    return tiles * (points * pairs * costs.product[m] + (channels + outputs) * costs.tile[m]) + pairs * costs.kernel[m]
+        points = (m + window.kh - 1) ** 2
+        high, wide = (-(-axis // (dilation * m)) for axis, dilation in zip(size, (window.dh, window.dw), strict=True))
+        tiles = -(-n * window.dh * window.dw * high * wide // BLOCK) * BLOCK
+    return points * (
+        tiles * (pairs * costs.product[m] + (channels + outputs) * costs.tile[m]) + pairs * costs.kernel[m]
+    )
 
 
 @lru_cache(maxsize=4096)
-def _cheapest(which: str, n: int, channels: int, outputs: int, size: tuple[int, int]) -> str:
-    if min(channels, outputs) < FEWEST or n * size[0] * size[1] * channels * outputs * TAPS**2 < SMALL:
+def _cheapest(
+    which: str, window: Window, groups: int, n: int, outputs: int, channels: int, size: tuple[int, int]
+) -> str:
+    work = n * size[0] * size[1] * outputs * channels * window.kh**2
+    if min(outputs, channels) < FEWEST or work * groups < SMALL:
         return "direct"
-    return min(("direct", *TILE), key=lambda name: cost(name, which, n, channels, outputs, size))
+    return min(("direct", *TILE), key=lambda name: cost(name, which, window, n, outputs, channels, size))
 
 
 def choose(
-    which: str, dtype: np.dtype, window: Window, groups: int, n: int, channels: int, outputs: int, size: tuple[int, int]
+    which: str, dtype: np.dtype, window: Window, groups: int, n: int, outputs: int, channels: int, size: tuple[int, int]
 ) -> str:
     """Return the algorithm of a pass ('forward', 'input grad' or 'weight grad'): 'direct' or one of TILE.
 
-    float64 is direct unless asked otherwise: whoever computes in it wants the digits.
+    `outputs` and `channels` are those of a group, `size` that of what is cut into tiles.  float64 is direct unless asked
+    otherwise: whoever computes in it wants the digits.
     """
-    if _current in ("direct", "exact") or not fits(window, groups):
+    if _current in ("direct", "exact") or not fits(window):
         return "direct"
     if _current in TILE:
         return _current
-    return _cheapest(which, n, channels, outputs, size) if dtype == np.float32 else "direct"
+    return _cheapest(which, window, groups, n, outputs, channels, size) if dtype == np.float32 else "direct"

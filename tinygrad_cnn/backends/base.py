@@ -299,9 +299,9 @@ class Backend:
 
     @kernel
     def batch_norm_grad(
-        self, dy: Array, x: Array, w: Array | None, mean: Array, var: Array, eps: float
-    ) -> tuple[Array, Array, Array]:
-        """Return dx, dw, db of batch_norm, mean and var being functions of x."""
+        self, dy: Array, x: Array, w: Array | None, b: Array | None, mean: Array, var: Array, eps: float, rectified: bool,
+    ) -> tuple[Array, Array, Array]:  # fmt: skip
+        """Return dx, dw, db of batch_norm, or if `rectified` of its relu, mean and var being functions of x."""
 
     @kernel
     def local_response_norm(self, x: Array, size: int, alpha: float, beta: float, k: float) -> Array:

@@ -21,7 +21,13 @@ from .reference import ReferenceBackend, _outside
 
 _REALS = {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64"}
 _LOOPS = frozenset(_ext.runtime.LOOPS)  # ext/arithmetic.pyx
-_ELEMENTWISE = {"erf", "exp", "sigmoid", "sigmoid_grad", "tanh_grad"}  # ext/elementwise.pyx
+# ext/elementwise.pyx
+_BROADCAST = {"add": 0, "sub": 1, "mul": 2, "div": 3, "maximum": 4, "minimum": 5}
+_ELEMENTWISE = {
+    "abs", "erf", "exp", "expm1", "leaky_relu", "leaky_relu_grad", "log", "log1p", "reciprocal", "rsqrt", "sigmoid",
+    "sigmoid_grad", "sign", "sqrt", "tanh_grad", "where",
+}  # fmt: skip
+_WORTH_BROADCASTING = 4096  # elements from which it takes less time than NumPy
 _contiguous = np.ascontiguousarray
 _empty = _ext.runtime.empty
 
@@ -78,14 +84,18 @@ class CpuBackend(ReferenceBackend):
     def elementwise(self, op: str, *operands: Any) -> Array:
         if op in _LOOPS and all(a.dtype in _REALS for a in operands if isinstance(a, np.ndarray)):
             return self.loop(op)(*operands)
+        return self._elementwise(op, *operands)
+
+    def _elementwise(self, op: str, *operands: Any) -> Array:
+        """Compute what the loops of arithmetic.pyx do not take."""
+        y = None
         if op in _ELEMENTWISE:
-            a, b = operands[0], operands[-1]
-            kernels = self._kernels("elementwise", a.dtype)
-            if kernels is not None and (a is b or (b.shape == a.shape and b.dtype == a.dtype)):
-                y = _empty(a.shape, a.dtype)
-                getattr(kernels, op)(*map(_contiguous, operands), y)
-                return y
-        return super().elementwise(op, *operands)
+            y = self._map(op, operands)
+        elif op in _BROADCAST:
+            y = self._broadcast(_BROADCAST[op], *operands)
+        elif op == "pow" and isinstance(operands[1], int | float) and operands[0].dtype in _REALS:
+            y = self._power(*operands)
+        return super().elementwise(op, *operands) if y is None else y
 
     def loop(self, op: str) -> Callable[..., Array]:
         found = self._loops.get(op)
@@ -93,11 +103,45 @@ class CpuBackend(ReferenceBackend):
             otherwise = partial(self.elementwise, op)
             if op in _LOOPS:
                 loops = [_ext.load("arithmetic", real, self._level).loops for real in _REALS.values()]
-                found = _ext.runtime.Loop(op, *loops, partial(super().elementwise, op)).run
+                found = _ext.runtime.Loop(op, *loops, partial(self._elementwise, op)).run
             else:
                 found = otherwise
             self._loops[op] = found
         return found
+
+    def _map(self, op: str, operands: Sequence[Any]) -> Array | None:
+        """Return the result for arrays of one shape (and numbers), else None."""
+        arrays = [x for x in operands if isinstance(x, np.ndarray)]
+        like = arrays[-1]
+        kernels = self._kernels("elementwise", like.dtype)
+        if kernels is None or any(x.shape != like.shape for x in arrays):
+            return None
+        y = _empty(like.shape, like.dtype)
+        getattr(kernels, op)(*[_contiguous(x) if isinstance(x, np.ndarray) else x for x in operands], y)
+        return y
+
+    def _broadcast(self, op: int, a: Any, b: Any) -> Array | None:
+        """Return the result for contiguous arrays of up to four axes that differ (and numbers), else None."""
+        like = a if isinstance(a, np.ndarray) else b
+        kernels = self._kernels("elementwise", like.dtype)
+        if kernels is None or (like.size < _WORTH_BROADCASTING and getattr(b, "size", 1) < _WORTH_BROADCASTING):
+            return None
+        a, b = np.asarray(a, like.dtype), np.asarray(b, like.dtype)
+        layout, shape = _broadcasting(a.shape, b.shape)
+        if layout is None or not (a.flags.c_contiguous and b.flags.c_contiguous):
+            return None
+        y = _empty(shape, like.dtype)
+        kernels.broadcast(op, a, b, y, layout)
+        return y
+
+    def _power(self, a: Array, b: float) -> Array | None:
+        """Return a ** b for whole b, which NumPy computes slowly where a is negative; else None."""
+        if b == 3:
+            return self._map("cube", (a,))
+        if b != b // 1 or abs(b) <= 2:
+            return None
+        y = super().elementwise("pow", self.elementwise("abs", a), b)
+        return np.copysign(y, a) if b % 2 else y
 
     def reduce(self, op: str, x: Array, dims: Dims, keepdim: bool) -> Array:
         kernels = self._kernels("reduce", x.dtype) if op in ("sum", "mean", "amax", "amin") else None
@@ -151,32 +195,33 @@ class CpuBackend(ReferenceBackend):
 
     # ---- convolution ----
 
-    def _convolution(self, which: str, dtype: np.dtype, window: Window, groups: int, *sizes: Any) -> tuple[Any, int]:
-        """Return the kernels that convolve, and their last argument: groups, or the size of a tile."""
-        name = algorithms.choose(which, dtype, window, groups, *sizes)
+    def _convolution(
+        self, which: str, dtype: np.dtype, window: Window, groups: int, n: int, w: Shape, size: tuple[int, int]
+    ) -> tuple[Any, tuple[int, ...]]:
+        """Return the kernels that convolve, and their last arguments: groups, and the tile's side for Winograd's."""
+        name = algorithms.choose(which, dtype, window, groups, n, w[0] // groups, w[1], size)
         if name in algorithms.TILE:
-            return self._kernels("winograd", dtype), algorithms.TILE[name]
-        return self._kernels("conv_weights" if which == "weight grad" else "conv", dtype), groups
+            return self._kernels("winograd", dtype), (groups, algorithms.TILE[name])
+        return self._kernels("conv_weights" if which == "weight grad" else "conv", dtype), (groups,)
 
     def conv2d(self, x: Array, w: Array, b: Array | None, window: Window, groups: int) -> Array:
-        sizes = (x.shape[0], x.shape[1], w.shape[0], (window.oh, window.ow))
-        kernels, last = self._convolution("forward", x.dtype, window, groups, *sizes)
-        y = _empty((x.shape[0], w.shape[0], window.oh, window.ow), x.dtype)
-        kernels.conv2d(_contiguous(x), _contiguous(w), _maybe(b), y, window, last)
+        size = (window.oh, window.ow)
+        kernels, last = self._convolution("forward", x.dtype, window, groups, x.shape[0], w.shape, size)
+        y = _empty((x.shape[0], w.shape[0], *size), x.dtype)
+        kernels.conv2d(_contiguous(x), _contiguous(w), _maybe(b), y, window, *last)
         return y
 
     def conv2d_input_grad(self, dy: Array, w: Array, window: Window, groups: int, size: tuple[int, int]) -> Array:
-        sizes = (dy.shape[0], w.shape[0], w.shape[1], size)
-        kernels, last = self._convolution("input grad", dy.dtype, window, groups, *sizes)
+        kernels, last = self._convolution("input grad", dy.dtype, window, groups, dy.shape[0], w.shape, size)
         dx = _empty((dy.shape[0], w.shape[1] * groups, *size), dy.dtype)
-        kernels.conv2d_input_grad(_contiguous(dy), _contiguous(w), dx, window, last)
+        kernels.conv2d_input_grad(_contiguous(dy), _contiguous(w), dx, window, *last)
         return dx
 
     def conv2d_weight_grad(self, dy: Array, x: Array, window: Window, groups: int) -> Array:
-        sizes = (dy.shape[0], x.shape[1], dy.shape[1], (window.oh, window.ow))
-        kernels, last = self._convolution("weight grad", dy.dtype, window, groups, *sizes)
         dw = _empty((dy.shape[1], x.shape[1] // groups, window.kh, window.kw), dy.dtype)
-        kernels.conv2d_weight_grad(_contiguous(dy), _contiguous(x), dw, window, last)
+        size = (window.oh, window.ow)
+        kernels, last = self._convolution("weight grad", dy.dtype, window, groups, x.shape[0], dw.shape, size)
+        kernels.conv2d_weight_grad(_contiguous(dy), _contiguous(x), dw, window, *last)
         return dw
 
     def im2col(self, x: Array, window: Window) -> Array:
@@ -241,13 +286,14 @@ class CpuBackend(ReferenceBackend):
         return y, mean, var
 
     def batch_norm_grad(
-        self, dy: Array, x: Array, w: Array | None, mean: Array, var: Array, eps: float
-    ) -> tuple[Array, Array, Array]:
+        self, dy: Array, x: Array, w: Array | None, b: Array | None, mean: Array, var: Array, eps: float, rectified: bool,
+    ) -> tuple[Array, Array, Array]:  # fmt: skip
         kernels = self._kernels("norm", x.dtype)
         x = _contiguous(x)
         n, c, size = _flat(x, 1)
         dx, dw, db = _empty(x.shape, x.dtype), _empty(c, x.dtype), _empty(c, x.dtype)
-        kernels.batch_norm_grad(_contiguous(dy), x.reshape(n, c, size), _maybe(w), mean, var, dx, dw, db, eps)
+        args = (_maybe(w), _maybe(b), mean, var, dx, dw, db, eps, rectified)
+        kernels.batch_norm_grad(_contiguous(dy), x.reshape(n, c, size), *args)
         return dx, dw, db
 
     def local_response_norm(self, x: Array, size: int, alpha: float, beta: float, k: float) -> Array:
@@ -353,3 +399,23 @@ def _reduction(shape: Shape, dims: Dims, keepdim: bool) -> tuple[tuple[int, ...]
         (False, True, False): lambda p, a, k: (p, a, k, 1),
     }
     return layouts[kinds](*sizes) if kinds in layouts else None, kept
+
+
+@lru_cache(1024)
+def _broadcasting(a: Shape, b: Shape) -> tuple[tuple[tuple[int, int, int], ...] | None, Shape]:
+    """Return (size, step in a, step in b) of each axis of two contiguous arrays' result, as four axes; and its shape.
+
+    None in place of the axes if there are more, neighbours that both arrays pass through alike being joined.
+    """
+    shape = np.broadcast_shapes(a, b)
+    axes: list[tuple[int, int, int]] = []  # the last one first
+    a_step = b_step = 1
+    for d in range(1, len(shape) + 1):
+        size, along_a, along_b = shape[-d], a[-d] if d <= len(a) else 1, b[-d] if d <= len(b) else 1
+        axis = (size, a_step if along_a > 1 else 0, b_step if along_b > 1 else 0)
+        a_step, b_step = a_step * along_a, b_step * along_b
+        if axes and axis[1:] == (axes[-1][0] * axes[-1][1], axes[-1][0] * axes[-1][2]):
+            axes[-1] = (axes[-1][0] * size, *axes[-1][1:])
+        elif size != 1:
+            axes.append(axis)
+    return (None if len(axes) > 4 else (*[(1, 0, 0)] * (4 - len(axes)), *reversed(axes))), shape

@@ -376,11 +376,14 @@ class ReferenceBackend(Backend):
         return y.astype(x.dtype), mean, var
 
     def batch_norm_grad(
-        self, dy: Array, x: Array, w: Array | None, mean: Array, var: Array, eps: float
-    ) -> tuple[Array, Array, Array]:
+        self, dy: Array, x: Array, w: Array | None, b: Array | None, mean: Array, var: Array, eps: float, rectified: bool,
+    ) -> tuple[Array, Array, Array]:  # fmt: skip
         axes, shape = channel_axes(x)
         scale = (1 / np.sqrt(var + eps)).reshape(shape)
         normal = (x - mean.reshape(shape)) * scale
+        if rectified:
+            y = (normal if w is None else normal * w.reshape(shape)) + (0 if b is None else b.reshape(shape))
+            dy = np.where(y <= 0, 0, dy)
         dw, db = (dy * normal).sum(axis=axes), dy.sum(axis=axes)
         count = x.size // x.shape[1]
         dx = scale * (dy - (db.reshape(shape) + normal * dw.reshape(shape)) / count)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from itertools import groupby, islice
 from typing import Any, Self
 
+from ..tensor import Tensor
 from .activation import ReLU
 from .conv import Conv2d
 from .module import Module, has_hooks
 from .norm import BatchNorm2d
+from .parameter import Parameter
 from .pool import MaxPool2d
 
 
@@ -171,3 +174,155 @@ class ModuleDict(Module):
         """Add modules, given by name or as (name, module) pairs, replacing those of the same names."""
         for key, module in dict(modules).items():
             self[key] = module
+
+
+class _OfParameters(Module):
+    """What ParameterList and ParameterDict share: tensors become parameters, other values stay as they are."""
+
+    def _put(self, name: str, value: Any) -> None:
+        parameter = Parameter(value) if isinstance(value, Tensor) and not isinstance(value, Parameter) else value
+        setattr(self, name, parameter)
+
+    def _items(self) -> Iterable[tuple[Any, Any]]:
+        raise NotImplementedError
+
+    def extra_repr(self) -> str:
+        """List the values."""
+        lines = []
+        for name, value in self._items():
+            if isinstance(value, Tensor):
+                size = "x".join(map(str, value.shape))
+                lines.append(f"  ({name}): {type(value).__name__} containing: [{value.dtype} of size {size}]")
+            else:
+                lines.append(f"  ({name}): Object of type: {type(value).__name__}")
+        return "\n".join(lines)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError(f"{type(self).__name__} should not be called.")
+
+
+class ParameterList(_OfParameters):
+    """A list of parameters, which are found by number."""
+
+    def __init__(self, values: Iterable[Any] | None = None) -> None:
+        super().__init__()
+        self._size = 0
+        self.extend(() if values is None else values)
+
+    def _name(self, index: int) -> str:
+        if not -self._size <= index < self._size:
+            raise IndexError(f"index {index} is out of range for {self._size} parameters")
+        return str(index % self._size)
+
+    def _items(self) -> Iterable[tuple[Any, Any]]:
+        return enumerate(self)
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return type(self)(list(self)[index])
+        return getattr(self, self._name(index))
+
+    def __setitem__(self, index: int, param: Any) -> None:
+        self._put(self._name(index), param)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(self._size))
+
+    def __iadd__(self, parameters: Iterable[Any]) -> Self:
+        return self.extend(parameters)
+
+    def append(self, value: Any) -> Self:
+        """Add a value at the end."""
+        self._size += 1
+        self[self._size - 1] = value
+        return self
+
+    def extend(self, values: Iterable[Any]) -> Self:
+        """Add values at the end."""
+        if isinstance(values, Tensor) or not isinstance(values, Iterable):
+            raise TypeError(f"ParameterList.extend: expected a list or another iterable, got {type(values).__name__}")
+        for value in list(values):
+            self.append(value)
+        return self
+
+
+class ParameterDict(_OfParameters, MutableMapping[str, Any]):
+    """A dictionary of parameters; those of a plain dictionary are added in the order of their names."""
+
+    __hash__ = Module.__hash__  # a module is equal to itself only
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __init__(self, parameters: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None) -> None:
+        super().__init__()
+        self._keys: dict[str, None] = {}
+        self.update({} if parameters is None else parameters)
+
+    def _items(self) -> Iterable[tuple[Any, Any]]:
+        return self.items()
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self._keys:
+            raise KeyError(key)
+        return getattr(self, key)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if not isinstance(key, str):
+            raise TypeError(f"ParameterDict: a key must be a string, got {type(key).__name__} {key!r}")
+        self._put(key, value)
+        self._keys[key] = None
+
+    def __delitem__(self, key: str) -> None:
+        del self._keys[key]
+        delattr(self, key)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(self._keys)
+
+    def update(self, parameters: Any) -> None:  # type: ignore[override]
+        """Add parameters, given by name or as (name, parameter) pairs, replacing those of the same names."""
+        if not isinstance(parameters, Iterable):
+            raise TypeError(f"ParameterDict.update: expected a dictionary or pairs, got {type(parameters).__name__}")
+        ordered = not isinstance(parameters, Mapping) or isinstance(parameters, (OrderedDict, ParameterDict))
+        for key, value in dict(parameters).items() if ordered else sorted(dict(parameters).items()):
+            self[key] = value
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """Return the parameter of this name; the default becomes one if there is none."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def popitem(self) -> tuple[str, Any]:
+        """Remove the parameter that was added last and return its name and itself."""
+        if not self._keys:
+            raise KeyError("popitem: the ParameterDict is empty")
+        key = next(reversed(self))
+        return key, self.pop(key)
+
+    def copy(self) -> ParameterDict:
+        """Return a dictionary of the same parameters."""
+        return ParameterDict(OrderedDict(self))
+
+    def fromkeys(self, keys: Iterable[str], default: Any = None) -> ParameterDict:
+        """Return a dictionary with one value for all keys."""
+        return ParameterDict(OrderedDict.fromkeys(keys, default))
+
+    def __or__(self, other: Mapping[str, Any]) -> ParameterDict:
+        joined = self.copy()
+        joined.update(other)
+        return joined
+
+    def __ior__(self, other: Mapping[str, Any]) -> Self:
+        self.update(other)
+        return self

@@ -11,7 +11,7 @@ from ..autograd import no_grad
 from ..creation import eye, rand, randn, tensor
 from ..tensor import Tensor
 
-RAREST = 1e-3  # of the numbers that trunc_normal_ draws must lie inside its limits, else it would draw for ever
+LIKELY = 0.3  # if more of a normal distribution lies inside the limits, trunc_normal_ draws from it
 
 
 @no_grad()
@@ -30,16 +30,28 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any 
 def trunc_normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Any = None
 ) -> Tensor:
-    """Fill with numbers from N(mean, std ** 2) cut to [a, b]: those outside are drawn again."""
+    """Fill with numbers from N(mean, std ** 2) cut to [a, b]: drawn again until they are inside.
+
+    Where that is rare, numbers from U(a, b) are drawn instead, and kept with the probability that their density asks for.
+    """
+    if a > b:
+        raise ValueError(f"trunc_normal_: a must not exceed b, got a={a} and b={b}")
     below_a, below_b = [(1 + math.erf((limit - mean) / std / math.sqrt(2))) / 2 for limit in (a, b)]
-    if not below_b - below_a > RAREST:
-        raise ValueError(f"trunc_normal_: N({mean}, {std}**2) has next to nothing between a={a} and b={b}")
-    values = randn(tuple(tensor.shape), generator=generator, dtype=tensor.dtype, device=tensor.device) * std + mean
-    outside = (values < a).logical_or(values > b)
-    while outside.any():
-        again = randn(tuple(tensor.shape), generator=generator, dtype=tensor.dtype, device=tensor.device) * std + mean
-        values = again.where(outside, values)
-        outside = (values < a).logical_or(values > b)
+    peak = -(((max(a, min(mean, b)) - mean) / std) ** 2) / 2
+
+    def draw() -> tuple[Tensor, Tensor]:
+        kind: dict[str, Any] = {"generator": generator, "dtype": tensor.dtype, "device": tensor.device}
+        shape = tuple(tensor.shape)
+        if below_b - below_a > LIKELY:
+            x = randn(shape, **kind) * std + mean
+            return x, (x < a).logical_or(x > b)
+        x = rand(shape, **kind) * (b - a) + a
+        return x, rand(shape, **kind).log() > ((x - mean) / std).square() / -2 - peak
+
+    values, refused = draw()
+    while refused.any():
+        again, still = draw()
+        values, refused = again.where(refused, values), refused.logical_and(still)
     return tensor.copy_(values)
 
 
@@ -88,6 +100,8 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     """Return the recommended gain of a nonlinearity; `param` is the slope of leaky_relu."""
     gains = {"sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 0.75, "linear": 1.0}
     if nonlinearity == "leaky_relu":
+        if isinstance(param, bool) or not isinstance(param, (int, float, type(None))):
+            raise ValueError(f"calculate_gain: the slope of leaky_relu must be a number, got {param!r}")
         return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
     if nonlinearity.startswith("conv"):
         return 1.0
@@ -118,9 +132,9 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> 
 
 
 def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
-    if mode not in ("fan_in", "fan_out"):
+    if mode.lower() not in ("fan_in", "fan_out"):
         raise ValueError(f"kaiming: mode must be 'fan_in' or 'fan_out', got {mode!r}")
-    fan = _calculate_fan_in_and_fan_out(tensor)[mode == "fan_out"]
+    fan = _calculate_fan_in_and_fan_out(tensor)[mode.lower() == "fan_out"]
     return calculate_gain(nonlinearity, a) / math.sqrt(fan)
 
 

@@ -28,7 +28,8 @@ class _Lazy(Module):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.becomes.__init__(self, 0, *args, **kwargs)
-        object.__setattr__(self, "_arguments", (args, kwargs))
+        hook = self.register_load_state_dict_pre_hook(self._learn)
+        object.__setattr__(self, "_arguments", (args, kwargs, hook))
         for parameter in self.parameters():
             parameter.__class__ = UninitializedParameter
 
@@ -38,7 +39,7 @@ class _Lazy(Module):
 
     def initialize_parameters(self, size: int) -> None:
         """Become the ordinary layer, with a size that was open."""
-        args, kwargs = self._arguments
+        args, kwargs, hook = self._arguments
         made = self.becomes(size, *args, **kwargs)
         with no_grad():
             for name, parameter in self._parameters.items():
@@ -50,6 +51,7 @@ class _Lazy(Module):
                     like = buffer if buffer.is_floating_point() else buffer.device
                     self._buffers[name] = made._buffers[name].to(like)
         setattr(self, self.size_name, size)
+        hook.remove()
         object.__delattr__(self, "_arguments")
         self.__class__ = self.becomes
 
@@ -58,8 +60,8 @@ class _Lazy(Module):
         self.initialize_parameters(self._size_of(args[0] if args else kwargs["input"]))
         return self(*args, **kwargs)
 
-    def _expect(self, state: Mapping[str, Any], prefix: str) -> None:
-        """Learn the open size from a checkpoint: the axis that is empty so far."""
+    def _learn(self, _: Module, state: Mapping[str, Any], prefix: str, *__: Any) -> None:
+        """Learn the open size from a checkpoint: that of the axis that is empty so far."""
         for name, own in (*self._parameters.items(), *self._buffers.items()):
             there = state.get(prefix + name)
             if own is not None and 0 in own.shape and isinstance(there, Tensor) and there.ndim == own.ndim:

@@ -9,11 +9,17 @@ from typing import Any, NamedTuple, TypeVar
 
 from ..autograd import no_grad
 from ..dtypes import as_dtype, float32, float64
-from ..tensor import RemovableHandle, Tensor, add_hook
+from ..tensor import RemovableHandle, Tensor
+from .hooks import BackwardHook, ForwardHook, Watch, register
 from .parameter import Parameter
 
 M = TypeVar("M", bound="Module")
 REGISTRIES = ("_parameters", "_buffers", "_modules")
+HOOKS = (
+    "_forward_pre_hooks", "_forward_hooks", "_backward_hooks", "_state_dict_pre_hooks", "_state_dict_hooks",
+    "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks",
+)  # fmt: skip
+EXTRA_STATE = "_extra_state"  # the name in a state of what get_extra_state() returned
 
 
 class IncompatibleKeys(NamedTuple):
@@ -23,33 +29,10 @@ class IncompatibleKeys(NamedTuple):
     unexpected_keys: list[str]
 
 
-class _Hook(NamedTuple):
-    """A function to call before or after forward."""
-
-    function: Callable[..., Any]
-    with_kwargs: bool
-    always: bool = False  # also after an error
-
-    def before(self, module: Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
-        """Return the arguments, or those that the function replaces them by."""
-        if not self.with_kwargs:
-            replaced = self.function(module, args)
-            return args if replaced is None else replaced if isinstance(replaced, tuple) else (replaced,), kwargs
-        replaced = self.function(module, args, kwargs)
-        if replaced is not None and not (isinstance(replaced, tuple) and len(replaced) == 2):
-            raise RuntimeError(f"a forward pre-hook must return None or a pair (args, kwargs), got {replaced!r}")
-        return (args, kwargs) if replaced is None else replaced
-
-    def after(self, module: Module, args: Any, kwargs: Any, result: Any) -> Any:
-        """Return the output, or what the function replaces it by."""
-        given = (args, kwargs, result) if self.with_kwargs else (args, result)
-        replaced = self.function(module, *given)
-        return result if replaced is None else replaced
-
-
 def has_hooks(module: Module) -> bool:
     """Return whether somebody looks at what goes into a module or comes out of it."""
-    return bool(module._forward_hooks or module._forward_pre_hooks)
+    of = module.__dict__
+    return bool(of["_forward_hooks"] or of["_forward_pre_hooks"] or of["_backward_hooks"])
 
 
 class Module:
@@ -61,11 +44,9 @@ class Module:
     training: bool
 
     def __init__(self) -> None:
-        for name in REGISTRIES:
+        for name in (*REGISTRIES, *HOOKS):
             object.__setattr__(self, name, {})
         object.__setattr__(self, "_transient", set())  # buffers that state_dict leaves out
-        object.__setattr__(self, "_forward_hooks", {})
-        object.__setattr__(self, "_forward_pre_hooks", {})
         self.training = True
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -87,9 +68,12 @@ class Module:
         try:
             for pre_hook in list(self._forward_pre_hooks.values()):
                 args, kwargs = pre_hook.before(self, args, kwargs)
+            watch = Watch(self) if self._backward_hooks else None
+            args = watch.enter(args) if watch else args
             result = self.forward(*args, **kwargs)
             while waiting:
                 result = waiting.pop(0).after(self, args, kwargs, result)
+            result = watch.leave(result, len(args)) if watch else result
         except Exception:
             for hook in waiting:
                 if hook.always:
@@ -137,10 +121,10 @@ class Module:
         self._transient.discard(name)
 
     def __getattr__(self, name: str) -> Any:
+        own = self.__dict__
         for registry in REGISTRIES:
-            found = self.__dict__.get(registry)
-            if found is not None and name in found:
-                return found[name]
+            if registry in own and name in own[registry]:
+                return own[registry][name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __delattr__(self, name: str) -> None:
@@ -266,13 +250,33 @@ class Module:
             module = module._modules[name]
         return module
 
+    def _named_one(self, registry: str, kind: str, target: str) -> Any:
+        path, _, name = target.rpartition(".")
+        found = self.get_submodule(path).__dict__[registry].get(name)
+        if found is None:
+            raise AttributeError(f"{type(self).__name__} has no {kind} {target!r}")
+        return found
+
     def get_parameter(self, target: str) -> Parameter:
         """Return the parameter with a dotted name."""
+        return self._named_one("_parameters", "parameter", target)
+
+    def get_buffer(self, target: str) -> Tensor:
+        """Return the buffer with a dotted name."""
+        return self._named_one("_buffers", "buffer", target)
+
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put a module where a dotted name says; `strict` only replaces."""
         path, _, name = target.rpartition(".")
-        found = self.get_submodule(path)._parameters.get(name)
-        if found is None:
-            raise AttributeError(f"{type(self).__name__} has no parameter {target!r}")
-        return found
+        if not name:
+            raise ValueError("set_submodule: the target must have a name, got ''")
+        if not isinstance(module, Module):
+            raise ValueError(f"set_submodule: expected a module, got {type(module).__name__}")
+        parent = self.get_submodule(path)
+        present = getattr(parent, name, None)
+        if (present is None and strict) or not isinstance(present, (Module, type(None))):
+            raise AttributeError(f"set_submodule: {type(parent).__name__} has no submodule {name!r} (for {target!r})")
+        setattr(parent, name, module)
 
     # ---- changing everything ----
 
@@ -283,10 +287,10 @@ class Module:
         fn(self)
         return self
 
-    def _convert(self: M, convert: Callable[[Tensor], Tensor]) -> M:
+    def _apply(self: M, convert: Callable[[Tensor], Tensor], recurse: bool = True) -> M:
         """Replace the memory of all parameters, gradients and buffers; the parameters stay the same objects."""
         with no_grad():
-            for module in self.modules():
+            for module in self.modules() if recurse else [self]:
                 for parameter in module._parameters.values():
                     if parameter is not None:
                         gradient, parameter._grad = parameter._grad, None
@@ -315,7 +319,15 @@ class Module:
         def convert(t: Tensor) -> Tensor:
             return t.to(dtype=dtype if t.is_floating_point() else None, device=device)
 
-        return self._convert(convert)
+        return self._apply(convert)
+
+    def to_empty(self: M, *, device: Any, recurse: bool = True) -> M:
+        """Move parameters and buffers to a device without their values."""
+        return self._apply(lambda t: t.new_empty(t.shape, device=device), recurse)
+
+    def type(self: M, dst_type: Any) -> M:
+        """Convert all parameters and buffers to a dtype."""
+        return self._apply(lambda t: t.type(dst_type))
 
     def cpu(self: M) -> M:
         """Move to the CPU."""
@@ -368,14 +380,32 @@ class Module:
         self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False
     ) -> OrderedDict[str, Tensor]:
         """Return parameters and persistent buffers by dotted name, on the same memory."""
-        state: OrderedDict[str, Tensor] = OrderedDict() if destination is None else destination
-        for name, value in chain(self._parameters.items(), self._buffers.items()):
-            if value is not None and name not in self._transient:
-                state[prefix + name] = value if keep_vars else value.detach()
+        state: OrderedDict[str, Any] = OrderedDict() if destination is None else destination
+        for pre_hook in list(self._state_dict_pre_hooks.values()):
+            pre_hook(self, prefix, keep_vars)
+        self._save_to_state_dict(state, prefix, keep_vars)
         for name, module in self._modules.items():
             if module is not None:
                 module.state_dict(destination=state, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
+        for hook in list(self._state_dict_hooks.values()):
+            hook(self, state, prefix, {})
         return state
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        """Add what this module itself has to a state."""
+        for name, value in chain(self._parameters.items(), self._buffers.items()):
+            if value is not None and name not in self._transient:
+                destination[prefix + name] = value if keep_vars else value.detach()
+        if type(self).get_extra_state is not Module.get_extra_state:
+            destination[prefix + EXTRA_STATE] = self.get_extra_state()
+
+    def get_extra_state(self) -> Any:
+        """Return what else belongs into the state; a subclass may define it, together with set_extra_state."""
+        raise NotImplementedError(f"{type(self).__name__} has no extra state")
+
+    def set_extra_state(self, state: Any) -> None:
+        """Take over what get_extra_state() returned."""
+        raise NotImplementedError(f"{type(self).__name__} defines get_extra_state, but not set_extra_state")
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
@@ -387,18 +417,20 @@ class Module:
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"load_state_dict: expected a dictionary, got {type(state_dict).__name__}")
-        for path, module in list(self.named_modules()):
-            module._expect(state_dict, f"{path}." if path else "")
-        own = self.state_dict(keep_vars=True)
-        missing = [key for key in own if key not in state_dict]
-        unexpected = [key for key in state_dict if key not in own]
-        errors = []
-        if strict and missing:
-            errors.append(f"Missing key(s) in state_dict: {', '.join(map(repr, missing))}.")
-        if strict and unexpected:
-            errors.append(f"Unexpected key(s) in state_dict: {', '.join(map(repr, unexpected))}.")
+        state_dict = OrderedDict(state_dict)
+        missing: list[str] = []
+        unexpected: list[str] = []
+        errors: list[str] = []
+        own: dict[str, Any] = {}
+        for path, module in self.named_modules(remove_duplicate=False):
+            prefix = path and f"{path}."
+            for pre_hook in list(module._load_state_dict_pre_hooks.values()):
+                pre_hook(module, state_dict, prefix, {}, strict, missing, unexpected, errors)
+            module._save_to_state_dict(own, prefix, True)
+        missing += [key for key in own if key not in state_dict]
+        unexpected += [key for key in state_dict if key not in own]
         for key, target in own.items():
-            if key in state_dict:
+            if key in state_dict and isinstance(target, Tensor):
                 value = state_dict[key]
                 if not isinstance(value, Tensor):
                     errors.append(f"{key}: expected a tensor, got {type(value).__name__}.")
@@ -406,24 +438,36 @@ class Module:
                     errors.append(
                         f"size mismatch for {key}: the checkpoint has {tuple(value.shape)}, the model {tuple(target.shape)}."
                     )
-        if errors:
-            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(errors))
+        keys = IncompatibleKeys(missing, unexpected)
+        hooks = [(m, h) for m in reversed(list(self.modules())) for h in m._load_state_dict_post_hooks.values()]
+        if errors or not hooks:  # hooks may put up with other keys, which is only known at the end
+            self._refuse(errors, keys, strict)
         with no_grad():
             for key, target in own.items():
                 if key in state_dict:
                     self._load(key, target, state_dict[key], assign)
-        return IncompatibleKeys(missing, unexpected)
+        for module, hook in hooks:
+            hook(module, keys)
+        self._refuse(errors, keys, strict)
+        return keys
 
-    def _expect(self, state: Mapping[str, Any], prefix: str) -> None:
-        """Prepare for the tensors of a checkpoint: lazy layers learn their sizes from it."""
+    def _refuse(self, errors: list[str], keys: IncompatibleKeys, strict: bool) -> None:
+        """Raise if a state does not fit."""
+        if strict:
+            for word, names in (("Unexpected", keys.unexpected_keys), ("Missing", keys.missing_keys)):
+                if names:
+                    errors.insert(0, f"{word} key(s) in state_dict: {', '.join(map(repr, names))}.")
+        if errors:
+            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(errors))
 
-    def _load(self, key: str, target: Tensor, value: Tensor, assign: bool) -> None:
-        if not assign:
-            target.copy_(value)
-            return
+    def _load(self, key: str, target: Any, value: Any, assign: bool) -> None:
         path, _, name = key.rpartition(".")
         module = self.get_submodule(path)
-        if name in module._parameters:
+        if name == EXTRA_STATE:
+            module.set_extra_state(value)
+        elif not assign:
+            target.copy_(value)
+        elif name in module._parameters:
             module._parameters[name] = Parameter(value.detach(), target.requires_grad)
         else:
             module._buffers[name] = value
@@ -434,7 +478,7 @@ class Module:
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
     ) -> RemovableHandle:
         """Call `hook(module, args)` before forward; what it returns replaces the arguments."""
-        return _register(self._forward_pre_hooks, _Hook(hook, with_kwargs), prepend)
+        return register(self._forward_pre_hooks, ForwardHook(hook, with_kwargs), prepend)
 
     def register_forward_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
@@ -443,7 +487,37 @@ class Module:
 
         `always_call` calls it also when forward or another hook raises, with the output so far (or None).
         """
-        return _register(self._forward_hooks, _Hook(hook, with_kwargs, always_call), prepend)
+        return register(self._forward_hooks, ForwardHook(hook, with_kwargs, always_call), prepend)
+
+    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call `hook(module, grad_output)` when the gradients of the outputs are there; what it returns replaces them."""
+        return register(self._backward_hooks, BackwardHook(hook, True), prepend)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call `hook(module, grad_input, grad_output)` when the gradients of the inputs are there.
+
+        What it returns replaces grad_input.  Both are tuples, with None for what is no tensor.
+        """
+        return register(self._backward_hooks, BackwardHook(hook, False), prepend)
+
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(module, prefix, keep_vars)` before state_dict() lists this module."""
+        return register(self._state_dict_pre_hooks, hook, False)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(module, state_dict, prefix, {})` after state_dict() has listed this module and those below."""
+        return register(self._state_dict_hooks, hook, False)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(module, state_dict, prefix, {}, strict, missing, unexpected, errors)` before load_state_dict().
+
+        It may change the dictionary, which is a copy, and the lists.
+        """
+        return register(self._load_state_dict_pre_hooks, hook, False)
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(module, incompatible_keys)` after load_state_dict(); it may change the lists of keys."""
+        return register(self._load_state_dict_post_hooks, hook, False)
 
     # ---- text ----
 
@@ -462,16 +536,6 @@ class Module:
         if not self._modules and len(lines) <= 1:
             return f"{self._get_name()}({extra})"
         return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
-
-
-def _register(hooks: dict[int, Any], hook: _Hook, prepend: bool) -> RemovableHandle:
-    handle = add_hook(hooks, hook)  # type: ignore[arg-type]
-    if prepend:
-        first = hooks.pop(handle.id)
-        rest = dict(hooks)
-        hooks.clear()
-        hooks.update({handle.id: first, **rest})
-    return handle
 
 
 def _note_path(error: Exception, module: Module) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import autograd
-from ..autograd.graph import Op
+from ..autograd.graph import Op, Shortcut, wrap
 from ..autograd.modes import enable_grad, is_grad_enabled, no_grad
-from .elementwise import T, add, check_tensors, div, mul, pow, rsqrt, sub
+from .elementwise import RELU, T, add, check_tensors, div, mul, pow, rsqrt, sub
 from .inplace import write_
 from .pool import avg_pool2d
 from .reduce import mean, var
@@ -24,6 +24,7 @@ class BatchNorm(Op):
     def forward(self, x: Any, w: Any, b: Any, eps: float) -> Any:
         self.eps = eps
         y, self.mean, self.var = self.backend.batch_norm(x, w, b, eps)
+        self.b = None if b is None else self.backend.copy(b)  # for RectifiedBatchNorm; users may change b meanwhile
         self.save(x, w)
         return y, self.mean, self.var
 
@@ -38,10 +39,26 @@ class BatchNormGrad(Op):
     def forward(self, dy: Any, x: Any, w: Any, mean: Any, var: Any, eps: float) -> Any:
         self.eps = eps
         self.save(dy, x, w)
-        return self.backend.batch_norm_grad(dy, x, w, mean, var, eps)
+        return self.backend.batch_norm_grad(dy, x, w, None, mean, var, eps, False)
 
     def backward(self, *ds: Any) -> Any:
         return through_formula(self, lambda dy, x, w: batch_norm_grad_formula(dy, x, w, self.eps), ds)
+
+
+class RectifiedBatchNorm(Shortcut):
+    """BatchNorm and the ReLU behind it: x tells where the result was cut off, so one kernel reads nothing but x and dy."""
+
+    def run(self, dys: list[Any]) -> Any:
+        relu: Any = self.nodes[0]
+        norm: Any = self.nodes[1]
+        _ = relu.saved_tensors  # raises if they were freed or changed
+        x, w = norm.saved_tensors
+        args = (None if w is None else w._array, norm.b, norm.mean, norm.var, norm.eps, True)
+        grads = norm.backend.batch_norm_grad(dys[0]._array, x._array, *args)
+        return [wrap(dys[0].result_class, grad, norm.backend) for grad in grads]
+
+
+RELU.shortcuts = {**(RELU.shortcuts or {}), BatchNorm: lambda relu: RectifiedBatchNorm(relu, relu.edges[0][0])}
 
 
 class LocalResponseNorm(Op):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..tensor import Tensor
-from .optimizer import Optimizer, check_options
+from .optimizer import Optimizer, options
 
 
 class Adam(Optimizer):
@@ -18,22 +18,13 @@ class Adam(Optimizer):
     decoupled = False
 
     def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0,
-        amsgrad: bool = False,
-        *,
-        maximize: bool = False,
-        **options: Any,
-    ) -> None:
-        check_options(type(self).__name__, options)
-        defaults = {
-            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad, "maximize": maximize,
-        }  # fmt: skip
-        super().__init__(params, defaults)
+        self, params: Iterable[Any], lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0,
+        amsgrad: bool = False, *, foreach: bool | None = None, maximize: bool = False, capturable: bool = False,
+        differentiable: bool = False, fused: bool | None = None, decoupled_weight_decay: bool = False,
+    ) -> None:  # fmt: skip
+        betas = tuple(float(beta) if isinstance(beta, Tensor) else beta for beta in betas)  # type: ignore[assignment]
+        super().__init__(params, options(locals()))
 
     def step_group(self, backend: Any, group: dict[str, Any], params: list[Tensor]) -> None:
         """Change parameters of one group that have a gradient."""
@@ -49,7 +40,7 @@ class Adam(Optimizer):
         backend.adam(
             [p._array for p in params], [p._grad._array for p in params], moments[0], moments[1], peaks,
             [state["step"] for state in states], float(group["lr"]), *group["betas"], group["eps"],
-            group["weight_decay"], self.decoupled, group["maximize"],
+            group["weight_decay"], self.decoupled or group["decoupled_weight_decay"], group["maximize"],
         )  # fmt: skip
 
 
@@ -59,15 +50,9 @@ class AdamW(Adam):
     decoupled = True
 
     def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 1e-2,
-        amsgrad: bool = False,
-        *,
-        maximize: bool = False,
-        **options: Any,
-    ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, **options)
+        self, params: Iterable[Any], lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 1e-2,
+        amsgrad: bool = False, *, maximize: bool = False, foreach: bool | None = None, capturable: bool = False,
+        differentiable: bool = False, fused: bool | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(params, **options(locals()), decoupled_weight_decay=True)

@@ -5,21 +5,53 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from copy import deepcopy
-from typing import Any, ClassVar
+from functools import wraps
+from typing import Any
 
 from ..autograd import enable_grad, no_grad
-from ..tensor import Tensor
+from ..tensor import RemovableHandle, Tensor, add_hook
 
-IGNORED = ("foreach", "fused", "capturable", "differentiable")  # ways of PyTorch to run; the values are the same
+NOT_NEGATIVE = (
+    "lr", "eps", "weight_decay", "momentum", "alpha", "lr_decay", "momentum_decay", "initial_accumulator_value",
+)  # fmt: skip
+NUMBERS = {"step": int, "mu_product": float, "eta": float, "mu": float}  # of a parameter's state; PyTorch's are tensors
+
+
+def options(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the hyperparameters among the local variables of a constructor, in the order of its signature."""
+    return {name: value for name, value in arguments.items() if name not in ("self", "params", "__class__")}
+
+
+def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
+    """Make step() call the hooks around it."""
+
+    @wraps(step)
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        given: Any = (self, *args)
+        for pre_hook in list(self._pre_hooks.values()):
+            replaced = pre_hook(self, given, kwargs)
+            if replaced is not None:
+                if not (isinstance(replaced, tuple) and len(replaced) == 2):
+                    raise RuntimeError(f"a step pre-hook must return None or a pair (args, kwargs), got {replaced!r}")
+                given, kwargs = replaced
+        result = step(*given, **kwargs)
+        for post_hook in list(self._post_hooks.values()):
+            post_hook(self, given, kwargs)
+        return result
+
+    return wrapper
 
 
 class Optimizer:
     """The base of optimisers: groups of parameters with their hyperparameters, and the state of each parameter.
 
-    A subclass lists its hyperparameters in `defaults`, checks them in `check`, and steps a group in `step_group`.
+    A subclass lists its hyperparameters in `defaults`, checks them in `check`, and steps a group in `step_group`; or it
+    defines `step` itself.  `foreach`, `fused` and `capturable` are accepted: they change no value.
     """
 
-    state_names: ClassVar[tuple[str, ...]] = ()
+    def __init_subclass__(cls) -> None:
+        if "step" in vars(cls):
+            cls.step = _with_hooks(cls.step)  # type: ignore[method-assign]
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         if isinstance(params, (Tensor, set, frozenset)):
@@ -27,6 +59,8 @@ class Optimizer:
                 f"params must be tensors or groups in a fixed order, got a {type(params).__name__}; write a list"
             )
         self.defaults = defaults
+        self._pre_hooks: dict[int, Any] = {}
+        self._post_hooks: dict[int, Any] = {}
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
         groups = list(params)
@@ -39,12 +73,19 @@ class Optimizer:
 
     def check(self, group: dict[str, Any]) -> None:
         """Raise ValueError for hyperparameters that make no sense."""
-        for name in ("lr", "eps", "weight_decay", "momentum"):
-            if name in group and not group[name] >= 0:
-                raise ValueError(f"{type(self).__name__}: {name} must not be negative, got {group[name]}")
+        name = type(self).__name__
+        if isinstance(group.get("lr"), Tensor) and group["lr"].numel() != 1:
+            raise ValueError(f"{name}: a tensor lr must have one element, got shape {tuple(group['lr'].shape)}")
+        for key in NOT_NEGATIVE:
+            if key in group and not group[key] >= 0:
+                raise ValueError(f"{name}: {key} must not be negative, got {group[key]}")
         for i, beta in enumerate(group.get("betas", ())):
             if not 0 <= beta < 1:
-                raise ValueError(f"{type(self).__name__}: betas[{i}] must be in [0, 1), got {beta}")
+                raise ValueError(f"{name}: betas[{i}] must be in [0, 1), got {beta}")
+        if group.get("differentiable"):
+            raise ValueError(f"{name}: differentiable=True is not supported")
+        if group.get("fused") and group.get("foreach"):
+            raise RuntimeError(f"{name}: fused and foreach cannot be True together")
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with hyperparameters of their own; those not given are the defaults."""
@@ -57,6 +98,8 @@ class Optimizer:
         group = {**self.defaults, **param_group, "params": params}
         if names:
             group["param_names"] = names
+        if len(names) not in (0, len(params)) or any(bool(names) != ("param_names" in g) for g in self.param_groups):
+            raise ValueError(f"{type(self).__name__}: either all parameters or none must come with names")
         known = {id(p) for g in self.param_groups for p in g["params"]}
         for p in params:
             if not isinstance(p, Tensor):
@@ -82,6 +125,7 @@ class Optimizer:
                         p._grad = p._grad.detach()
                         p._grad.zero_()
 
+    @_with_hooks
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change the parameters once; a closure computes the loss (and gradients) first, and its value is returned."""
         loss = None
@@ -104,6 +148,14 @@ class Optimizer:
     def step_group(self, backend: Any, group: dict[str, Any], params: list[Tensor]) -> None:
         """Change parameters of one group that have a gradient, by a kernel."""
         raise NotImplementedError
+
+    def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(optimizer, args, kwargs)` before step(); it may return both anew.  args[0] is the optimizer."""
+        return add_hook(self._pre_hooks, hook)
+
+    def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(optimizer, args, kwargs)` after step()."""
+        return add_hook(self._post_hooks, hook)
 
     # ---- state ----
 
@@ -148,22 +200,13 @@ class Optimizer:
 
 
 def _adopted(name: str, value: Any, parameter: Tensor) -> Any:
-    """Return a copy of saved state for a parameter: tensors of its shape in its dtype, `step` as a number."""
+    """Return a copy of saved state for a parameter: tensors of its shape in its dtype, NUMBERS as numbers."""
     if not isinstance(value, Tensor):
         return deepcopy(value)
-    if name == "step":
-        return int(value.item())
+    if name in NUMBERS:
+        return NUMBERS[name](value.item())
     if value.shape != parameter.shape:
         raise ValueError(
             f"load_state_dict: {name} of shape {tuple(value.shape)} for a parameter of shape {tuple(parameter.shape)}"
         )
     return value.detach().to(dtype=parameter.dtype, device=parameter.device, copy=True)
-
-
-def check_options(name: str, options: dict[str, Any]) -> None:
-    """Accept PyTorch's options that do not change a value, and refuse others."""
-    for option, value in options.items():
-        if option not in IGNORED:
-            raise TypeError(f"{name}: unexpected argument {option!r}")
-        if option == "differentiable" and value:
-            raise ValueError(f"{name}: differentiable=True is not supported")

@@ -1,5 +1,5 @@
-"""Utilities: utils.data."""
+"""Utilities: utils.data and utils.checkpoint."""
 
-from . import data
+from . import checkpoint, data
 
-__all__ = ["data"]
+__all__ = ["checkpoint", "data"]
