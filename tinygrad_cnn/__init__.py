@@ -6,7 +6,10 @@ from tinygrad_cnn import nn, optim, datasets, models
 
 # fmt: off
 from . import autograd, backends, cuda, datasets, dtypes, models, nn, optim, testing, transforms, utils
-from .autograd import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
+from .autograd import (
+    enable_grad, inference_mode, is_anomaly_enabled, is_grad_enabled, is_inference_mode_enabled, no_grad,
+    set_grad_enabled,
+)  # fmt: skip
 from .backends import device
 from .config import (
     empty_cache, get_conv_algorithm, get_num_threads, memory_stats, set_conv_algorithm, set_num_threads, show_config,
@@ -52,7 +55,7 @@ __all__ = [
     "dtypes", "empty", "empty_cache", "empty_like", "enable_grad", "eq", "exp", "expm1", "eye", "finfo", "flatten",
     "float", "float32", "float64", "floor", "floor_divide", "from_numpy", "full", "full_like", "gather", "ge",
     "get_conv_algorithm", "get_default_dtype", "get_num_threads", "get_rng_state", "gt", "iinfo", "index_select",
-    "inference_mode", "initial_seed", "int", "int16", "int32", "int64", "int8", "is_grad_enabled",
+    "inference_mode", "initial_seed", "int", "int16", "int32", "int64", "int8", "is_anomaly_enabled", "is_grad_enabled",
     "is_inference_mode_enabled", "isfinite", "isinf", "isnan", "le", "linspace", "load", "log", "log1p", "log2",
     "log_softmax", "logical_and", "logical_not", "logical_or", "logical_xor", "logsumexp", "long", "lt",
     "manual_seed", "masked_fill", "matmul", "max", "maximum", "mean", "memory_stats", "min", "minimum", "mm",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import functional
+from .anomaly import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
 from .engine import propagate
 from .function import Function
 from .graph import Node, TensorBase, overwrite, wrap
@@ -15,13 +16,16 @@ __all__ = [
     "Function",
     "Node",
     "backward",
+    "detect_anomaly",
     "enable_grad",
     "functional",
     "grad",
     "inference_mode",
+    "is_anomaly_enabled",
     "is_grad_enabled",
     "is_inference_mode_enabled",
     "no_grad",
+    "set_detect_anomaly",
     "set_grad_enabled",
 ]
 

@@ -1,7 +1,7 @@
 # The C types of engine.py, for Cython only.
 cimport cython
 
-from tinygrad_cnn.autograd.graph cimport Node, TensorBase, gradient_edge, refresh, wrap
+from tinygrad_cnn.autograd.graph cimport Node, TensorBase, gradient_edge, refresh, tell, wrap
 from tinygrad_cnn.autograd.rows cimport Operators, Row
 
 

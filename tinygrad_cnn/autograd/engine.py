@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .graph import Hook, Node, TensorBase, gradient_edge, refresh, wrap
+from .graph import Hook, Node, TensorBase, gradient_edge, refresh, tell, wrap
 from .modes import state
 from .rows import operators
 
@@ -107,6 +107,7 @@ def _run(node: Node, dys: list[Any], table: _Table, wanted: _Wanted | None) -> N
     if node.shortcuts is not None and not state.grad:
         node = _shortcut(node, table, wanted)
     grads = node.run(dys) if wanted is None else wanted.run(node, dys)
+    tell(node, grads)
     edges = node.edges
     for i in range(min(len(edges), len(grads))):
         edge, grad = edges[i], grads[i]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
-from .graph import Node, TensorBase, Version, gradient_edge, next_sequence, refresh, wrap
+from .graph import Node, TensorBase, Version, gradient_edge, next_sequence, own, refresh, wrap
 from .modes import is_grad_enabled, no_grad
 
 
@@ -138,7 +138,7 @@ class Function(Node):
                 self.outputs.append(None)
                 continue
             self.outputs.append((out._array.shape, out._array.dtype))
-            out._node, out._output, out._requires_grad = self, k, True
+            own(out, self, k)
             numbers[id(out)] = k
         self._likes = [
             (out.result_class, out._backend, out._array.shape, out._array.dtype)

@@ -54,6 +54,8 @@ cpdef wrap(type cls, array, backend)
 cpdef TensorBase fill(TensorBase t, array, backend)
 cpdef refresh(TensorBase t)
 cpdef tuple gradient_edge(TensorBase t)
+cdef object _watcher
+cpdef tell(Node node, grads)
 cpdef own(TensorBase t, Node node, Py_ssize_t output)
 @cython.locals(t=TensorBase, arrays=list, needs=list, wanted=cython.bint, need=cython.bint, recording=cython.bint)
 cpdef apply_op(Op node, tuple args)

@@ -241,11 +241,33 @@ class Shortcut(Node):
         return self.nodes[-1].name()
 
 
+_watcher: Any = None
+
+
+def watch(watcher: Any) -> None:
+    """Tell a watcher (anomaly.py) of all results and gradients, or nobody."""
+    global _watcher
+    _watcher = watcher
+
+
+def watcher() -> Any:
+    """Return who is told of results and gradients."""
+    return _watcher
+
+
+def tell(node: Node, grads: Any) -> None:
+    """Tell the watcher what a node returned in the backward pass."""
+    if _watcher is not None:
+        _watcher.passed(node, grads)
+
+
 def own(t: TensorBase, node: Node, output: int) -> None:
     """Make output number `output` of a node the history of a tensor."""
     t._node = node
     t._output = output
     t._requires_grad = True
+    if _watcher is not None:
+        _watcher.made(node, t)
 
 
 def record(node: Op, args: tuple[Any, ...], needs: Sequence[bool], outputs: tuple[Any, ...]) -> None:

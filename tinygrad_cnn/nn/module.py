@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from ..autograd import no_grad
 from ..dtypes import as_dtype, float32, float64
@@ -14,6 +14,8 @@ from .hooks import BackwardHook, ForwardHook, Watch, register
 from .parameter import Parameter
 
 M = TypeVar("M", bound="Module")
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
 REGISTRIES = ("_parameters", "_buffers", "_modules")
 HOOKS = (
     "_forward_pre_hooks", "_forward_hooks", "_backward_hooks", "_state_dict_pre_hooks", "_state_dict_hooks",
@@ -35,6 +37,18 @@ def has_hooks(module: Module) -> bool:
     return bool(of["_forward_hooks"] or of["_forward_pre_hooks"] or of["_backward_hooks"])
 
 
+class HasForward(Protocol[P, R]):
+    """What can be called as its forward is: so the types of a module's forward reach whoever calls the module."""
+
+    @property
+    def forward(self) -> Callable[P, R]:
+        """The function that a call runs."""
+
+
+def _missing(self: Module, *args: Any, **kwargs: Any) -> Any:
+    raise NotImplementedError(f"Module [{type(self).__name__}] is missing the required 'forward' function")
+
+
 class Module:
     """The base of layers and networks: define `forward`, call the module.
 
@@ -42,6 +56,7 @@ class Module:
     """
 
     training: bool
+    forward: Callable[..., Any] = _missing  # every subclass defines it, with arguments of its own
 
     def __init__(self) -> None:
         for name in (*REGISTRIES, *HOOKS):
@@ -49,18 +64,15 @@ class Module:
         object.__setattr__(self, "_transient", set())  # buffers that state_dict leaves out
         self.training = True
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Compute the output; every subclass defines it."""
-        raise NotImplementedError(f"Module [{type(self).__name__}] is missing the required 'forward' function")
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self: HasForward[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run forward, with the hooks; an error is noted with the path of the module where it happened."""
+        module: Any = self
         try:
-            if not has_hooks(self):
+            if not has_hooks(module):
                 return self.forward(*args, **kwargs)
-            return self._call_with_hooks(args, kwargs)
+            return module._call_with_hooks(args, kwargs)
         except Exception as error:
-            _note_path(error, self)
+            _note_path(error, module)
             raise
 
     def _call_with_hooks(self, args: Any, kwargs: Any) -> Any:
