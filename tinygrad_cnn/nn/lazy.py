@@ -125,16 +125,9 @@ class _LazyInstanceNorm(_Lazy):
     """A lazy instance norm, which unlike the ordinary one learns and tracks unless told otherwise."""
 
     def __init__(
-        self,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        track_running_stats: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-        *,
-        bias: bool = True,
-    ) -> None:
+        self, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True, track_running_stats: bool = True,
+        device: Any = None, dtype: Any = None, *, bias: bool = True,
+    ) -> None:  # fmt: skip
         super().__init__(eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
 
     def _size_of(self, input: Tensor) -> int:

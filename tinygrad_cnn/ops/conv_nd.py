@@ -123,27 +123,17 @@ def _transposed(
 
 
 def conv1d(
-    input: T,
-    weight: T,
-    bias: T | None = None,
-    stride: Pair = 1,
-    padding: Padding = 0,
-    dilation: Pair = 1,
+    input: T, weight: T, bias: T | None = None, stride: Pair = 1, padding: Padding = 0, dilation: Pair = 1,
     groups: int = 1,
-) -> T:
+) -> T:  # fmt: skip
     """Cross-correlate sequences input (N, C, L) or (C, L) with filters (O, C / groups, K) -> (N, O, OL); see conv2d."""
     return _convolve("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
 def conv3d(
-    input: T,
-    weight: T,
-    bias: T | None = None,
-    stride: Pair = 1,
-    padding: Padding = 0,
-    dilation: Pair = 1,
+    input: T, weight: T, bias: T | None = None, stride: Pair = 1, padding: Padding = 0, dilation: Pair = 1,
     groups: int = 1,
-) -> T:
+) -> T:  # fmt: skip
     """Cross-correlate volumes input (N, C, D, H, W) with filters (O, C / groups, KD, KH, KW); see conv2d."""
     return _convolve("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
 

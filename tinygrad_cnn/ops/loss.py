@@ -117,14 +117,9 @@ def _weighted(op: str, losses: Any, weights: Any, reduction: str) -> Any:
 
 
 def nll_loss(
-    input: T,
-    target: T,
-    weight: T | None = None,
-    size_average: bool | None = None,
-    ignore_index: int = -100,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-) -> T:
+    input: T, target: T, weight: T | None = None, size_average: bool | None = None, ignore_index: int = -100,
+    reduce: bool | None = None, reduction: str = "mean",
+) -> T:  # fmt: skip
     """Return the negative log-likelihood -weight[target] * input[target] of log-probabilities input (N, C, ...).
 
     target (N, ...) holds class numbers; those equal to ignore_index count nothing.
@@ -142,15 +137,9 @@ def nll_loss(
 
 
 def cross_entropy(
-    input: T,
-    target: T,
-    weight: T | None = None,
-    size_average: bool | None = None,
-    ignore_index: int = -100,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> T:
+    input: T, target: T, weight: T | None = None, size_average: bool | None = None, ignore_index: int = -100,
+    reduce: bool | None = None, reduction: str = "mean", label_smoothing: float = 0.0,
+) -> T:  # fmt: skip
     """Return the cross-entropy of logits input (N, C, ...) or (C,) against target.
 
     target holds class numbers (N, ...), of which ignore_index counts nothing, or probabilities (N, C, ...).  `weight`
@@ -218,13 +207,9 @@ def _check_sizes(op: str, input: Any, target: Any) -> None:
 
 
 def mse_loss(
-    input: T,
-    target: T,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
+    input: T, target: T, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
     weight: T | None = None,
-) -> T:
+) -> T:  # fmt: skip
     """Return the squared error (input - target) ** 2, times weight, by whose sum the mean then divides."""
     _check_sizes("mse_loss", input, target)
     difference = sub(input, target)
@@ -232,13 +217,9 @@ def mse_loss(
 
 
 def l1_loss(
-    input: T,
-    target: T,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
+    input: T, target: T, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
     weight: T | None = None,
-) -> T:
+) -> T:  # fmt: skip
     """Return the absolute error |input - target|, times weight, by whose sum the mean then divides."""
     _check_sizes("l1_loss", input, target)
     return _error("l1_loss", abs(sub(input, target)), size_average, reduce, reduction, weight)
@@ -268,13 +249,9 @@ def at_least(x: Any, least: float) -> Any:
 
 
 def smooth_l1_loss(
-    input: T,
-    target: T,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
+    input: T, target: T, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
     beta: float = 1.0,
-) -> T:
+) -> T:  # fmt: skip
     """Return error ** 2 / (2 * beta) where |error| < beta, |error| - beta / 2 elsewhere."""
     _check_sizes("smooth_l1_loss", input, target)
     if beta < 0:
@@ -299,13 +276,9 @@ def huber_loss(input: T, target: T, reduction: str = "mean", delta: float = 1.0,
 
 
 def kl_div(
-    input: T,
-    target: T,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
+    input: T, target: T, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
     log_target: bool = False,
-) -> T:
+) -> T:  # fmt: skip
     """Return target * (ln target - input) for log-probabilities input; log_target: target holds logarithms too.
 
     reduction 'batchmean' divides the sum by the first size, which is the divergence; 'mean' by the number of elements.
@@ -339,13 +312,9 @@ _binary_cross_entropy = row(
 
 
 def binary_cross_entropy(
-    input: T,
-    target: T,
-    weight: T | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    input: T, target: T, weight: T | None = None, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean",
-) -> T:
+) -> T:  # fmt: skip
     """Return -(target * ln input + (1 - target) * ln(1 - input)) of probabilities, times weight; logarithms end at -100."""
     _check_same_shape("binary_cross_entropy", input, target)
     if input._array.dtype != target._array.dtype or input._array.dtype.kind != "f":
@@ -360,14 +329,9 @@ def binary_cross_entropy(
 
 
 def binary_cross_entropy_with_logits(
-    input: T,
-    target: T,
-    weight: T | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    pos_weight: T | None = None,
-) -> T:
+    input: T, target: T, weight: T | None = None, size_average: bool | None = None, reduce: bool | None = None,
+    reduction: str = "mean", pos_weight: T | None = None,
+) -> T:  # fmt: skip
     """Return the binary cross-entropy of sigmoid(input), computed safely, times weight; pos_weight weighs positive targets."""
     _check_same_shape("binary_cross_entropy_with_logits", input, target)
     certainty = logsigmoid(input)
@@ -391,13 +355,9 @@ def soft_margin_loss(
 
 
 def multilabel_soft_margin_loss(
-    input: T,
-    target: T,
-    weight: T | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    input: T, target: T, weight: T | None = None, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean",
-) -> T:
+) -> T:  # fmt: skip
     """Return the binary cross-entropy of sigmoid(input) (N, C), times weight (C,), averaged over classes."""
     check_tensors("multilabel_soft_margin_loss", input, target)
     losses = neg(add(mul(target, logsigmoid(input)), mul(_complement(target), logsigmoid(neg(input)))))
@@ -406,15 +366,9 @@ def multilabel_soft_margin_loss(
 
 
 def poisson_nll_loss(
-    input: T,
-    target: T,
-    log_input: bool = True,
-    full: bool = False,
-    size_average: bool | None = None,
-    eps: float = 1e-8,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-) -> T:
+    input: T, target: T, log_input: bool = True, full: bool = False, size_average: bool | None = None,
+    eps: float = 1e-8, reduce: bool | None = None, reduction: str = "mean",
+) -> T:  # fmt: skip
     """Return e ** input - target * input, or input - target * ln(input + eps); `full` adds Stirling's term of target > 1."""
     check_tensors("poisson_nll_loss", input, target)
     if log_input:

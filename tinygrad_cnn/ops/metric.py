@@ -72,13 +72,9 @@ def bilinear(input1: T, input2: T, weight: T, bias: T | None = None) -> T:
 
 
 def hinge_embedding_loss(
-    input: T,
-    target: T,
-    margin: float = 1.0,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    input: T, target: T, margin: float = 1.0, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean",
-) -> T:
+) -> T:  # fmt: skip
     """Return the distance input where target is 1, max(0, margin - input) where it is -1."""
     check_tensors("hinge_embedding_loss", input, target)
     apart = where(ne(target, 1), clamp(add(neg(input), margin), min=0), 0.0)
@@ -87,14 +83,9 @@ def hinge_embedding_loss(
 
 
 def cosine_embedding_loss(
-    input1: T,
-    input2: T,
-    target: T,
-    margin: float = 0,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    input1: T, input2: T, target: T, margin: float = 0, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean",
-) -> T:
+) -> T:  # fmt: skip
     """Return 1 - cos(input1, input2) where target is 1, max(0, cos - margin) where it is -1; inputs (N, D) or (D,)."""
     check_tensors("cosine_embedding_loss", input1, input2, target)
     a, b, t = input1._array.shape, input2._array.shape, target._array.shape
@@ -111,14 +102,9 @@ def cosine_embedding_loss(
 
 
 def margin_ranking_loss(
-    input1: T,
-    input2: T,
-    target: T,
-    margin: float = 0,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    input1: T, input2: T, target: T, margin: float = 0, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean",
-) -> T:
+) -> T:  # fmt: skip
     """Return max(0, -target * (input1 - input2) + margin): target 1 says that input1 should be the larger."""
     check_tensors("margin_ranking_loss", input1, input2, target)
     if not input1._array.ndim == input2._array.ndim == target._array.ndim:
@@ -128,17 +114,9 @@ def margin_ranking_loss(
 
 
 def triplet_margin_loss(
-    anchor: T,
-    positive: T,
-    negative: T,
-    margin: float = 1.0,
-    p: float = 2,
-    eps: float = 1e-6,
-    swap: bool = False,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-) -> T:
+    anchor: T, positive: T, negative: T, margin: float = 1.0, p: float = 2, eps: float = 1e-6, swap: bool = False,
+    size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+) -> T:  # fmt: skip
     """Return max(0, margin + |anchor - positive| - |anchor - negative|) of vectors (N, D) or (D,).  Balntas et al., 2016."""
 
     def distance(x1: Any, x2: Any) -> Any:
@@ -149,15 +127,9 @@ def triplet_margin_loss(
 
 
 def triplet_margin_with_distance_loss(
-    anchor: T,
-    positive: T,
-    negative: T,
-    *,
-    distance_function: Callable[[Any, Any], Any] | None = None,
-    margin: float = 1.0,
-    swap: bool = False,
-    reduction: str = "mean",
-) -> T:
+    anchor: T, positive: T, negative: T, *, distance_function: Callable[[Any, Any], Any] | None = None,
+    margin: float = 1.0, swap: bool = False, reduction: str = "mean",
+) -> T:  # fmt: skip
     """Return triplet_margin_loss with a distance of one's own."""
     op, distance = "triplet_margin_with_distance_loss", distance_function or pairwise_distance
     return reduced(op, _triplets(op, anchor, positive, negative, distance, margin, swap), reduction)
@@ -181,15 +153,9 @@ def _triplets(
 
 
 def multi_margin_loss(
-    input: T,
-    target: T,
-    p: int = 1,
-    margin: float = 1.0,
-    weight: T | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-) -> T:
+    input: T, target: T, p: int = 1, margin: float = 1.0, weight: T | None = None, size_average: bool | None = None,
+    reduce: bool | None = None, reduction: str = "mean",
+) -> T:  # fmt: skip
     """Return the mean over classes i of max(0, margin - x[target] + x[i]) ** p, i not being target, times weight[target].
 
     input (N, C) or (C,), target (N,) or a number.

@@ -154,15 +154,9 @@ def local_response_norm(
 
 
 def batch_norm(
-    input: T,
-    running_mean: T | None,
-    running_var: T | None,
-    weight: T | None = None,
-    bias: T | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> T:
+    input: T, running_mean: T | None, running_var: T | None, weight: T | None = None, bias: T | None = None,
+    training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
+) -> T:  # fmt: skip
     """Normalise each channel of input (N, C, ...): (x - mean) / sqrt(var + eps) * weight + bias.
 
     In training by the batch's own mean and biased variance, which also move the running ones by `momentum` (the running

@@ -83,15 +83,9 @@ def group_norm(input: T, num_groups: int, weight: T | None = None, bias: T | Non
 
 
 def instance_norm(
-    input: T,
-    running_mean: T | None = None,
-    running_var: T | None = None,
-    weight: T | None = None,
-    bias: T | None = None,
-    use_input_stats: bool = True,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> T:
+    input: T, running_mean: T | None = None, running_var: T | None = None, weight: T | None = None,
+    bias: T | None = None, use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
+) -> T:  # fmt: skip
     """Normalise each channel of each sample of input (N, C, ...).  Ulyanov et al., 2016.
 
     By its own mean and variance, whose averages over the samples move the running ones, or else by the running ones.

@@ -81,14 +81,9 @@ def one_hot(tensor: T, num_classes: int = -1) -> T:
 
 
 def embedding(
-    input: Any,
-    weight: T,
-    padding_idx: int | None = None,
-    max_norm: float | None = None,
-    norm_type: float = 2.0,
-    scale_grad_by_freq: bool = False,
-    sparse: bool = False,
-) -> T:
+    input: Any, weight: T, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False, sparse: bool = False,
+) -> T:  # fmt: skip
     """Return the rows of weight (V, D) that input (int64 or int32, any shape) names -> (..., D).
 
     Row padding_idx gets no gradient.  max_norm first shortens the rows named, in place, to that norm_type-norm.

@@ -113,14 +113,9 @@ def _sizes(size: tuple[int, ...], wanted: Any, scale_factor: Any) -> tuple[tuple
 
 
 def interpolate(
-    input: T,
-    size: Any = None,
-    scale_factor: Any = None,
-    mode: str = "nearest",
-    align_corners: bool | None = None,
-    recompute_scale_factor: bool | None = None,
-    antialias: bool = False,
-) -> T:
+    input: T, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None, antialias: bool = False,
+) -> T:  # fmt: skip
     """Return input (N, C, L), (N, C, H, W) or (N, C, D, H, W) in another size, or scaled.
 
     Modes: 'nearest', 'nearest-exact', 'area', 'linear' (one axis), 'bilinear' and 'bicubic' (two), 'trilinear' (three).
