@@ -38,6 +38,11 @@ typedef void (*map_loop)(const map *m, ptrdiff_t from, ptrdiff_t to);
 
 #define SQRT(x) (sizeof(real) == 4 ? (real)sqrtf((float)(x)) : (real)sqrt(x))
 
+ALWAYS_INLINE vec silu_slope(vec x) {
+    const vec s = vec_set((real)1) / (vec_exp(-x) + 1);
+    return s * (x * (1 - s) + 1);
+}
+
 MAP_NUMBERS(leaky_relu, a[i] > 0 ? a[i] : number * a[i])
 MAP_NUMBERS(leaky_relu_grad, b[i] > 0 ? a[i] : number * a[i])
 MAP_NUMBERS(sigmoid_grad, a[i] * b[i] * (1 - b[i]))
@@ -45,7 +50,11 @@ MAP_NUMBERS(tanh_grad, a[i] * (1 - b[i] * b[i]))
 MAP_NUMBERS(abs, a[i] < 0 ? -a[i] : a[i] + 0)
 MAP_NUMBERS(cube, a[i] * a[i] * a[i])
 MAP_NUMBERS(sign, (real)(a[i] > 0) - (real)(a[i] < 0))
-MAP_NUMBERS(erf, (real)erf(a[i]))
+MAP_NUMBERS(erf, sizeof(real) == 4 ? (real)erff((float)a[i]) : (real)erf(a[i]))
+MAP_NUMBERS(relu6, a[i] < 0 ? 0 : a[i] > 6 ? 6 : a[i])
+MAP_NUMBERS(relu6_grad, (b[i] <= 0) | (b[i] >= 6) ? 0 : a[i])
+MAP_NUMBERS(hardswish, a[i] * (a[i] < -3 ? 0 : a[i] > 3 ? 6 : a[i] + 3) / 6)
+MAP_NUMBERS(hardswish_grad, b[i] <= -3 ? 0 : b[i] < 3 ? a[i] * (b[i] / 3 + (real)0.5) : a[i])
 MAP_NUMBERS(sqrt, SQRT(a[i]))
 MAP_NUMBERS(rsqrt, 1 / SQRT(a[i]))
 MAP_NUMBERS(reciprocal, 1 / a[i])
@@ -57,6 +66,8 @@ MAP_VECTORS(expm1, vec_expm1(x))
 MAP_VECTORS(log, vec_log(x))
 MAP_VECTORS(log1p, vec_log1p(x))
 MAP_VECTORS(sigmoid, vec_set((real)1) / (vec_exp(-x) + 1))
+MAP_VECTORS(silu, x / (vec_exp(-x) + 1))
+MAP_VECTORS(silu_grad, silu_slope(vec_load_to(b + i, to - i)) * x)
 
 /* ---- functions of two arrays that broadcast ---- */
 

@@ -11,8 +11,8 @@ from typing import Any
 from .. import dtypes
 from ..geometry import wrap_dim
 from .elementwise import (
-    Number, T, _relu, abs, add, cast, check_floating, check_tensors, clamp, div, element_like, erf, exp, expm1, gt, le,
-    leaky_relu, log, log1p, mul, neg, number, row, sigmoid, sub, tanh, where,
+    Number, T, _relu, abs, add, cast, check_floating, check_tensors, clamp, div, element_like, erf, exp, expm1, gt,
+    le, leaky_relu, log, log1p, lt, mul, neg, number, row, sigmoid, sub, tanh, unary, where,
 )  # fmt: skip
 from .inplace import in_place, operand, write_
 from .reduce import argmax, softmax
@@ -36,6 +36,25 @@ def activation(function: Callable[..., Any], floating: bool = True) -> Callable[
     return wrapper
 
 
+# ---- those with kernels ----
+
+_relu6 = unary(row("relu6", lambda dy, y: _relu6_grad(dy, y)), "", bools=False)
+_relu6_grad: Callable[..., Any] = row("relu6_grad", lambda dy, b: _relu6_grad(dy, b), None)
+_hardswish = row("hardswish", lambda dy, a: _hardswish_grad(dy, a))
+_hardswish_grad: Callable[..., Any] = row(
+    "hardswish_grad", lambda dy, b: _hardswish_grad(dy, b), lambda dy, a, b: where(lt(abs(b), 3), dy * a / 3, 0.0)
+)
+_silu = row("silu", lambda dy, a: _silu_grad(dy, a))
+_silu_grad: Callable[..., Any] = row(
+    "silu_grad", lambda dy, b: _silu_grad(dy, b), lambda dy, a, b: dy * a * _silu_curvature(sigmoid(b), b)
+)
+
+
+def _silu_curvature(s: Any, x: Any) -> Any:
+    """Return the second derivative of silu; s is sigmoid(x)."""
+    return s * (1 - s) * (2 + x * (1 - 2 * s))
+
+
 # ---- pieces of lines ----
 
 # Unlike clamp's, these gradients do not pass at the limits.
@@ -56,7 +75,7 @@ def hardtanh(input: T, min_val: Number = -1.0, max_val: Number = 1.0, inplace: b
 @partial(activation, floating=False)
 def relu6(input: T, inplace: bool = False) -> T:
     """Return min(max(input, 0), 6); the gradient passes strictly inside."""
-    return hardtanh(input, 0, 6)
+    return _relu6(input)
 
 
 @activation
@@ -68,7 +87,7 @@ def hardsigmoid(input: T, inplace: bool = False) -> T:
 @activation
 def hardswish(input: T, inplace: bool = False) -> T:
     """Return input * hardsigmoid(input)."""
-    return div(mul(input, relu6(add(input, 3))), 6)
+    return _hardswish(input)
 
 
 @partial(activation, floating=False)
@@ -161,7 +180,7 @@ def gelu(input: T, *, approximate: str = "none") -> T:
 @activation
 def silu(input: T, inplace: bool = False) -> T:
     """Return input * sigmoid(input)."""
-    return mul(input, sigmoid(input))
+    return _silu(input)
 
 
 @activation

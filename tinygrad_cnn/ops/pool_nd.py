@@ -204,8 +204,15 @@ def _adaptive_places(x: Any, wanted: tuple[int, ...]) -> Any:
 def _adaptive_max_pool(axes: int, input: Any, output_size: Any, return_indices: bool) -> Any:
     op = f"adaptive_max_pool{axes}d"
     x, single = image_input(op, input, axes)
+    wanted = adaptive_size(op, x, output_size)
+    size = x._array.shape[2:]
+    if 0 not in wanted and not any(n % parts for n, parts in zip(size, wanted)):
+        windows = tuple([n // parts for n, parts in zip(size, wanted)])
+        if axes == 2:
+            return max_pool2d(input, windows, return_indices=return_indices)
+        return _max_pool(op, axes, input, (windows, None, 0, 1, False), return_indices)
     with no_grad():
-        places = _adaptive_places(x, adaptive_size(op, x, output_size))
+        places = _adaptive_places(x, wanted)
     y = reshape(gather(flatten(x, 2), 2, flatten(places, 2)), places._array.shape)
     if single:
         y, places = squeeze(y, 0), squeeze(places, 0)
