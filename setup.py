@@ -27,6 +27,7 @@ FAMILIES = [
     "norm",
     "optim",
     "pool",
+    "pooled",
     "random",
     "reduce",
     "resample",

@@ -5,6 +5,7 @@ from libc.string cimport memcpy, memset
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE
 
 from parallel cimport import_runtime, parallel_for, scratch_memory
+from pooling cimport max_lines, pool_lines
 from real cimport LANES, address, read, real, vec, vec_set, vec_store, write
 from sums cimport RUN, row_sum
 from window cimport Span, Window, gather_row, inside, read_window
@@ -12,17 +13,6 @@ from window cimport Span, Window, gather_row, inside, read_window
 import_runtime()
 
 cdef extern from "pool.h":
-    ctypedef struct pool_lines:
-        const real** rows
-        const Py_ssize_t* taps
-        int kh, kw, step, dense, doubled, streamed
-        Py_ssize_t lines, count, advance, images, image_advance
-        const real* scales
-        Py_ssize_t scale_advance
-        real* y
-        uint8_t* small
-        int32_t* large
-        Py_ssize_t room
     ctypedef struct spread_lines:
         const real* dy
         const uint8_t* offsets
@@ -31,7 +21,6 @@ cdef extern from "pool.h":
         Py_ssize_t lines, count, advance, width, scale_advance
         real* dx
         Py_ssize_t dy_room, dx_room
-    void max_lines(const pool_lines* lines) noexcept nogil
     void avg_lines(const pool_lines* lines) noexcept nogil
     void scatter(const real* dy, const uint8_t* offsets, Py_ssize_t lines, Py_ssize_t count,
                  const Py_ssize_t* places, Py_ssize_t advance, Py_ssize_t step, real* dx) noexcept nogil
@@ -330,13 +319,22 @@ cdef void gather_task(void* args, Py_ssize_t task) noexcept nogil:
     """Read the place of each maximum: the adjoint of the scatter."""
     cdef Pool* pool = <Pool*> args
     cdef const Window* w = &pool.window
+    cdef const Py_ssize_t* places = find_places(pool)
+    cdef bint inside_all = pool.small != NULL and w.pt == 0 and w.pl == 0    # every window has its first element
     cdef Span planes = planes_of(pool, task)
-    cdef Py_ssize_t plane, i, j, place
+    cdef Py_ssize_t plane, i, j, place, q
+    cdef const real* x
     for plane in range(planes.begin, planes.end):
         for i in range(w.oh):
-            for j in range(w.ow):
-                place = position(pool, plane, i, j)
-                pool.y[(plane * w.oh + i) * w.ow + j] = pool.x[plane * pool.h * pool.w + place] if place >= 0 else 0
+            x = pool.x + (plane * pool.h + i * w.sh) * pool.w
+            q = (plane * w.oh + i) * w.ow
+            if inside_all:
+                for j in range(w.ow):
+                    pool.y[q + j] = x[j * w.sw + places[pool.small[q + j]]]
+            else:
+                for j in range(w.ow):
+                    place = position(pool, plane, i, j)
+                    pool.y[q + j] = pool.x[plane * pool.h * pool.w + place] if place >= 0 else 0
 
 
 def max_pool2d_grad(object dy, object offsets, object dx, object window):

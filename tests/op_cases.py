@@ -18,6 +18,7 @@ from strategies import Call
 
 import tinygrad_cnn as tg
 from tinygrad_cnn.nn import functional as F
+from tinygrad_cnn.ops.pool import conv2d_max_pool2d_relu
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,26 @@ def ceil_or_not(**kwargs: Any) -> Any:
         count_include_pad=st.booleans(),
         divisor_override=st.sampled_from([None, 3]),
     )
+
+
+def pooled_conv2d(x: Any, w: Any, b: Any, padding: Any, pool: dict[str, Any], relu: str) -> Any:
+    """Convolve and pool, with a ReLU in between, behind both or not at all: one step of the backward pass."""
+    y = F.conv2d(x, w, b, padding=padding)
+    y = F.max_pool2d(F.relu(y) if relu == "before" else y, **pool)
+    return F.relu(y) if relu == "behind" else y
+
+
+def joined_conv2d(x: Any, w: Any, b: Any, padding: Any, pool: dict[str, Any], relu: str) -> Any:
+    """Compute the same as nn.Sequential does it: as one operation, if windows lie inside."""
+    pooling = (pool["kernel_size"], pool["stride"], 0, 1, pool["ceil_mode"])
+    return conv2d_max_pool2d_relu(x, w, b, (1, padding, 1, 1), pooling)
+
+
+def pooled_conv2d_oracle(x: Any, w: Any, b: Any, padding: Any, pool: dict[str, Any], relu: str) -> Any:
+    """Compute the same from the oracles of the two."""
+    y = oracles.conv2d(x, w, b, (1, 1), padding, (1, 1), 1)
+    y = oracles.max_pool2d(y, padding=((0, 0), (0, 0)), dilation=(1, 1), **pool)
+    return y if relu == "nowhere" else np.maximum(y, 0)
 
 
 keys = st.sampled_from([
@@ -508,6 +529,8 @@ TABLE = [
             bad(RuntimeError, ("max_pool2d", "(N, C, H, W)"), zeros(4, 4), 2)], second=False),
     OpCase("max_pool2d_indices", lambda x, **window: F.max_pool2d(x, return_indices=True, **window)[1],
            draw.pooled_images(ceil_mode=st.booleans()), oracles.max_pool2d_indices, differentiable=False),
+    OpCase("pooled_conv2d", pooled_conv2d, draw.pooled_convolutions(), pooled_conv2d_oracle, second=False),
+    OpCase("conv2d_max_pool2d_relu", joined_conv2d, draw.pooled_convolutions(st.just("behind")), pooled_conv2d_oracle),
     OpCase("avg_pool2d", F.avg_pool2d, ceil_or_not(), oracles.avg_pool2d,
            [bad(RuntimeError, ("avg_pool2d", "divisor_override"), images, 2, divisor_override=0),
             bad(RuntimeError, ("avg_pool2d", "half of the kernel"), images, 2, padding=2)], second=False),

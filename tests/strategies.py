@@ -177,6 +177,27 @@ def pooled_images(draw: Any, dilated: bool = True, **kwargs: Any) -> Call:
     return Call((x,), {**arguments, **{name: draw(strategy) for name, strategy in kwargs.items()}})
 
 
+RELU_PLACES = st.sampled_from(["before", "behind", "nowhere"])
+
+
+@st.composite
+def pooled_convolutions(draw: Any, relu: Any = RELU_PLACES) -> Call:
+    """Draw a convolution and the max pooling behind it, of windows that do not overlap, and where a ReLU stands."""
+    axes = []
+    for _ in range(2):
+        k, pool = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+        step, before, after = pool + draw(st.integers(0, 1)), draw(st.integers(0, 2)), draw(st.integers(0, 2))
+        outputs = (draw(st.integers(1, 3)) - 1) * step + pool + draw(st.integers(0, step - 1))
+        axes.append((k, pool, step, (before, after), max(1, outputs + k - 1 - before - after)))
+    (kh, ph, sh, rows, h), (kw, pw, sw, columns, w) = axes
+    n, c, o = draw(st.integers(1, 2)), draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    rng = np.random.default_rng(draw(seeds))
+    x, weight = rng.standard_normal((n, c, h, w)), rng.standard_normal((o, c, kh, kw))
+    bias = rng.standard_normal(o) if draw(st.booleans()) else None
+    pool = {"kernel_size": (ph, pw), "stride": (sh, sw), "ceil_mode": draw(st.booleans())}
+    return Call((x, weight, bias), {"padding": (rows, columns), "pool": pool, "relu": draw(relu)})
+
+
 @st.composite
 def matrices(draw: Any) -> Call:
     """Draw operands of matmul in all combinations of ranks."""

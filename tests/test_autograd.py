@@ -12,6 +12,8 @@ import pytest
 import tinygrad_cnn as tg
 from tinygrad_cnn.autograd import Function
 from tinygrad_cnn.nn import functional as F
+from tinygrad_cnn.ops.pool import PoolingShortcut
+from tinygrad_cnn.testing import assert_close
 
 
 def leaf(*values: float) -> tg.Tensor:
@@ -375,3 +377,137 @@ def test_a_function_must_return_a_gradient_for_each_argument() -> None:
 
     with pytest.raises(RuntimeError, match="TwoBackward returned 1 gradients for 2 arguments"):
         Two.apply(leaf(1.0), leaf(1.0)).backward()
+
+
+# ---- shortcuts: convolution, ReLU and max pooling go backward as one ----
+
+X, W, B = [
+    tg.randn(*shape, generator=tg.Generator().manual_seed(i))
+    for i, shape in enumerate([(2, 2, 7, 6), (3, 2, 3, 3), (3,)])
+]
+
+
+def net(relu: str = "before", see: Any = lambda name, t: None) -> tuple[list[tg.Tensor], tg.Tensor]:
+    """Return x, w and b, and a loss; `see` gets each tensor in between."""
+    x, w, b = leaves = [t.clone().requires_grad_() for t in (X, W, B)]
+    y = F.conv2d(x, w, b, padding=1)
+    see("conv", y)
+    for name in ["relu", "pool"] if relu == "before" else ["pool", "relu"]:
+        y = F.relu(y) if name == "relu" else F.max_pool2d(y, 2)
+        see(name, y)
+    return leaves, (y * y).sum()
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that grows with each shortcut that is taken."""
+    names: list[str] = []
+    run = PoolingShortcut.run
+    monkeypatch.setattr(PoolingShortcut, "run", lambda self, dys: (names.append(self.name()), run(self, dys))[1])
+    return names
+
+
+def gradients_without_shortcut(relu: str) -> list[tg.Tensor]:
+    leaves, loss = net(relu)
+    return [g.detach() for g in tg.autograd.grad(loss, leaves, create_graph=True)]
+
+
+ORDERS = pytest.mark.parametrize("relu", ["before", "behind"])
+
+
+@ORDERS
+def test_a_shortcut_gives_the_same_gradients(relu: str, taken: list[str]) -> None:
+    expected = gradients_without_shortcut(relu)
+    assert not taken  # its gradient would have no graph
+    leaves, loss = net(relu)
+    loss.backward()
+    assert taken == ["Conv2dBackward"]
+    for t, g in zip(leaves, expected, strict=True):
+        assert_close(t.grad, g)
+
+
+@ORDERS
+@pytest.mark.parametrize("wanted", [[0], [1], [2], [2, 0]])
+def test_a_shortcut_computes_what_is_wanted(relu: str, wanted: list[int], taken: list[str]) -> None:
+    leaves, loss = net(relu)
+    for g, i in zip(tg.autograd.grad(loss, [leaves[i] for i in wanted]), wanted, strict=True):
+        assert_close(g, gradients_without_shortcut(relu)[i])
+    assert taken
+    leaves, loss = net(relu)
+    loss.backward(inputs=[leaves[i] for i in wanted])
+    assert [t.grad is not None for t in leaves] == [i in wanted for i in range(3)]
+
+
+@ORDERS
+@pytest.mark.parametrize("place", ["conv", "relu", "pool"])
+def test_no_shortcut_past_what_somebody_sees(relu: str, place: str, taken: list[str]) -> None:
+    seen: list[Any] = []
+    expected = gradients_without_shortcut(relu)
+    expects = place == "pool" or (relu, place) == (
+        "behind",
+        "relu",
+    )  # from pooling to the convolution nobody sees a thing
+
+    def hook(name: str, t: tg.Tensor) -> None:
+        if name == place:
+            t.register_hook(seen.append)
+            t.retain_grad()
+            seen.append(t)
+
+    leaves, loss = net(relu, hook)
+    loss.backward()
+    t, g = seen
+    assert_close(t.grad, g)
+    for one, other in zip(leaves, expected, strict=True):
+        assert_close(one.grad, other)
+    assert bool(taken) == expects
+    taken.clear()
+    seen.clear()
+    leaves, loss = net(relu, lambda name, t: seen.append(t) if name == place else None)
+    dx, dt = tg.autograd.grad(loss, [leaves[0], seen[0]])
+    assert_close(dx, expected[0])
+    assert_close(dt, g)
+    assert bool(taken) == expects
+
+
+@ORDERS
+@pytest.mark.parametrize("place", ["conv", "relu", "pool"])
+def test_other_users_of_what_a_shortcut_passes(relu: str, place: str, taken: list[str]) -> None:
+    results = []
+    for create_graph in (True, False):
+        seen: list[tg.Tensor] = []
+        leaves, loss = net(relu, lambda name, t, to=seen: to.append(t) if name == place else None)
+        loss = loss + (seen[0] * 3).sin().sum()
+        results.append(tg.autograd.grad(loss, leaves, create_graph=create_graph))
+    assert taken
+    for g, expected in zip(*results, strict=True):
+        assert_close(g, expected.detach())
+
+
+@ORDERS
+def test_a_shortcut_frees_what_it_passes(relu: str, taken: list[str]) -> None:
+    gc.disable()
+    try:
+        seen: list[Any] = []
+        nodes: list[Any] = []
+        _, loss = net(relu, lambda name, t: (seen.append(weakref.ref(t)), nodes.append(t.grad_fn)))
+        loss.backward(retain_graph=True)
+        assert all(node.saved for node in nodes)
+        loss.backward()
+        assert len(taken) == 2
+        assert not any(node.saved for node in nodes)
+        with pytest.raises(RuntimeError, match="a second time"):
+            loss.backward()
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(("relu", "place"), [("before", "relu"), ("behind", "relu"), ("before", "w")])
+def test_a_shortcut_notices_a_changed_tensor(relu: str, place: str, taken: list[str]) -> None:
+    tensors: dict[str, tg.Tensor] = {}
+    (_, tensors["w"], _), loss = net(relu, tensors.__setitem__)
+    with tg.no_grad():
+        tensors[place].mul_(2)
+    with pytest.raises(RuntimeError, match="changed by an in-place operation"):
+        loss.backward()
+    assert len(taken) == (relu == "before")  # the loss has saved what ReLU returned last

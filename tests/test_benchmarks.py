@@ -18,6 +18,7 @@ sys.path.append(str(Path(__file__).parents[1]))  # last, so that an installed ti
 
 from benchmarks import __main__ as command  # noqa: E402
 from benchmarks import algorithms as convolution  # noqa: E402
+from benchmarks import data as loaders  # noqa: E402
 from benchmarks import mnist, report, runner, timing, workloads  # noqa: E402
 from benchmarks.frameworks import Ours, Torch  # noqa: E402
 from benchmarks.verify import VerificationError, relative_error, verify  # noqa: E402
@@ -274,6 +275,13 @@ def test_mnist_command_without_data(monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert _main(mnist, monkeypatch, "--root", tmp_path) == 1
     assert "train-images-idx3-ubyte.gz" in capsys.readouterr().err
+
+
+def test_the_benchmark_of_loaders(monkeypatch, capsys):
+    assert _main(loaders, monkeypatch, "--count", 130, "--seconds", 0) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("| thousand images a second")
+    assert len(lines) == 6
 
 
 # ---- algorithms of convolution ----

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 import tinygrad_cnn as tg
 from tinygrad_cnn import _ext
-from tinygrad_cnn.backends import get_backend
+from tinygrad_cnn.backends import algorithms, get_backend
 from tinygrad_cnn.geometry import window
 from tinygrad_cnn.nn import functional as F
 
@@ -110,6 +110,51 @@ def test_conv2d_in_all_passes(level: str, dtype: Any, shape: tuple[Any, ...]) ->
         dtype,
     )
     close(backend.conv2d_weight_grad(dy, x, place, groups), REFERENCE.conv2d_weight_grad(dy, x, place, groups), dtype)
+
+
+POOLED = [  # (N, C, H, W, O, KH, KW, padding, pool, its stride, ceil_mode)
+    (9, 1, 28, 28, 6, 5, 5, 2, 2, 2, False),  # LeNet-5
+    (3, 6, 14, 14, 16, 5, 5, 0, 2, 2, False),
+    (2, 3, 11, 40, 4, 3, 7, ((2, 1), (0, 3)), (3, 2), (4, 2), True),  # gaps, windows beyond the edge
+    (2, 20, 9, 9, 3, 3, 3, 1, 2, 2, True),  # more channels than lanes, several blocks of sums
+    (1, 37, 3, 33, 2, 2, 3, 0, (1, 2), (1, 2), False),
+    (5, 2, 4, 4, 3, 1, 1, 0, (4, 2), (4, 2), False),
+]
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("shape", POOLED, ids=str)
+def test_gradients_of_conv2d_behind_max_pooling(level: str, dtype: Any, shape: tuple[Any, ...]) -> None:
+    *sizes, padding, kernel, stride, ceil_mode = shape
+    x, w, _, dy, place, _ = conv_arguments((*sizes, 1, padding, 1, 1), dtype)
+    pool = window("test", dy.shape[2:], kernel, stride, 0, 1, ceil_mode)
+    maxima, offsets = REFERENCE.max_pool2d(dy, pool)
+    assert algorithms.fits_pooled(place, 1, pool)
+    backend: Any = get_backend(level)
+    for name, args in (("input", (w, place, pool, x.shape[2:])), ("weight", (x, place, pool))):
+        expected = getattr(REFERENCE, f"pooled_conv2d_{name}_grad")(maxima, offsets, *args)
+        close(getattr(backend, f"pooled_conv2d_{name}_grad")(maxima, offsets, *args), expected, dtype)
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("shape", [*POOLED, (2, 3, 70, 66, 17, 3, 3, 1, (3, 2), (4, 2), False)], ids=str)
+@pytest.mark.parametrize("relu", [False, True])
+def test_convolution_and_pooling_as_one_give_the_same_bits(
+    level: str, dtype: Any, shape: tuple[Any, ...], relu: bool
+) -> None:
+    *sizes, padding, kernel, stride, _ = shape
+    x, w, b, dy, place, _ = conv_arguments((*sizes, 1, padding, 1, 1), dtype)
+    x = np.round(x) if relu else x  # makes ties
+    x[-1, 0, :2, :2] = np.nan
+    pool = window("test", dy.shape[2:], kernel, stride, 0, 1)
+    backend: Any = get_backend(level)
+    for bias in (b, None):
+        y, offsets = backend.max_pool2d(backend.conv2d(x, w, bias, place, 1), pool)
+        together = backend.pooled_conv2d(x, w, bias, place, pool, relu)
+        np.testing.assert_array_equal(together[0], backend.elementwise("relu", y) if relu else y)
+        np.testing.assert_array_equal(together[1], offsets)
 
 
 @on_levels
@@ -287,12 +332,24 @@ def test_dropout_masks_are_the_same_everywhere(level: str, dtype: Any) -> None:
 
 @on_levels
 @on_reals
-def test_gather_images(level: str, dtype: Any) -> None:
-    images = rng().integers(0, 256, (9, 2, 5, 3), dtype=np.uint8)
-    table, index = rng(1).standard_normal((2, 256)).astype(dtype), np.array([3, 3, 0, 8])
-    np.testing.assert_array_equal(
-        get_backend(level).gather_images(images, index, table), REFERENCE.gather_images(images, index, table)
+@pytest.mark.parametrize("size", [(5, 3), (2, 2), (9, 11), (1, 1), (0, 4)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_gather_images(level: str, dtype: Any, channels: int, size: tuple[int, int]) -> None:
+    images = rng().integers(0, 256, (9, 5, 3, channels), dtype=np.uint8)
+    table, index = rng(1).standard_normal((channels, 257)).astype(dtype), rng(2).integers(0, 9, 80)
+    windows = np.stack(
+        [rng(3).integers(-7, 8, 80), rng(4).integers(-9, 6, 80), *rng(5).integers(0, 2, (2, 80))], axis=1
     )
+    expected = REFERENCE.gather_images(images, index, table, windows, size)
+    np.testing.assert_array_equal(get_backend(level).gather_images(images, index, table, windows, size), expected)
+
+
+def test_gather_images_crops_and_flips() -> None:
+    images = np.arange(6, dtype=np.uint8).reshape(1, 2, 3, 1)
+    table = np.arange(257, dtype=np.float32)[None]
+    windows = np.array([[0, 0, 0, 0], [-1, 1, 0, 0], [0, 0, 1, 0], [0, 1, 0, 1]])
+    y = REFERENCE.gather_images(images, np.zeros(4, np.int64), table, windows, (2, 2))
+    assert y[:, 0].tolist() == [[[0, 1], [3, 4]], [[256, 256], [1, 2]], [[3, 4], [0, 1]], [[2, 1], [5, 4]]]
 
 
 # ---- denormals, threads, processes ----
@@ -310,7 +367,8 @@ def training(threads: int) -> bytes:
     tg.manual_seed(1)
     model = tg.nn.Sequential(
         tg.nn.Conv2d(1, 6, 5, padding=2), tg.nn.BatchNorm2d(6), tg.nn.ReLU(), tg.nn.MaxPool2d(2),
-        tg.nn.Conv2d(6, 16, 3, stride=2), tg.nn.ReLU(), tg.nn.Dropout(0.2), tg.nn.Flatten(), tg.nn.Linear(16 * 36, 10),
+        tg.nn.Conv2d(6, 8, 3, padding=1), tg.nn.ReLU(), tg.nn.MaxPool2d(2), tg.nn.Conv2d(8, 16, 3, stride=2), tg.nn.ReLU(),
+        tg.nn.Dropout(0.2), tg.nn.Flatten(), tg.nn.Linear(16 * 9, 10),
     )  # fmt: skip
     optimizer = tg.optim.Adam(model.parameters(), lr=1e-2)
     for _ in range(3):

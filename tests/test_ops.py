@@ -234,6 +234,7 @@ def _try_examples(case: OpCase) -> None:
         y, inputs = run(case, data.draw(case.inputs), "opaque", grad=True)
         if case.differentiable and y.requires_grad:
             dy = y.new_ones(y.shape, requires_grad=True)
+            tg.autograd.grad(y, inputs, dy, retain_graph=True, allow_unused=True)  # by shortcuts, where there are any
             first = tg.autograd.grad(y, inputs, dy, create_graph=True, allow_unused=True)
             second = [g for g in first if g is not None and g.requires_grad]
             if second:

@@ -17,6 +17,7 @@ from tinygrad_cnn.utils.data import (
     Subset,
     SubsetRandomSampler,
     TensorDataset,
+    WeightedRandomSampler,
     default_collate,
 )
 
@@ -291,8 +292,15 @@ ERRORS = [
     ({"batch_size": None, "drop_last": True}, ValueError, "drop_last needs a batch_size"),
     ({"batch_size": 0}, ValueError, "batch_size must be a positive int, got 0"),
     ({"batch_size": 2.0}, ValueError, "batch_size must be a positive int, got 2.0"),
-    ({"num_workers": 2}, ValueError, "num_workers must be 0"),
-    ({"workers": 2}, TypeError, "unexpected argument 'workers'"),
+    ({"num_workers": -1}, ValueError, "num_workers must not be negative, got -1"),
+    ({"timeout": -1}, ValueError, "timeout must not be negative, got -1"),
+    ({"num_workers": 1, "prefetch_factor": -1}, ValueError, "prefetch_factor must not be negative"),
+    ({"prefetch_factor": 2}, ValueError, "need num_workers > 0"),
+    ({"persistent_workers": True}, ValueError, "need num_workers > 0"),
+    ({"multiprocessing_context": "fork"}, ValueError, "needs num_workers > 0"),
+    ({"num_workers": 1, "multiprocessing_context": "spoon"}, ValueError, "must be one of"),
+    ({"num_workers": 1, "multiprocessing_context": 3}, TypeError, "a context or a start method's name, got 3"),
+    ({"workers": 2}, TypeError, "unexpected keyword argument 'workers'"),
 ]
 
 
@@ -303,7 +311,45 @@ def test_errors(options, error, text):
 
 
 def test_options_that_only_concern_speed_are_accepted():
-    DataLoader(Numbers(3), pin_memory=True, timeout=1, prefetch_factor=2, persistent_workers=False)
+    assert lists(DataLoader(Numbers(3), pin_memory=True, timeout=1, persistent_workers=False)) == [[0], [10], [20]]
+
+
+def test_what_was_decided_is_fixed():
+    loader = DataLoader(Numbers(3))
+    for name in ("batch_size", "sampler", "batch_sampler", "drop_last", "dataset", "persistent_workers"):
+        with pytest.raises(ValueError, match=f"{name} cannot be changed"):
+            setattr(loader, name, None)
+    loader.timeout = 2
+
+
+@pytest.mark.parametrize("base", [TensorDataset, Subset])
+def test_a_subclass_with_items_of_its_own_is_asked_for_them(base):
+    class Doubled(base):
+        def __getitem__(self, index):
+            (x,) = super().__getitem__(index)
+            return 2 * x
+
+        def __getitems__(self, indices):
+            return [self[i] for i in indices]
+
+    data = Doubled(tg.arange(4)) if base is TensorDataset else Doubled(TensorDataset(tg.arange(4)), range(4))
+    assert lists(DataLoader(data, 4)) == lists(DataLoader(Subset(data, range(4)), 4)) == [[0, 2, 4, 6]]
+
+
+def test_items_may_be_asked_for_together():
+    class Together(Numbers):
+        def __getitems__(self, indices):
+            return [-i for i in indices]
+
+    assert lists(DataLoader(Together(4), 2)) == [[0, -1], [-2, -3]]
+
+
+def test_positions_may_be_names():
+    class Named(Dataset):
+        def __getitem__(self, name):
+            return len(name)
+
+    assert lists(DataLoader(Named(), 2, sampler=["a", "bb", "ccc"])) == [[1, 2], [3]]
 
 
 def test_a_position_out_of_range():
@@ -345,6 +391,26 @@ def test_every_order_is_equally_likely():
     assert max(counts) < 250
 
 
+def test_weighted_random_sampler():
+    weights = np.array([0, 1, 2, 5.0])
+    drawn = np.array(list(WeightedRandomSampler(weights, 8000, generator=generator())))
+    np.testing.assert_allclose(np.bincount(drawn) / 1000, weights, atol=0.25)
+    firsts = [next(iter(WeightedRandomSampler(weights, 3, False, generator()))) for _ in range(2)]
+    assert firsts[0] == firsts[1]
+    stream = generator()
+    orders = [tuple(WeightedRandomSampler(weights, 3, False, stream)) for _ in range(4000)]
+    assert {len(set(order)) for order in orders} == {3}
+    np.testing.assert_allclose(np.bincount([order[0] for order in orders], minlength=4) / 500, weights, atol=0.25)
+    share = sum(order[:2] == (3, 2) for order in orders) / 4000  # 5 / 8, then 2 / 3
+    assert abs(share - 5 / 8 * 2 / 3) < 0.03
+
+
+@pytest.mark.parametrize("weights", [[0, 1, 0], [0, 0], [1, -1], [1, float("inf")]])
+def test_weights_that_cannot_be_drawn(weights):
+    with pytest.raises(RuntimeError, match="WeightedRandomSampler"):
+        list(WeightedRandomSampler(weights, 2, replacement=False))
+
+
 def test_batch_sampler():
     assert list(BatchSampler("abcde", 2, False)) == [["a", "b"], ["c", "d"], ["e"]]
     assert list(BatchSampler("abcde", 2, True)) == [["a", "b"], ["c", "d"]]
@@ -353,6 +419,7 @@ def test_batch_sampler():
 
 SAMPLER_ERRORS = [
     (lambda: RandomSampler("abc", num_samples=-1), "num_samples must be"),
+    (lambda: WeightedRandomSampler([1, 1], 0), "num_samples must be a positive int"),
     (lambda: BatchSampler("abc", 0, False), "batch_size must be a positive int"),
     (lambda: BatchSampler("abc", True, False), "batch_size must be a positive int"),
     (lambda: BatchSampler("abc", 2, 1), "drop_last must be a bool"),

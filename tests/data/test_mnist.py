@@ -9,7 +9,7 @@ import pytest
 
 import tinygrad_cnn as tg
 from tinygrad_cnn import transforms
-from tinygrad_cnn.datasets import MNIST, FashionMNIST, read_idx
+from tinygrad_cnn.datasets import KMNIST, MNIST, FashionMNIST, read_idx
 from tinygrad_cnn.utils.data import DataLoader, Subset
 
 from . import idx
@@ -28,7 +28,8 @@ def root(tmp_path):
 
 @pytest.mark.parametrize("packed", [True, False], ids=["gz", "plain"])
 @pytest.mark.parametrize(
-    ("cls", "folder"), [(MNIST, "MNIST/raw"), (MNIST, ""), (FashionMNIST, "FashionMNIST/raw"), (FashionMNIST, "")]
+    ("cls", "folder"),
+    [(MNIST, "MNIST/raw"), (MNIST, ""), (FashionMNIST, "FashionMNIST/raw"), (FashionMNIST, ""), (KMNIST, "KMNIST/raw")],
 )
 def test_found_in_root(cls, folder, packed, tmp_path):
     idx.write(tmp_path / "root" / folder, packed)
@@ -144,8 +145,10 @@ def test_read_idx_of_every_type(dtype, shape, tmp_path):
 def test_samples(root):
     data = MNIST(root)
     image, label = data[3]
-    assert isinstance(image, np.ndarray)
     assert type(label) is int
+    pil = pytest.importorskip("PIL.Image", reason="items are PIL images where pillow is installed")
+    assert isinstance(image, pil.Image)
+    assert image.mode == "L"
     np.testing.assert_array_equal(image, idx.images()[3])
     assert label == idx.labels()[3]
     assert len(data) == len(list(data)) == 12
@@ -168,7 +171,18 @@ def test_names_and_text(root):
     assert data.classes[9] == "Ankle boot"
     assert MNIST.classes[0] == "0 - zero"
     assert data.class_to_idx["Pullover"] == 2
-    assert repr(data) == "Dataset FashionMNIST\n    Number of datapoints: 12\n    Split: Test"
+    assert (
+        repr(data) == f"Dataset FashionMNIST\n    Number of datapoints: 12\n    Root location: {root}\n    Split: Test"
+    )
+
+
+def test_without_pillow_samples_are_arrays(root, monkeypatch):
+    monkeypatch.setattr(transforms.pillow, "library", lambda: None)
+    data = MNIST(root)
+    assert data[3][0].dtype == np.uint8
+    np.testing.assert_array_equal(data[3][0], idx.images()[3])
+    data.transform = NORMALIZED
+    np.testing.assert_array_equal(data[3][0].numpy(), data.batch(np.array([3]))[0][0].numpy())
 
 
 # ---- batches ----
@@ -179,8 +193,28 @@ TABLES = {
     "normalized": (NORMALIZED, True),
     "twice normalized": (transforms.Compose([NORMALIZED.transforms[0], *[transforms.Normalize(0.5, 0.5)] * 2]), True),
     "another transform": (transforms.Compose([transforms.ToTensor(), transforms.Lambda(lambda x: x * 2)]), False),
-    "nested": (transforms.Compose([NORMALIZED]), False),
-    "none": (None, False),
+    "nested": (transforms.Compose([NORMALIZED]), True),
+    "cropped and flipped": (
+        transforms.Compose(
+            [transforms.RandomCrop((28, 24), padding=(3, 2), fill=9), transforms.RandomHorizontalFlip(), NORMALIZED]
+        ),
+        True,
+    ),
+    "normalized, then padded, flipped and cropped": (
+        transforms.Compose(
+            [
+                NORMALIZED,
+                transforms.Pad((1, 2, 3, 4), fill=0.25),
+                transforms.RandomVerticalFlip(0.4),
+                transforms.RandomHorizontalFlip(),
+                transforms.RandomCrop(20),
+                transforms.Normalize(0.1, 2.0),
+            ]
+        ),
+        True,
+    ),
+    "padded twice": (transforms.Compose([transforms.Pad(1), transforms.Pad(1, fill=5), transforms.ToTensor()]), False),
+    "reflected": (transforms.Compose([transforms.Pad(1, padding_mode="reflect"), transforms.ToTensor()]), False),
 }
 
 
@@ -191,10 +225,15 @@ def test_batches_have_the_bits_of_items(transform, by_table, order, root):
     assert (data.batch(np.array([0])) is not None) == by_table
     if "batch_sampler" not in order:
         order = {"batch_size": 5, **order}
-    loaders = [
-        DataLoader(d, generator=tg.Generator().manual_seed(1), **order) for d in (data, [data[i] for i in range(12)])
-    ]
-    for (x, y), (x_items, y_items) in zip(*loaders, strict=True):
+
+    def batches(data):
+        tg.manual_seed(8)
+        return list(DataLoader(data, generator=tg.Generator().manual_seed(1), **order))
+
+    class Itemwise(Subset):
+        batch = None
+
+    for (x, y), (x_items, y_items) in zip(batches(data), batches(Itemwise(data, range(12))), strict=True):
         assert x.dtype is x_items.dtype
         np.testing.assert_array_equal(x.numpy(), x_items.numpy())
         np.testing.assert_array_equal(y.numpy(), y_items.numpy())

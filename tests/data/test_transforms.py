@@ -1,4 +1,4 @@
-"""Image transforms on arrays and PIL images, and the table of bytes that stands for them."""
+"""ToTensor, Normalize, Compose and Lambda."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_cnn as tg
-from tinygrad_cnn.transforms import Compose, Lambda, Normalize, ToTensor, byte_table
+from tinygrad_cnn.transforms import Compose, Lambda, Normalize, ToTensor
 
 GREY = np.random.default_rng(0).integers(0, 256, (4, 5), np.uint8)
 COLOUR = np.random.default_rng(1).integers(0, 256, (4, 5, 3), np.uint8)
@@ -133,37 +133,3 @@ def test_texts():
     assert repr(Compose([ToTensor(), Normalize((0.5,), (0.25,)), Lambda(abs)])) == (
         "Compose(\n    ToTensor()\n    Normalize(mean=(0.5,), std=(0.25,))\n    Lambda()\n)"
     )
-
-
-# ---- byte_table ----
-
-CHAINS = [
-    (ToTensor(), 1),
-    (ToTensor(), 3),
-    (Compose([ToTensor(), Normalize(0.1307, 0.3081)]), 1),
-    (Compose([ToTensor(), Normalize([0.4914, 0.4822, 0.4465], [0.247, 0.2435, 0.2616])]), 3),
-    (Compose([ToTensor(), Normalize(0.3, 0.7), Normalize(0.1, 1e-3)]), 2),
-]
-
-
-@pytest.mark.parametrize(("transform", "channels"), CHAINS)
-def test_a_table_has_the_bits_of_the_transform(transform, channels):
-    table = byte_table(transform, channels)
-    image = np.random.default_rng(3).integers(0, 256, (32, 32, channels), np.uint8)
-    assert table.shape == (channels, 256)
-    assert table.dtype == np.float32
-    looked_up = np.stack([table[c][image[:, :, c]] for c in range(channels)])
-    np.testing.assert_array_equal(looked_up, transform(image).numpy())
-
-
-class Reversed(ToTensor):
-    """Something else under the same base."""
-
-
-@pytest.mark.parametrize(
-    "transform",
-    [None, Compose([]), Normalize(0, 1), Lambda(abs), Reversed(), Compose([Normalize(0, 1), ToTensor()]),
-     Compose([ToTensor(), Lambda(abs)]), Compose([Compose([ToTensor()])]), abs],
-)  # fmt: skip
-def test_other_transforms_have_no_table(transform):
-    assert byte_table(transform, 1) is None

@@ -10,6 +10,8 @@ import pytest
 import tinygrad_cnn as tg
 from tinygrad_cnn import nn
 from tinygrad_cnn.nn import functional as F
+from tinygrad_cnn.ops.pool import PooledConv2d
+from tinygrad_cnn.testing import assert_close
 
 A, B, C, D = nn.ReLU(), nn.Sigmoid(), nn.Tanh(), nn.Identity()
 LISTS = pytest.mark.parametrize(
@@ -197,3 +199,54 @@ def test_the_order_stays_for_hooks():
     net(tg.randn(1, 2, 8, 8))
     assert order == ["ReLU", "MaxPool2d"]
     assert shapes == [(1, 2, 8, 8)]
+
+
+# ---- convolution, ReLU and max pooling as one ----
+
+
+@pytest.fixture
+def joined(monkeypatch):
+    """Return a list that grows whenever the three are one step."""
+    seen = []
+    forward = PooledConv2d.forward
+    monkeypatch.setattr(PooledConv2d, "forward", lambda self, *args: (seen.append(self), forward(self, *args))[1])
+    return seen
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+@pytest.mark.parametrize("single", [False, True])
+def test_a_convolution_with_relu_and_pooling_is_one_step(inplace, single, joined):
+    x = tg.randn(*[2, 3, 9, 9][single:], requires_grad=True)
+    net = nn.Sequential(
+        nn.Identity(),
+        nn.Conv2d(3, 4, 3),
+        nn.ReLU(inplace),
+        nn.MaxPool2d(3, 2),
+        nn.Conv2d(4, 6, 2),
+        nn.ReLU(inplace),
+        nn.MaxPool2d(2),
+    )
+    y = net(x)
+    y.square().sum().backward()
+    assert len(joined) == 1  # the windows of the first pooling overlap
+    grads = [t.grad for t in (x, *net.parameters())]
+    for t in (x, *net.parameters()):
+        t.grad = None
+    expected = F.max_pool2d(F.relu(net[4](F.max_pool2d(F.relu(net[1](x)), 3, 2))), 2)
+    expected.square().sum().backward()
+    assert (y == expected).all()
+    for t, grad in zip((x, *net.parameters()), grads, strict=True):
+        assert_close(grad, t.grad)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_three_modules_stay_three_for_hooks(number, joined):
+    net = nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.MaxPool2d(2))
+    net(tg.randn(1, 2, 8, 8))
+    assert joined
+    joined.clear()
+    shapes = []
+    net[number].register_forward_hook(lambda m, args, y: shapes.append(tuple(y.shape)))
+    net(tg.randn(1, 2, 8, 8))
+    assert not joined
+    assert shapes == [(1, 3, 3, 3) if number == 2 else (1, 3, 6, 6)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict, UserList, namedtuple
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def plain(value):
         return str(value.dtype).split(".")[1], value.tolist()
     if isinstance(value, dict):
         return type(value).__name__, {k: plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, UserList)):
         return type(value).__name__, [plain(v) for v in value]
     return type(value).__name__, value
 
@@ -104,6 +104,116 @@ def test_lengths_of_loaders(count, batch_size, drop_last, shuffle):
     same(lengths)
 
 
+# ---- workers ----
+
+
+class Squares:
+    """Items by index, in either library's loader."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def __getitem__(self, index):
+        if index == 8:
+            raise ValueError("eight")
+        return {"x": np.full(3, index**2), "y": (index, str(index))}
+
+    def __len__(self):
+        return self.count
+
+
+def stream(t, counts):
+    """Return an IterableDataset with so many numbers in each worker."""
+
+    class Stream(t.utils.data.IterableDataset):
+        def __iter__(self):
+            info = t.utils.data.get_worker_info()
+            worker = info.id if info else 0
+            return iter(range(100 * worker, 100 * worker + counts[worker]))
+
+        def __len__(self):
+            return sum(counts)
+
+    return Stream()
+
+
+WORKERS = [
+    {"batch_size": 3},
+    {"batch_size": 3, "drop_last": True},
+    {"batch_size": None},
+    {"batch_sampler": [[2, 1], [0]]},
+    {"prefetch_factor": 1},
+    {"batch_size": 2, "persistent_workers": True},
+]
+
+
+@pytest.mark.parametrize("options", WORKERS, ids=str)
+def test_workers(options):
+    def load(t):
+        loader = t.utils.data.DataLoader(Squares(7), num_workers=2, **options)
+        return [list(loader), list(loader)]
+
+    same(load)
+    same(lambda t: list(t.utils.data.DataLoader(rows(t), num_workers=1, **options)))
+
+
+def test_errors_of_workers():
+    def load(t):
+        iterator = iter(t.utils.data.DataLoader(Squares(10), num_workers=2))
+        good = [next(iterator) for _ in range(8)]
+        try:
+            next(iterator)
+        except ValueError as error:
+            text = str(error).split("\n")
+        return [good, text[0], text[1], "eight" in text[-2], next(iterator)]
+
+    same(load)
+
+
+@pytest.mark.parametrize("counts", [[3, 5, 2], [4, 4, 4], [0, 1, 9]])
+@pytest.mark.parametrize("workers", [0, 1, 2, 3])
+def test_iterable_data_sets(workers, counts):
+    for options in ({"batch_size": 2}, {"batch_size": 2, "drop_last": True}, {"batch_size": None}):
+        same(lambda t: list(t.utils.data.DataLoader(stream(t, counts), num_workers=workers, **options)))  # noqa: B023
+    same(lambda t: len(t.utils.data.DataLoader(stream(t, counts), 4)))
+
+
+STREAM_OPTIONS = [
+    {"shuffle": True}, {"shuffle": False}, {"sampler": [0]}, {"batch_sampler": [[0]]}, {"num_workers": -1}, {"timeout": -1},
+    {"prefetch_factor": 2}, {"num_workers": 1, "prefetch_factor": -1}, {"persistent_workers": True},
+    {"multiprocessing_context": "fork"}, {"num_workers": 1, "multiprocessing_context": "spoon"},
+    {"num_workers": 1, "multiprocessing_context": 5}, {"num_workers": 1, "multiprocessing_context": "fork"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", STREAM_OPTIONS, ids=str)
+def test_options(options):
+    same(lambda t: [x.tolist() for x in t.utils.data.DataLoader(stream(t, [2]), **options)])
+
+
+def test_attributes_and_their_changes():
+    names = [
+        "batch_size",
+        "num_workers",
+        "drop_last",
+        "timeout",
+        "prefetch_factor",
+        "persistent_workers",
+        "pin_memory",
+        "in_order",
+    ]
+
+    def look(t, **options):
+        loader = t.utils.data.DataLoader(rows(t), **options)
+        return [getattr(loader, name) for name in names]
+
+    same(lambda t: look(t))
+    same(lambda t: look(t, num_workers=2, batch_size=3))
+    same(lambda t: look(t, num_workers=1, prefetch_factor=3, batch_sampler=[[0]]))
+    for name in (*names, "sampler", "batch_sampler", "dataset"):
+        same(lambda t: setattr(t.utils.data.DataLoader(rows(t)), name, None))  # noqa: B023
+
+
 # ---- collation ----
 
 SAMPLES = [
@@ -127,12 +237,24 @@ SAMPLES = [
     [object()],
     [(1, 2), (1,)],
     [[[1, [2.5]], "x"]],
+    [np.array(["a", "b"])],
+    [np.ones(2), np.ones(3)],
+    [np.float64(1), 2.0],
+    [range(2), range(2)],
+    [{1}, {2}],
+    [{"x": [1, 2]}, {"x": [3]}],
+    [UserList([1, 2]), UserList([3, 4])],
 ]
 
 
 @pytest.mark.parametrize("batch", SAMPLES, ids=range(len(SAMPLES)))
 def test_default_collate(batch):
     same(lambda t: t.utils.data.default_collate(batch))
+
+
+@pytest.mark.parametrize("sample", [s[0] for s in SAMPLES], ids=range(len(SAMPLES)))
+def test_default_convert(sample):
+    same(lambda t: t.utils.data.default_convert(sample))
 
 
 def test_default_collate_of_tensors():
@@ -152,6 +274,24 @@ def test_data_sets():
     same(lambda t: list(t.utils.data.Subset("abcdef", [3, 0])))
     same(lambda t: t.utils.data.Subset("abcdef", [3, 0])[2])
     same(lambda t: t.utils.data.Subset(rows(t), [3, 0, 7])[[0, 2]])
+
+
+def test_combined_data_sets():
+    same(lambda t: list(rows(t) + rows(t, 2)))
+    same(lambda t: [len(rows(t) + [1, 2]), (rows(t) + [1, 2])[-1], (rows(t, 3) + [1, 2]).cumulative_sizes])
+    for index in (13, -13, -14, 14):
+        same(lambda t: t.utils.data.ConcatDataset([range(5), range(8)])[index])  # noqa: B023
+    same(lambda t: list(stream(t, [2]) + stream(t, [3])))
+    same(lambda t: len(t.utils.data.ChainDataset([stream(t, [2]), stream(t, [3, 1])])))
+    same(lambda t: list(t.utils.data.StackDataset(range(3), "abc")))
+    same(lambda t: list(t.utils.data.StackDataset(a=range(3), b=rows(t, 3))))
+    same(lambda t: list(t.utils.data.DataLoader(t.utils.data.StackDataset(a=range(3), b=rows(t, 3)), 2)))
+    same(lambda t: t.utils.data.StackDataset(rows(t), "abc").__getitems__([0, 2]))
+    same(lambda t: t.utils.data.StackDataset("abcd", "abc"))
+    same(lambda t: t.utils.data.StackDataset("abc", b="abc"))
+    same(lambda t: t.utils.data.StackDataset())
+    same(lambda t: t.utils.data.StackDataset("abc", t.utils.data.Subset("abcdef", [5, 3, 1])).__getitems__([0, 2]))
+    same(lambda t: t.utils.data.Subset(rows(t), [5, 3, 1]).__getitems__([0, 2]))
 
 
 LENGTHS = [
@@ -188,6 +328,16 @@ SAMPLERS = [
     lambda d: d.RandomSampler(range(4), num_samples=0),
     lambda d: d.RandomSampler(range(4), num_samples=-1),
     lambda d: sorted(d.SubsetRandomSampler([4, 2, 9])),
+    lambda d: d.RandomSampler(range(4), num_samples=1.5),
+    lambda d: d.RandomSampler(range(4), replacement=1),
+    lambda d: set(d.WeightedRandomSampler([0, 1, 0, 2.5], 30)),
+    lambda d: sorted(d.WeightedRandomSampler([0, 1, 0, 2.5, 1], 3, replacement=False)),
+    lambda d: len(list(d.WeightedRandomSampler([1.0], 7))),
+    lambda d: list(d.WeightedRandomSampler([0, 0], 2)),
+    lambda d: list(d.WeightedRandomSampler([1, -1], 2)),
+    lambda d: d.WeightedRandomSampler([1, 1], 0),
+    lambda d: d.WeightedRandomSampler([1, 1], 2, 1),
+    lambda d: d.WeightedRandomSampler([[1, 1]], 2),
     lambda d: list(d.BatchSampler("abcde", 2, False)),
     lambda d: list(d.BatchSampler("abcde", 2, True)),
     lambda d: [len(d.BatchSampler("abcde", n, drop)) for n in (1, 2, 5, 9) for drop in (False, True)],

@@ -19,8 +19,10 @@ NAMES = ("auto", "direct", "winograd2", "winograd4", "exact")
 TILE = {"winograd2": 2, "winograd4": 4}  # outputs along a side of a tile
 TAPS = (3, 5)  # along a side of a kernel
 BLOCK = 32  # tiles that are worked on together, whether they exist or not
+DEPTH = 256  # products that one sum of the direct algorithm takes at once
 FEWEST = 8  # channels, input and output, from which Winograd can pay
 SMALL = 5e7  # multiplications of a pass that takes half a millisecond: there the last digits are worth more than time
+MOVED = 1 << 14  # elements of all kernels, moved to every position of a pooling window, that stay in the cache
 
 _current = "auto"
 
@@ -103,3 +105,29 @@ def choose(
     if _current in TILE:
         return _current
     return _cheapest(which, window, groups, n, outputs, channels, size) if dtype == np.float32 else "direct"
+
+
+def fits_pooled(window: Window, groups: int, pool: Window) -> bool:
+    """Return whether pooled_conv2d_*_grad can be used: stride 1, and pooling windows that neither overlap nor begin outside."""
+    plain = window.sh == window.sw == window.dh == window.dw == groups == 1
+    apart = pool.kh <= pool.sh and pool.kw <= pool.sw and pool.dh == pool.dw == 1 and pool.pt == pool.pl == 0
+    return plain and apart and pool.kh * pool.kw <= 256
+
+
+def choose_pooled(window: Window, groups: int, pool: Window, channels: int, outputs: int) -> bool:
+    """Return whether the gradients of a convolution behind max pooling are computed from the maxima alone.
+
+    That takes one product in kh * kw, but each begins somewhere else: with many channels the tables leave the cache, and
+    Winograd's algorithm is faster.
+    """
+    if _current in TILE or not fits_pooled(window, groups, pool):
+        return False
+    patch = (window.kh + pool.kh - 1) * (window.kw + pool.kw - 1)
+    return outputs * pool.kh * pool.kw * channels * patch <= MOVED
+
+
+def fuses_pooling(window: Window, groups: int, pool: Window, channels: int, outputs: int) -> bool:
+    """Return whether convolution and pooling are one step forward too: few channels, and windows that lie inside."""
+    inside = (pool.oh - 1) * pool.sh + pool.kh <= window.oh and (pool.ow - 1) * pool.sw + pool.kw <= window.ow
+    small = channels < FEWEST and pool.sw <= 2 and channels * window.kh * window.kw <= DEPTH
+    return inside and small and choose_pooled(window, groups, pool, channels, outputs)

@@ -276,6 +276,22 @@ class Backend:
         """Turn offsets into int64 places h * W + w in the image."""
 
     @kernel
+    def pooled_conv2d(
+        self, x: Array, w: Array, b: Array | None, window: Window, pool: Window, relu: bool
+    ) -> tuple[Array, Array]:
+        """Return max_pool2d of conv2d, with `relu` its maximum with 0, and the offsets, if algorithms.fuses_pooling says so."""
+
+    @kernel
+    def pooled_conv2d_input_grad(
+        self, dy: Array, offsets: Array, w: Array, window: Window, pool: Window, size: tuple[int, int]
+    ) -> Array:
+        """Return conv2d_input_grad of max_pool2d_grad(dy, offsets), for one group and what algorithms.fits_pooled allows."""
+
+    @kernel
+    def pooled_conv2d_weight_grad(self, dy: Array, offsets: Array, x: Array, window: Window, pool: Window) -> Array:
+        """Return conv2d_weight_grad of max_pool2d_grad(dy, offsets), likewise."""
+
+    @kernel
     def avg_pool2d(self, x: Array, window: Window, count_include_pad: bool, divisor: int) -> Array:
         """Average windows; divisor 0 divides by the elements counted, with or without padding."""
 
@@ -378,10 +394,12 @@ class Backend:
     # ---- images ----
 
     @kernel
-    def gather_images(self, images: Array, index: Array, table: Array) -> Array:
-        """Make a batch from uint8 images (N, C, H, W): y[b, c] = table[c][images[index[b], c]].
+    def gather_images(self, images: Array, index: Array, table: Array, windows: Array, size: Shape) -> Array:
+        """Make a batch (B, C, *size) from uint8 images (N, H, W, C): y[b, c, i, j] = table[c][images[index[b], u, v, c]].
 
-        `table` (C, 256) holds the value of each byte: scaling and normalisation in one step.
+        `windows` (B, 4), int64, holds top, left and two flags: u = top + i, or counted from the last row if the first flag is
+        set; v = left + j, or from the last column if the second is.  `table` (C, 257) holds the value of each byte (scaling
+        and normalisation in one step), and at 256 the value of what lies outside the image.
         """
 
 

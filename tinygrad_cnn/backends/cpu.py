@@ -256,6 +256,29 @@ class CpuBackend(ReferenceBackend):
         self._kernels("pool", x.dtype).max_pool2d_gather(_contiguous(x), offsets, y, window)
         return y
 
+    def pooled_conv2d(
+        self, x: Array, w: Array, b: Array | None, window: Window, pool: Window, relu: bool
+    ) -> tuple[Array, Array]:
+        shape = (x.shape[0], w.shape[0], pool.oh, pool.ow)
+        y, offsets = _empty(shape, x.dtype), _empty(shape, np.dtype(np.uint8))
+        kernels = self._kernels("pooled", x.dtype)
+        kernels.pooled_conv2d(_contiguous(x), _contiguous(w), _maybe(b), y, offsets, window, pool, relu)
+        return y, offsets
+
+    def pooled_conv2d_input_grad(
+        self, dy: Array, offsets: Array, w: Array, window: Window, pool: Window, size: tuple[int, int]
+    ) -> Array:
+        dx = _empty((dy.shape[0], w.shape[1], *size), dy.dtype)
+        kernels = self._kernels("pooled", dy.dtype)
+        kernels.pooled_conv2d_input_grad(_contiguous(dy), offsets, _contiguous(w), dx, window, pool)
+        return dx
+
+    def pooled_conv2d_weight_grad(self, dy: Array, offsets: Array, x: Array, window: Window, pool: Window) -> Array:
+        dw = _empty((dy.shape[1], x.shape[1], window.kh, window.kw), dy.dtype)
+        kernels = self._kernels("pooled", dy.dtype)
+        kernels.pooled_conv2d_weight_grad(_contiguous(dy), offsets, _contiguous(x), dw, window, pool)
+        return dw
+
     def avg_pool2d(self, x: Array, window: Window, count_include_pad: bool, divisor: int) -> Array:
         y = _empty((*x.shape[:2], window.oh, window.ow), x.dtype)
         self._kernels("pool", x.dtype).avg_pool2d(_contiguous(x), y, window, count_include_pad, divisor)
@@ -369,9 +392,9 @@ class CpuBackend(ReferenceBackend):
 
     # ---- images ----
 
-    def gather_images(self, images: Array, index: Array, table: Array) -> Array:
-        out = _empty((len(index), *images.shape[1:]), table.dtype)
-        self._kernels("images", table.dtype).gather_images(_contiguous(images), index, table, out)
+    def gather_images(self, images: Array, index: Array, table: Array, windows: Array, size: Shape) -> Array:
+        out = _empty((len(index), images.shape[3], *size), table.dtype)
+        self._kernels("images", table.dtype).gather_images(_contiguous(images), index, table, windows, out)
         return out
 
 

@@ -335,6 +335,22 @@ class ReferenceBackend(Backend):
         row = i * window.sh - window.pt + u * window.dh
         return row * size[1] + j * window.sw - window.pl + v * window.dw
 
+    def pooled_conv2d(
+        self, x: Array, w: Array, b: Array | None, window: Window, pool: Window, relu: bool
+    ) -> tuple[Array, Array]:
+        y, offsets = self.max_pool2d(self.conv2d(x, w, b, window, 1), pool)
+        return (self.elementwise("relu", y) if relu else y), offsets
+
+    def pooled_conv2d_input_grad(
+        self, dy: Array, offsets: Array, w: Array, window: Window, pool: Window, size: tuple[int, int]
+    ) -> Array:
+        full = self.max_pool2d_grad(dy, offsets, pool, (window.oh, window.ow))
+        return self.conv2d_input_grad(full, w, window, 1, size)
+
+    def pooled_conv2d_weight_grad(self, dy: Array, offsets: Array, x: Array, window: Window, pool: Window) -> Array:
+        full = self.max_pool2d_grad(dy, offsets, pool, (window.oh, window.ow))
+        return self.conv2d_weight_grad(full, x, window, 1)
+
     def avg_pool2d(self, x: Array, window: Window, count_include_pad: bool, divisor: int) -> Array:
         h, w = x.shape[2:]
         image = padded(x, window)
@@ -476,9 +492,19 @@ class ReferenceBackend(Backend):
 
     # ---- images ----
 
-    def gather_images(self, images: Array, index: Array, table: Array) -> Array:
-        batch = images[index]
-        return np.stack([table[c][batch[:, c]] for c in range(images.shape[1])], axis=1)
+    def gather_images(self, images: Array, index: Array, table: Array, windows: Array, size: Shape) -> Array:
+        _, height, width, channels = images.shape
+        rows, columns = size
+        y = np.empty((len(index), channels, rows, columns), table.dtype)
+        y[...] = table[:, 256, None, None]
+        for b, (top, left, upside_down, mirrored) in enumerate(windows.tolist()):
+            u = top + (np.arange(rows)[::-1] if upside_down else np.arange(rows))
+            v = left + (np.arange(columns)[::-1] if mirrored else np.arange(columns))
+            i, j = [np.flatnonzero((at >= 0) & (at < end)) for at, end in ((u, height), (v, width))]
+            pixels = images[index[b], u[i, None], v[j]]
+            for c in range(channels):
+                y[b, c, i[:, None], j] = table[c][pixels[..., c]]
+        return y
 
 
 def _sum_around(x: np.ndarray, before: int, after: int) -> np.ndarray:

@@ -43,7 +43,7 @@ def missing(name: str, places: Sequence[Path], why: str) -> RuntimeError:
     looked = "\n  ".join(str(place) for place in places)
     return RuntimeError(
         f"{name} was not found, and {why}. Put it into one of\n  {looked}\n"
-        f"or set {VARIABLE} to a folder that has it (sub-folders mnist, fashion-mnist, cifar10)."
+        f"or set {VARIABLE} to a folder that has it (sub-folders mnist, fashion-mnist, kmnist, cifar10, cifar100)."
     )
 
 

@@ -12,12 +12,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..autograd.graph import wrap
 from ..creation import from_numpy
 from ..tensor import Tensor
-from ..transforms import byte_table
-from ..utils.data import Dataset
 from . import files
+from .vision import ImagesInMemory
 
 IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MOST_AXES = 32
@@ -47,12 +45,12 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     return np.frombuffer(content, kind, offset=start).reshape(shape).astype(kind.newbyteorder("="))
 
 
-class MNIST(Dataset[Any]):
+class MNIST(ImagesInMemory):
     """Handwritten digits: 60,000 for training, 10,000 for testing; LeCun, Cortes and Burges.
 
     `root` may hold the files in torchvision's layout (root/MNIST/raw) or directly, gzipped or not; $TINYGRAD_CNN_DATA/mnist
-    and the user's cache are searched too, and `download` fetches what is missing.  Without a transform a sample is
-    (uint8 array (28, 28), label).  `data` (N, 28, 28) uint8 and `targets` (N,) int64 hold everything.
+    and the user's cache are searched too, and `download` fetches what is missing.  `data` (N, 28, 28) uint8 and `targets`
+    (N,) int64 hold everything.
     """
 
     folder: ClassVar[str] = "mnist"
@@ -78,7 +76,8 @@ class MNIST(Dataset[Any]):
         target_transform: Callable[[Any], Any] | None = None,
         download: bool = False,
     ) -> None:
-        self.root, self.train, self.transform, self.target_transform = root, train, transform, target_transform
+        super().__init__(root, transform, target_transform)
+        self.train = train
         prefix = "train" if train else "t10k"
         images, images_path = self._read(f"{prefix}-images-idx3-ubyte", 3, download)
         labels, labels_path = self._read(f"{prefix}-labels-idx1-ubyte", 1, download)
@@ -100,39 +99,6 @@ class MNIST(Dataset[Any]):
             raise RuntimeError(f"{path} holds {array.dtype} of {array.ndim} dimensions, expected uint8 of {rank}")
         return array, path
 
-    @property
-    def class_to_idx(self) -> dict[str, int]:
-        """The number of each class by its name."""
-        return {name: i for i, name in enumerate(self.classes)}
-
-    def __getitem__(self, index: Any) -> tuple[Any, Any]:
-        image, target = self.data.numpy()[index], int(self.targets.numpy()[index])
-        return (
-            image if self.transform is None else self.transform(image),
-            target if self.target_transform is None else self.target_transform(target),
-        )
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def batch(self, indices: np.ndarray) -> Any:
-        """Return images (B, 1, 28, 28) and labels (B,) by one compiled lookup, if the transform can be a table."""
-        table = None if self.target_transform is not None else byte_table(self.transform, 1)
-        if table is None:
-            return None
-        count = len(self)
-        if ((indices < -count) | (indices >= count)).any():
-            raise IndexError(f"{type(self).__name__}: positions must be between 0 and {count - 1}, got {indices}")
-        places = indices % max(count, 1)
-        images = self.data.unsqueeze(1)
-        backend = images._backend
-        pixels = backend.gather_images(images._array, backend.from_numpy(places), backend.from_numpy(table))
-        return [wrap(Tensor, pixels, backend), self.targets[from_numpy(places)]]
-
-    def __repr__(self) -> str:
-        split = "Train" if self.train else "Test"
-        return f"Dataset {type(self).__name__}\n    Number of datapoints: {len(self)}\n    Split: {split}"
-
 
 class FashionMNIST(MNIST):
     """Articles of clothing in MNIST's form; Xiao, Rasul and Vollgraf, 2017."""
@@ -151,3 +117,17 @@ class FashionMNIST(MNIST):
     classes: ClassVar[list[str]] = [
         "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
     ]  # fmt: skip
+
+
+class KMNIST(MNIST):
+    """Cursive Japanese characters in MNIST's form; Clanuwat et al., 2018."""
+
+    folder = "kmnist"
+    mirrors = ("http://codh.rois.ac.jp/kmnist/dataset/kmnist/",)
+    sha256: ClassVar[dict[str, str]] = {
+        "train-images-idx3-ubyte.gz": "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
+        "train-labels-idx1-ubyte.gz": "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
+        "t10k-images-idx3-ubyte.gz": "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
+        "t10k-labels-idx1-ubyte.gz": "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
+    }
+    classes: ClassVar[list[str]] = ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..autograd.graph import Op, wrap
+from ..autograd.graph import Op, Shortcut, wrap
+from ..backends import algorithms
 from ..geometry import Padding, Pair, Window, check_pool_padding, window
-from .conv import image_input
-from .elementwise import T
+from .conv import Conv2d, checked_conv2d, image_input
+from .elementwise import RELU, T, _relu_grad, relu
+from .reduce import _sum as sum_
 from .reduce import mean
 from .shape import cat, narrow, squeeze
 
@@ -52,6 +54,107 @@ class MaxPool2dGather(Op):
         return MaxPool2dGrad.apply(dy, offsets, self.window, self.size)
 
 
+# ---- a convolution with max pooling behind it ----
+
+
+class PooledConv2d(Op):
+    """x, w and b -> maxima of conv2d(x, w, b), or with `relu` these and 0 (N, O, PH, PW), and their offsets."""
+
+    def forward(self, x: Any, w: Any, b: Any, window: Window, pool: Window, relu: bool) -> Any:
+        self.window, self.pool, self.size = window, pool, x.shape[2:]
+        y, offsets = self.backend.pooled_conv2d(x, w, b, window, pool, relu)
+        self.save(x if self.needs_grad[1] else None, w if self.needs_grad[0] else None, y if relu else None, offsets)
+        return y, offsets
+
+    def backward(self, dy: Any, _: Any) -> Any:
+        x, w, y, offsets = self.saved_tensors
+        dy = dy if y is None else _relu_grad(dy, y)
+        return _pooled_grads(self.needs_grad, dy, offsets, x, w, self.window, self.pool, self.size)
+
+
+class PooledConv2dInputGrad(Op):
+    """dy (N, O, PH, PW), offsets and w -> dx (N, C, H, W)."""
+
+    def forward(self, dy: Any, offsets: Any, w: Any, window: Window, pool: Window, size: tuple[int, int]) -> Any:
+        self.window, self.pool = window, pool
+        self.save(dy if self.needs_grad[2] else None, offsets, w if self.needs_grad[0] else None)
+        return self.backend.pooled_conv2d_input_grad(dy, offsets, w, window, pool, size)
+
+    def backward(self, dx: Any) -> Any:
+        dy, offsets, w = self.saved_tensors
+        return (
+            MaxPool2dGather.apply(Conv2d.apply(dx, w, None, self.window, 1), offsets, self.pool)
+            if self.needs_grad[0]
+            else None,
+            None,
+            PooledConv2dWeightGrad.apply(dy, offsets, dx, self.window, self.pool) if self.needs_grad[2] else None,
+        )
+
+
+class PooledConv2dWeightGrad(Op):
+    """dy (N, O, PH, PW), offsets and x -> dw (O, C, KH, KW)."""
+
+    def forward(self, dy: Any, offsets: Any, x: Any, window: Window, pool: Window) -> Any:
+        self.window, self.pool, self.size = window, pool, x.shape[2:]
+        self.save(dy if self.needs_grad[2] else None, offsets, x if self.needs_grad[0] else None)
+        return self.backend.pooled_conv2d_weight_grad(dy, offsets, x, window, pool)
+
+    def backward(self, dw: Any) -> Any:
+        dy, offsets, x = self.saved_tensors
+        args = (self.window, self.pool, self.size)
+        return (
+            MaxPool2dGather.apply(Conv2d.apply(x, dw, None, self.window, 1), offsets, self.pool)
+            if self.needs_grad[0]
+            else None,
+            None,
+            PooledConv2dInputGrad.apply(dy, offsets, dw, *args) if self.needs_grad[2] else None,
+        )
+
+
+def _pooled_grads(
+    needs: Any, dy: Any, offsets: Any, x: Any, w: Any, window: Window, pool: Window, size: tuple[int, int]
+) -> tuple[Any, Any, Any]:
+    """Return the gradients of x, w and b from that of the maxima."""
+    return (
+        PooledConv2dInputGrad.apply(dy, offsets, w, window, pool, size) if needs[0] else None,
+        PooledConv2dWeightGrad.apply(dy, offsets, x, window, pool) if needs[1] else None,
+        sum_(dy, (0, 2, 3)) if needs[2] else None,
+    )
+
+
+class PoolingShortcut(Shortcut):
+    """From max pooling, and a ReLU before it, behind it or not at all, to the convolution: gradients from the maxima alone."""
+
+    def run(self, dys: list[Any]) -> Any:
+        conv: Any = self.nodes[-1]
+        pool: Any = next(node for node in self.nodes if node.kind is MaxPool2d)
+        dy, (offsets,) = dys[0], pool.saved_tensors
+        for node in self.nodes:
+            if node.kind is RELU:
+                (y,) = node.saved_tensors
+                dy = _relu_grad(dy, y if node is self.nodes[0] else MaxPool2dGather.apply(y, offsets, pool.window))
+        x, w = conv.saved_tensors
+        return _pooled_grads(self.needs_grad, dy, offsets, x, w, conv.window, pool.window, conv.size)
+
+
+def _to_conv2d(last: Any) -> Shortcut | None:
+    """Return the shortcut from a ReLU or max pooling to the convolution before both, or None."""
+    nodes: list[Any] = [last, last.edges[0][0]]
+    if nodes[1].kind in (RELU, MaxPool2d):
+        nodes.append(nodes[1].edges[0][0])
+    conv: Any = nodes[-1]
+    if type(conv) is not Conv2d:
+        return None
+    pool = next(node for node in nodes if node.kind is MaxPool2d)
+    outputs, channels = conv.channels
+    pays = algorithms.choose_pooled(conv.window, conv.groups, pool.window, channels, outputs)
+    return PoolingShortcut(*nodes) if pays else None
+
+
+MaxPool2d.shortcuts = {Conv2d: _to_conv2d, RELU: _to_conv2d}
+RELU.shortcuts = {**(RELU.shortcuts or {}), MaxPool2d: _to_conv2d}
+
+
 class AvgPool2d(Op):
     """x (N, C, H, W) -> averages (N, C, OH, OW)."""
 
@@ -75,14 +178,13 @@ class AvgPool2dGrad(Op):
 
 
 def pool_window(
-    op: str, x: Any, kernel_size: Pair, stride: Pair | None, padding: Padding, dilation: Pair, ceil_mode: bool
-) -> Window:
-    """Return the window of a pooling of images x; the stride defaults to the kernel size."""
-    h, w = x._array.shape[2:]
-    if x._array.shape[1] == 0 or h == 0 or w == 0:
-        raise RuntimeError(
-            f"{op}: expected an input with channels, rows and columns, got shape {tuple(x._array.shape)}"
-        )
+    op: str, shape: tuple[int, ...], kernel_size: Pair, stride: Pair | None, padding: Padding, dilation: Pair,
+    ceil_mode: bool,
+) -> Window:  # fmt: skip
+    """Return the window of a pooling of images of a shape (N, C, H, W); the stride defaults to the kernel size."""
+    h, w = shape[2:]
+    if 0 in shape[1:]:
+        raise RuntimeError(f"{op}: expected an input with channels, rows and columns, got shape {tuple(shape)}")
     stride = kernel_size if stride is None or stride == () or stride == [] else stride
     place = window(op, (h, w), kernel_size, stride, padding, dilation, ceil_mode)
     check_pool_padding(op, place)
@@ -104,7 +206,7 @@ def max_pool2d(
     of the kernel; it never wins.  The first of equal maxima gets the gradient.
     """
     x, single = image_input("max_pool2d", input)
-    place = pool_window("max_pool2d", x, kernel_size, stride, padding, dilation, ceil_mode)
+    place = pool_window("max_pool2d", x._array.shape, kernel_size, stride, padding, dilation, ceil_mode)
     if not return_indices:
         y, _ = MaxPool2d.apply(x, place)
         return squeeze(y, 0) if single else y
@@ -117,6 +219,20 @@ def maxima(x: Any, place: Window) -> tuple[Any, Any]:
     y, offsets = MaxPool2d.apply(x, place)
     places = x._backend.max_pool2d_indices(offsets._array, place, x._array.shape[2:])
     return y, wrap(x.result_class, places, x._backend)
+
+
+def conv2d_max_pool2d_relu(input: T, weight: T, bias: T | None, convolution: Any, pooling: Any) -> T:
+    """Return relu(max_pool2d(conv2d(input, weight, bias, *convolution), *pooling)), in one step where that is faster."""
+    x, single, place = checked_conv2d(input, weight, bias, *convolution)
+    outputs, channels = weight._array.shape[:2]
+    groups = convolution[-1]
+    pool = pool_window("max_pool2d", (x._array.shape[0], outputs, place.oh, place.ow), *pooling)
+    if algorithms.fuses_pooling(place, groups, pool, channels, outputs):
+        y, _ = PooledConv2d.apply(x, weight, bias, place, pool, True)
+    else:
+        y, _ = MaxPool2d.apply(Conv2d.apply(x, weight, bias, place, groups), pool)
+        y = relu(y)
+    return squeeze(y, 0) if single else y
 
 
 def avg_pool2d(
@@ -136,7 +252,7 @@ def avg_pool2d(
     x, single = image_input("avg_pool2d", input)
     if divisor_override is not None and divisor_override == 0:
         raise RuntimeError("avg_pool2d: divisor_override must not be 0")
-    place = pool_window("avg_pool2d", x, kernel_size, stride, padding, 1, ceil_mode)
+    place = pool_window("avg_pool2d", x._array.shape, kernel_size, stride, padding, 1, ceil_mode)
     y = AvgPool2d.apply(x, place, bool(count_include_pad), divisor_override or 0)
     return squeeze(y, 0) if single else y
 

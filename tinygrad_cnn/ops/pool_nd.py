@@ -47,13 +47,13 @@ def _pooled(op: str, x: Any, windows: list[tuple[Any, ...]], pool: Any) -> Any:
     """Apply pool(images, window, k), k = 0, 1, to rows, or to planes and then to the depth."""
     if len(windows) == 1:
         row = unsqueeze(x, 2)
-        return squeeze(pool(row, pool_window(op, row, *windows[0]), 0), 2)
+        return squeeze(pool(row, pool_window(op, row._array.shape, *windows[0]), 0), 2)
     n, c, d, h, w = x._array.shape
     planes = reshape(x, n, c * d, h, w)
-    y = pool(planes, pool_window(op, planes, *windows[0]), 0)
+    y = pool(planes, pool_window(op, planes._array.shape, *windows[0]), 0)
     oh, ow = y._array.shape[2:]
     y = reshape(y, n, c, d, oh * ow)
-    y = pool(y, pool_window(op, y, *windows[1]), 1)
+    y = pool(y, pool_window(op, y._array.shape, *windows[1]), 1)
     return reshape(y, n, c, y._array.shape[2], oh, ow)
 
 

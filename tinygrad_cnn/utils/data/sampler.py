@@ -7,7 +7,8 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from ...creation import randint, randperm
+from ...creation import as_tensor, rand, randint, randperm
+from ...dtypes import float64
 
 I = TypeVar("I", covariant=True)  # noqa: E741
 
@@ -47,8 +48,10 @@ class RandomSampler(Sampler[int]):
             num_samples,
             generator,
         )
-        if num_samples is not None and num_samples <= 0:
-            raise ValueError(f"RandomSampler: num_samples must be positive, got {num_samples}")
+        if not isinstance(replacement, bool):
+            raise TypeError(f"RandomSampler: replacement must be a bool, got {replacement!r}")
+        if num_samples is not None and (not isinstance(num_samples, int) or num_samples <= 0):
+            raise ValueError(f"RandomSampler: num_samples must be a positive int, got {num_samples!r}")
 
     @property
     def num_samples(self) -> int:
@@ -82,6 +85,39 @@ class SubsetRandomSampler(Sampler[int]):
 
     def __len__(self) -> int:
         return len(self.indices)
+
+
+class WeightedRandomSampler(Sampler[int]):
+    """`num_samples` positions, each with a probability in proportion to its weight; without `replacement` none twice."""
+
+    def __init__(self, weights: Any, num_samples: int, replacement: bool = True, generator: Any = None) -> None:
+        if not isinstance(num_samples, int) or isinstance(num_samples, bool) or num_samples <= 0:
+            raise ValueError(f"WeightedRandomSampler: num_samples must be a positive int, got {num_samples!r}")
+        if not isinstance(replacement, bool):
+            raise ValueError(f"WeightedRandomSampler: replacement must be a bool, got {replacement!r}")
+        self.weights = as_tensor(weights, dtype=float64)
+        if self.weights.ndim != 1:
+            raise ValueError(f"WeightedRandomSampler: weights must be a list, got shape {tuple(self.weights.shape)}")
+        self.num_samples, self.replacement, self.generator = num_samples, replacement, generator
+
+    def __iter__(self) -> Iterator[int]:
+        weights = self.weights.numpy()
+        possible = int((weights > 0).sum())
+        if not (weights >= 0).all() or not np.isfinite(weights).all() or not possible:
+            raise RuntimeError("WeightedRandomSampler: weights must be finite, not negative, and not all 0")
+        if not self.replacement and possible < self.num_samples:
+            raise RuntimeError(f"WeightedRandomSampler: {self.num_samples} samples of {possible} that are possible")
+        count = self.num_samples if self.replacement else len(weights)
+        u = rand(count, dtype=float64, generator=self.generator).numpy()
+        if self.replacement:
+            ends = np.cumsum(weights)
+            return iter(np.searchsorted(ends, u * ends[-1], side="right").tolist())
+        with np.errstate(divide="ignore"):  # who waits the shortest: exponential times (Efraimidis and Spirakis, 2006)
+            times = -np.log1p(-u) / weights
+        return iter(np.argsort(np.where(weights > 0, times, np.inf), kind="stable")[: self.num_samples].tolist())
+
+    def __len__(self) -> int:
+        return self.num_samples
 
 
 class BatchSampler(Sampler[list[int]]):
