@@ -60,12 +60,12 @@ def compile_flags(compiler: str, level: str) -> list[str]:
             "/experimental:c11atomics",
             *{"v3": ["/arch:AVX2"], "v4": ["/arch:AVX512"]}.get(level, []),
         ]
-    flags = ["-O3", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-Wno-unused-function"]
+    flags = ["-O1" if SANITIZE else "-O3", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-Wno-unused-function"]
     if level.startswith("v"):
         flags.append(f"-march=x86-64-{level}")
     if level == "v4":
         flags.append("-mprefer-vector-width=512")
-    return flags + (["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover"] if SANITIZE else ["-g0"])
+    return flags + (["-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover"] if SANITIZE else ["-g0"])
 
 
 def translate(extensions: list[Extension], directives: dict[str, object]) -> list[Extension]:

@@ -6,6 +6,7 @@ inputs that it must refuse.  An op class or a kernel that no row reaches fails t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -571,3 +572,91 @@ def _dropout_twice(x: Any) -> Any:
     tg.manual_seed(7)
     kept = F.dropout(x, 0.5)
     return (kept + (x * 2 - kept)) / 2
+
+
+# ---- more elementwise operations, scans, sorting, diagonals, scatter ----
+
+
+def between(low: float, high: float) -> Callable[..., np.ndarray]:
+    """Draw numbers between two limits."""
+    return lambda rng, shape: rng.uniform(low, high, shape)
+
+
+def integer_pairs(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a function of two floating tensors (or arrays) from one of small integers."""
+
+    def whole(x: Any) -> Any:
+        return np.abs(x * 4).astype(np.int32) if isinstance(x, np.ndarray) else (x * 4).abs().int()
+
+    return lambda x, y: call(whole(x), whole(y))
+
+
+def extremes_so_far(x: np.ndarray, dim: int) -> np.ndarray:
+    """Return running maxima."""
+    return np.maximum.accumulate(x, dim)
+
+
+def logcumsumexp_oracle(x: np.ndarray, dim: int) -> np.ndarray:
+    """Return log(running sums of e ** x)."""
+    return np.log(np.cumsum(np.exp(x), dim))
+
+
+@st.composite
+def scattered_once(draw_one: Any) -> Call:
+    """Draw an array, an axis, places along it and values to combine, all far from each other."""
+    call = draw_one(gathered(source=True))
+    x, dim, index, source = call.args
+    values = draw.separated(np.random.default_rng(draw_one(draw.seeds)), (x.size + source.size,))
+    how = draw_one(st.sampled_from(["prod", "amax", "amin", "sum"]))
+    return Call(
+        (values[: x.size].reshape(x.shape), dim, index, values[x.size :].reshape(source.shape)), {"reduce": how}
+    )
+
+
+def scatter_oracle(x: np.ndarray, dim: int, index: np.ndarray, source: np.ndarray, reduce: str) -> np.ndarray:
+    """Combine values one by one."""
+    combine = {"prod": np.multiply, "amax": np.maximum, "amin": np.minimum, "sum": np.add}[reduce]
+    y = x.copy()
+    for at in np.ndindex(index.shape):
+        place = (*at[:dim], index[at], *at[dim + 1 :])
+        y[place] = combine(y[place], source[at])
+    return y
+
+
+matrix = st.tuples(draw.sizes, draw.sizes)
+inside = draw.one(between(-0.9, 0.9))
+TABLE += [
+    OpCase("tan", tg.tan, inside, np.tan),
+    OpCase("asin", tg.asin, inside, np.arcsin),
+    OpCase("acos", tg.acos, inside, np.arccos),
+    OpCase("atan", tg.atan, draw.one(), np.arctan),
+    OpCase("sinh", tg.sinh, draw.one(), np.sinh),
+    OpCase("cosh", tg.cosh, draw.one(), np.cosh),
+    OpCase("asinh", tg.asinh, draw.one(), np.arcsinh),
+    OpCase("acosh", tg.acosh, draw.one(between(1.2, 4)), np.arccosh),
+    OpCase("atanh", tg.atanh, inside, np.arctanh),
+    OpCase("exp2", tg.exp2, draw.one(), np.exp2),
+    OpCase("log10", tg.log10, draw.one(draw.positive), np.log10),
+    OpCase("erf", tg.erf, draw.one(), np.vectorize(math.erf, [float])),
+    OpCase("erfc", tg.erfc, draw.one(), np.vectorize(math.erfc, [float])),
+    OpCase("logit", tg.logit, draw.one(between(0.1, 0.9)), lambda x: np.log(x / (1 - x))),
+    OpCase("signbit", tg.signbit, draw.one(), np.signbit, differentiable=False),
+    OpCase("atan2", tg.atan2, draw.two_separated(), np.arctan2),
+    OpCase("hypot", tg.hypot, draw.two_separated(), np.hypot),
+    OpCase("copysign", tg.copysign, draw.two(draw.separated), np.copysign, second=False),
+    OpCase("logaddexp", tg.logaddexp, draw.two_separated(), np.logaddexp),
+    OpCase("fmax", tg.fmax, draw.two_separated(), np.fmax, second=False),
+    OpCase("fmin", tg.fmin, draw.two_separated(), np.fmin, second=False),
+    OpCase("fmod", tg.fmod, draw.two(draw.separated, between(5, 6)), np.fmod, second=False),
+    OpCase("xlogy", tg.xlogy, draw.two(draw.positive, draw.positive), lambda x, y: x * np.log(y)),
+    OpCase("bitwise_left_shift", integer_pairs(lambda x, y: x << y), draw.two_separated(), integer_pairs(np.left_shift), differentiable=False),
+    OpCase("bitwise_right_shift", integer_pairs(lambda x, y: x >> y), draw.two_separated(), integer_pairs(np.right_shift), differentiable=False),
+    OpCase("cumsum", tg.cumsum, shaped(any_axis), np.cumsum),
+    OpCase("cumprod", tg.cumprod, shaped(any_axis), np.cumprod),
+    OpCase("cummax", lambda x, dim: tg.cummax(x, dim).values, shaped(any_axis), extremes_so_far, second=False),
+    OpCase("logcumsumexp", tg.logcumsumexp, shaped(any_axis), logcumsumexp_oracle),
+    OpCase("sort", lambda x, dim: tg.sort(x, dim).values, shaped(any_axis), np.sort, second=False),
+    OpCase("diagonal", tg.diagonal, draw.one(shape=matrix, offset=st.integers(-2, 2)), np.diagonal, second=False),
+    OpCase("diag_embed", tg.diag_embed, draw.one(shape=st.tuples(draw.sizes)), np.diag, second=False),
+    OpCase("scatter_reduce", tg.scatter_reduce, scattered_once(), scatter_oracle, second=False),
+]  # fmt: skip

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import reduce, wraps
 from typing import Any
 
 import numpy as np
 
 from . import dtypes
+from .autograd import no_grad
 from .autograd.graph import TensorBase, wrap
 from .backends import get_backend
+from .geometry import broadcast
 from .ops.elementwise import number
+from .ops.inplace import into
+from .ops.random import words64
 from .ops.shape import new_shape
 from .random import Generator, default_generator, words_needed
 from .tensor import Tensor
@@ -92,6 +96,25 @@ def _converted(array: np.ndarray, kind: np.dtype) -> np.ndarray:
         return np.array(array, kind, order="C")
 
 
+def _quiet(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Accept PyTorch's `layout`, `pin_memory` and `memory_format`, which change nothing, and `out`."""
+
+    @wraps(function)
+    def wrapper(
+        *args: Any,
+        layout: Any = None,
+        pin_memory: Any = None,
+        memory_format: Any = None,
+        out: Any = None,
+        **kwargs: Any,
+    ) -> Tensor:
+        t = function(*args, **kwargs)
+        return t if out is None else into(out, t, function.__name__)
+
+    return wrapper
+
+
+@_quiet
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Return a new tensor with a copy of numbers, nested lists, an array (whose dtype is kept) or a tensor."""
     if isinstance(data, TensorBase):
@@ -125,6 +148,34 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     return tensor(data, dtype=dtype, device=device)
 
 
+def asarray(
+    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
+) -> Tensor:
+    """Return data as a tensor; copy=True always copies, False never (ValueError where that is impossible)."""
+    t = tensor(obj, dtype=dtype, device=device) if copy else as_tensor(obj, dtype, device)
+    if copy is False and not (t is obj or (isinstance(obj, np.ndarray) and np.shares_memory(t.numpy(), obj))):
+        raise ValueError("asarray: this conversion needs a copy; leave copy at None")
+    return t.requires_grad_() if requires_grad else t
+
+
+def from_dlpack(ext_tensor: Any) -> Tensor:
+    """Return a tensor on the memory of any array that has `__dlpack__` (on the CPU)."""
+    array = np.from_dlpack(ext_tensor)
+    return from_numpy(array if array.flags.writeable else array.copy())
+
+
+def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
+    """Return a vector on the memory of a writable buffer."""
+    t = from_numpy(np.frombuffer(buffer, _kind(dtype), count, offset))
+    return t.requires_grad_() if requires_grad else t
+
+
+def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return a number as a tensor without dimensions, of the default dtype unless one is named."""
+    return full((), s, dtype=_kind(dtype), device=device, requires_grad=requires_grad)
+
+
+@_quiet
 def full(size: Shape, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Return a tensor filled with a number, whose type gives the dtype unless one is named."""
     if not isinstance(size, (tuple, list)):
@@ -157,7 +208,7 @@ def _filler(name: str, value: float | None, doc: str) -> Callable[..., Tensor]:
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
-    return function
+    return _quiet(function)
 
 
 zeros = _filler("zeros", 0, "Return zeros: zeros(2, 3) or zeros((2, 3)).")
@@ -165,6 +216,7 @@ ones = _filler("ones", 1, "Return ones: ones(2, 3) or ones((2, 3)).")
 empty = _filler("empty", None, "Return a tensor with arbitrary contents.")
 
 
+@_quiet
 def arange(start: float | None = None, end: float | None = None, step: float = 1, *, dtype: Any = None, device: Any = None,
            requires_grad: bool = False) -> Tensor:  # fmt: skip
     """Return start, start + step, ... below end; with one number it is the end.  All ints give int64."""
@@ -182,6 +234,7 @@ def arange(start: float | None = None, end: float | None = None, step: float = 1
     return _make(_converted(start + np.arange(count) * step, kind), device, requires_grad)
 
 
+@_quiet
 def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None,
              requires_grad: bool = False) -> Tensor:  # fmt: skip
     """Return `steps` evenly spaced numbers from start to end, both included."""
@@ -194,6 +247,32 @@ def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device:
     return _make(_converted(np.linspace(first, last, steps), kind), device, requires_grad)
 
 
+@_quiet
+def logspace(start: float, end: float, steps: int, base: float = 10.0, *, dtype: Any = None, device: Any = None,
+             requires_grad: bool = False) -> Tensor:  # fmt: skip
+    """Return `steps` powers of base, their exponents evenly spaced from start to end."""
+    exponents = linspace(start, end, steps, dtype=dtypes.float64)
+    return _make(_converted(base ** exponents.numpy(), _kind(dtype)), device, requires_grad)
+
+
+def _triangle_indices(name: str, find: Callable[..., Any]) -> Callable[..., Tensor]:
+    def function(row: int, col: int, offset: int = 0, *, dtype: Any = dtypes.int64, device: Any = None) -> Tensor:
+        if row < 0 or col < 0:
+            raise RuntimeError(f"{name}: sizes must not be negative, got {row}, {col}")
+        return _make(np.stack(find(row, offset, col)).astype(_kind(dtype)), device, False)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"Return rows and columns of the elements that {name[:4]}() keeps, as two rows."
+    return _quiet(function)
+
+
+tril_indices, triu_indices = (
+    _triangle_indices("tril_indices", np.tril_indices),
+    _triangle_indices("triu_indices", np.triu_indices),
+)
+
+
+@_quiet
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Return the identity matrix of n rows and m (default n) columns."""
     if n < 0 or (m is not None and m < 0):
@@ -218,20 +297,14 @@ def _random(name: str, kernel: str, doc: str) -> Callable[..., Tensor]:
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
-    return function
+    return _quiet(function)
 
 
 rand = _random("rand", "random_uniform", "Return uniform random numbers from [0, 1).")
 randn = _random("randn", "random_normal", "Return standard normal random numbers.")
 
 
-def _words64(count: int, generator: Generator | None) -> np.ndarray:
-    """Return `count` random 64-bit words on the host."""
-    backend = get_backend("cpu")
-    words = backend.to_numpy(backend.random_bits(2 * count, *(generator or default_generator).take(2 * count)))
-    return words.view(np.uint64)
-
-
+@_quiet
 def randint(low: Any = None, high: Any = None, size: Any = None, *, generator: Generator | None = None,
             dtype: Any = dtypes.int64, device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
     """Return random integers from low to high - 1; low may be left out and is 0 then."""
@@ -246,17 +319,40 @@ def randint(low: Any = None, high: Any = None, size: Any = None, *, generator: G
     shape = new_shape("randint", (size,))
     for limit in (low, high - 1):
         dtypes.stored("randint", limit, _kind(dtype))
-    values = _words64(math.prod(shape), generator) % np.uint64(high - low)
+    values = words64(math.prod(shape), generator) % np.uint64(high - low)
     return _make((values.astype(np.int64) + low).astype(_kind(dtype)).reshape(shape), device, requires_grad)
 
 
+@_quiet
 def randperm(n: int, *, generator: Generator | None = None, dtype: Any = dtypes.int64, device: Any = None,
              requires_grad: bool = False) -> Tensor:  # fmt: skip
     """Return the numbers 0 ... n - 1 in random order."""
     if n < 0:
         raise RuntimeError(f"randperm: n must not be negative, got {n}")
-    order = np.argsort(_words64(n, generator), kind="stable")
+    order = np.argsort(words64(n, generator), kind="stable")
     return _make(order.astype(_kind(dtype)), device, requires_grad)
+
+
+@_quiet
+def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: Any = None,
+           device: Any = None, requires_grad: bool = False) -> Tensor:  # fmt: skip
+    """Return normal random numbers: of a size, or with a mean or a standard deviation (or both) for each element."""
+    if size is None:
+        if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
+            raise TypeError("normal: expected a tensor of means or standard deviations, or a size")
+        like = mean if isinstance(mean, Tensor) else std
+        size = broadcast("normal", *[x._array.shape for x in (mean, std) if isinstance(x, Tensor)])
+        dtype, device = like.dtype, like.device
+    if (std.numel() and bool((std < 0).any())) if isinstance(std, Tensor) else std < 0:
+        raise RuntimeError(f"normal: std must not be negative, got {std}")
+    with no_grad():
+        y = randn(size, generator=generator, dtype=dtype, device=device) * std + mean
+    return y.requires_grad_() if requires_grad else y
+
+
+def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = None) -> Tensor:
+    """Return 1 with the probabilities that the elements are (or with p), else 0."""
+    return input.bernoulli(p, generator=generator)
 
 
 def get_rng_state() -> Tensor:
@@ -273,17 +369,18 @@ def set_rng_state(new_state: Any) -> None:
 
 
 def _like(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    def function(input: Tensor, *args: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False,
-                 memory_format: Any = None) -> Tensor:  # fmt: skip
+    def function(
+        input: Tensor, *args: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **kwargs: Any
+    ) -> Tensor:
         if not isinstance(input, Tensor):
             raise TypeError(f"{make.__name__}_like: expected a tensor, got {type(input).__name__} {input!r}")
         kind = input.dtype if dtype is None else dtype
         where = input.device if device is None else device
-        return make(tuple(input.shape), *args, dtype=kind, device=where, requires_grad=requires_grad)
+        return make(tuple(input.shape), *args, dtype=kind, device=where, requires_grad=requires_grad, **kwargs)
 
     function.__name__ = function.__qualname__ = make.__name__ + "_like"
     function.__doc__ = f"Return {make.__name__}() with the shape, dtype and device of `input`."
-    return function
+    return _quiet(function)
 
 
 zeros_like = _like(zeros)
@@ -294,9 +391,36 @@ rand_like = _like(rand)
 randn_like = _like(randn)
 
 
+@_quiet
 def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any = None, device: Any = None,
                  requires_grad: bool = False) -> Tensor:  # fmt: skip
     """Return randint() with the shape, dtype and device of `input`."""
     low, high = (0, low) if high is None else (low, high)
     kind, where = dtype or input.dtype, device or input.device
     return randint(low, high, tuple(input.shape), dtype=kind, device=where, requires_grad=requires_grad)
+
+
+# ---- PyTorch's older names ----
+
+
+class _Typed(type):
+    """A class of tensors of one dtype: makes them, and knows them by isinstance."""
+
+    dtype: dtypes.dtype
+
+    def __call__(cls, *data: Any) -> Tensor:
+        return Tensor(*data).to(cls.dtype) if not data or isinstance(data[0], int) else tensor(data[0], dtype=cls.dtype)
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, Tensor) and instance.dtype is cls.dtype
+
+
+def _typed(dtype: dtypes.dtype) -> _Typed:
+    doc = f"Make {dtype.name} tensors: of given sizes (contents arbitrary), or from data."
+    return _Typed(dtypes.TYPE_NAMES[dtype], (), {"dtype": dtype, "__doc__": doc, "__module__": __name__})
+
+
+FloatTensor, DoubleTensor, CharTensor, ShortTensor = map(
+    _typed, (dtypes.float32, dtypes.float64, dtypes.int8, dtypes.int16)
+)
+IntTensor, LongTensor, ByteTensor, BoolTensor = map(_typed, (dtypes.int32, dtypes.int64, dtypes.uint8, dtypes.boolean))

@@ -93,7 +93,7 @@ def promote_numpy(a: np.dtype, b: np.dtype) -> np.dtype:
 
 def promote_types(type1: dtype, type2: dtype) -> dtype:
     """Return the smallest dtype to which both can be converted."""
-    return of_numpy(promote_numpy(type1.numpy, type2.numpy))
+    return of_numpy(promote_numpy(as_dtype(type1).numpy, as_dtype(type2).numpy))
 
 
 def of_scalar(value: builtins.bool | builtins.int | builtins.float) -> dtype:
@@ -134,7 +134,7 @@ def stored(op: str, value: Any, kind: np.dtype) -> Any:
 def can_cast(from_: dtype, to: dtype) -> builtins.bool:
     """Return whether in-place results may be converted: never float to integer, never anything to bool."""
     rank = {"b": 0, "u": 1, "i": 1, "f": 2}
-    return rank[from_.numpy.kind] <= rank[to.numpy.kind]
+    return rank[as_dtype(from_).numpy.kind] <= rank[as_dtype(to).numpy.kind]
 
 
 def result_numpy(operands: list[tuple[np.dtype, builtins.int]]) -> np.dtype:
@@ -181,3 +181,37 @@ class iinfo:
         self.bits = info.bits
         self.max = builtins.int(info.max)
         self.min = builtins.int(info.min)
+
+
+class layout:
+    """How the elements of a tensor lie in memory; there is one layout, `strided`."""
+
+    def __repr__(self) -> str:
+        return "tinygrad_cnn.strided"
+
+
+class memory_format:
+    """The order of axes in memory that programs ask for; it is accepted everywhere and changes nothing."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"tinygrad_cnn.{self.name}"
+
+
+strided = layout()
+contiguous_format, preserve_format, channels_last, channels_last_3d = map(
+    memory_format, ("contiguous_format", "preserve_format", "channels_last", "channels_last_3d")
+)
+
+TYPE_NAMES = {  # PyTorch's, of Tensor.type()
+    float32: "FloatTensor", float64: "DoubleTensor", int8: "CharTensor", int16: "ShortTensor", int32: "IntTensor",
+    int64: "LongTensor", uint8: "ByteTensor", boolean: "BoolTensor",
+}  # fmt: skip
+
+
+def named_type(value: Any) -> dtype:
+    """Return the dtype that 'torch.FloatTensor', a class such as FloatTensor, or anything that as_dtype takes names."""
+    name = value.rpartition(".")[2] if isinstance(value, str) else getattr(value, "__name__", None)
+    return next((kind for kind, known in TYPE_NAMES.items() if known == name), None) or as_dtype(value)

@@ -1,4 +1,4 @@
-"""Output sizes and padding of sliding windows: integers only."""
+"""Shapes, and output sizes and padding of sliding windows: integers only."""
 
 from __future__ import annotations
 
@@ -8,6 +8,24 @@ from typing import Any, NamedTuple
 
 Pair = int | tuple[int, ...] | list[int]
 Padding = str | int | tuple | list
+
+
+class Size(tuple[int, ...]):
+    """A shape: a tuple that knows its number of elements."""
+
+    def numel(self) -> int:
+        """Return the number of elements of a tensor of this shape."""
+        return prod(self)
+
+    def __repr__(self) -> str:
+        return f"Size({list(self)})"
+
+    def __getitem__(self, key: Any) -> Any:
+        item = super().__getitem__(key)
+        return Size(item) if isinstance(key, slice) else item
+
+    def __add__(self, other: Any) -> Any:
+        return Size(super().__add__(tuple(other)))
 
 
 class Window(NamedTuple):

@@ -7,6 +7,8 @@ being kept.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -72,6 +74,17 @@ def seed() -> int:
 def initial_seed() -> int:
     """Return the seed of the default generator."""
     return default_generator.initial_seed()
+
+
+@contextmanager
+def fork_rng(devices: Any = None, enabled: bool = True) -> Iterator[None]:
+    """Give the default generator its state back at the end of a with block."""
+    state = default_generator.get_state()
+    try:
+        yield
+    finally:
+        if enabled:
+            default_generator.set_state(state)
 
 
 def words_needed(kernel: str, count: int, itemsize: int) -> int:

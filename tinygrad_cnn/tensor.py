@@ -1,6 +1,7 @@
 """Tensor: an array with its backend, its gradient, and the operations as operators and methods.
 
-A method is the function of the same name in ops/, taken over in the class body; a `_` method is its in-place form.
+A method is the public function of the same name in ops/ (`__all__` of its module); a `_` method is its in-place form
+(`IN_PLACE` below).
 """
 
 from __future__ import annotations
@@ -8,8 +9,10 @@ from __future__ import annotations
 import builtins
 import weakref
 from collections.abc import Callable, Iterator
+from inspect import signature
 from math import prod
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,29 +22,13 @@ from .autograd.rows import Arithmetic
 from .backends import device as Device
 from .backends import get_backend
 from .backends.base import is_contiguous
-from .ops import elementwise, index, reduce
+from .geometry import Size
+from .ops import arrange, elementwise, index, linalg, math, order, reduce, scatter
 from .ops import matmul as products
+from .ops import random as draws
 from .ops import shape as views
-from .ops.inplace import copy_, in_place
+from .ops.inplace import copy_, in_place, relabelled
 from .random import default_generator, words_needed
-
-
-class Size(tuple[int, ...]):
-    """A shape: a tuple that knows its number of elements."""
-
-    def numel(self) -> int:
-        """Return the number of elements of a tensor of this shape."""
-        return prod(self)
-
-    def __repr__(self) -> str:
-        return f"Size({list(self)})"
-
-    def __getitem__(self, key: Any) -> Any:
-        item = super().__getitem__(key)
-        return Size(item) if isinstance(key, slice) else item
-
-    def __add__(self, other: Any) -> Any:
-        return Size(super().__add__(tuple(other)))
 
 
 class RemovableHandle:
@@ -130,6 +117,9 @@ class Tensor(Arithmetic):
     """
 
     __array_priority__ = 1000
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...  # the methods that _add_methods makes
 
     def __init__(self, *data: Any, device: Any = None) -> None:
         backend = get_backend(device)
@@ -218,6 +208,56 @@ class Tensor(Arithmetic):
     def is_cuda(self) -> builtins.bool:
         """Whether the elements are on a GPU."""
         return self.device.type == "cuda"
+
+    is_cpu = property(lambda self: self.device.type == "cpu", doc="Whether the elements are in the memory of the CPU.")
+    is_sparse = is_quantized = is_meta = is_mps = is_nested = is_xpu = is_mkldnn = False
+
+    @property
+    def layout(self) -> Any:
+        """The memory layout: always strided."""
+        return dtypes.strided
+
+    def storage_offset(self) -> builtins.int:
+        """Return how many elements lie in memory before the first (CPU; of the array that owns the memory)."""
+        base = x = self._backend.to_numpy(self._array)
+        while isinstance(base.base, np.ndarray):
+            base = base.base
+        return (x.ctypes.data - base.ctypes.data) // x.itemsize
+
+    def get_device(self) -> builtins.int:
+        """Return the number of the GPU, -1 for the CPU."""
+        return -1 if self.device.index is None else self.device.index
+
+    def is_signed(self) -> builtins.bool:
+        """Return whether the dtype has negative numbers."""
+        return self.dtype.is_signed
+
+    def is_nonzero(self) -> builtins.bool:
+        """Return the truth of a tensor of one element."""
+        return bool(self)
+
+    def is_same_size(self, other: Tensor) -> builtins.bool:
+        """Return whether two shapes are equal."""
+        elementwise.check_tensors("is_same_size", other)
+        return self._array.shape == other._array.shape
+
+    def is_inference(self) -> builtins.bool:
+        """Return False: what inference_mode() makes are ordinary tensors."""
+        return False
+
+    def is_pinned(self, device: Any = None) -> builtins.bool:
+        """Return False: memory is never page-locked."""
+        return False
+
+    def pin_memory(self, device: Any = None) -> Tensor:
+        """Return the tensor itself: there is no GPU to copy to."""
+        return self
+
+    def share_memory_(self) -> Tensor:
+        """Return the tensor itself: memory is shared by threads, not with processes."""
+        return self
+
+    ndimension = dim
 
     # ---- history ----
 
@@ -375,6 +415,12 @@ class Tensor(Arithmetic):
         array = self.numpy()
         return np.array(array, dtype, copy=copy)
 
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        return self.numpy().__dlpack__(**kwargs)
+
+    def __dlpack_device__(self) -> tuple[Any, builtins.int]:
+        return self.numpy().__dlpack_device__()
+
     def __len__(self) -> builtins.int:
         if self._array.ndim == 0:
             raise TypeError("len() of a tensor without dimensions")
@@ -409,6 +455,9 @@ class Tensor(Arithmetic):
         if self._array.dtype.kind not in "iub" or self.numel() != 1:
             raise TypeError("only integer tensors of one element can be converted to an index")
         return int(self.item())
+
+    def __abs__(self) -> Tensor:
+        return elementwise.abs(self)
 
     def __contains__(self, element: Any) -> builtins.bool:
         return bool(reduce.any(elementwise.eq(self, element)))
@@ -469,8 +518,8 @@ class Tensor(Arithmetic):
         return views.clone(x) if copy and x is self else x
 
     def type(self, dtype: Any = None) -> Any:
-        """Return the tensor as another dtype, or the name of its type."""
-        return f"tinygrad_cnn.{self.dtype.name}" if dtype is None else self.to(dtype)
+        """Return the tensor as another dtype (or named as 'torch.LongTensor'), or PyTorch's name of its type."""
+        return f"torch.{dtypes.TYPE_NAMES[self.dtype]}" if dtype is None else self.to(dtypes.named_type(dtype))
 
     def type_as(self, other: Tensor) -> Tensor:
         """Return the tensor with the dtype of another."""
@@ -491,8 +540,9 @@ class Tensor(Arithmetic):
     # ---- new tensors like this one ----
 
     def new_full(
-        self, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False
-    ) -> Tensor:
+        self, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False,
+        layout: Any = None, pin_memory: Any = False,
+    ) -> Tensor:  # fmt: skip
         """Return a filled tensor with this one's dtype and device."""
         backend = self._backend if device is None else get_backend(device)
         kind = self._array.dtype if dtype is None else dtypes.as_dtype(dtype).numpy
@@ -528,13 +578,16 @@ class Tensor(Arithmetic):
     __mod__ = elementwise.remainder
     __rmod__ = _reflected(elementwise.remainder)
     __pow__ = elementwise.pow
+    __rmatmul__ = _reflected(products.matmul)
+    __lshift__ = math.bitwise_left_shift
+    __rshift__ = math.bitwise_right_shift
+    __pos__ = math.positive
     __rpow__ = _reflected(elementwise.pow)
     __matmul__ = products.matmul
     __and__ = __rand__ = elementwise.bitwise_and
     __or__ = __ror__ = elementwise.bitwise_or
     __xor__ = __rxor__ = elementwise.bitwise_xor
     __invert__ = elementwise.bitwise_not
-    __abs__ = elementwise.abs
     __lt__ = elementwise.lt
     __le__ = elementwise.le
     __gt__ = elementwise.gt
@@ -550,61 +603,20 @@ class Tensor(Arithmetic):
     __ifloordiv__ = in_place(elementwise.floor_divide)
     __imod__ = in_place(elementwise.remainder)
     __ipow__ = in_place(elementwise.pow)
-
-    # ---- elementwise ----
-
-    add, add_ = elementwise.add, in_place(elementwise.add)
-    sub, sub_ = elementwise.sub, in_place(elementwise.sub)
-    mul, mul_ = elementwise.mul, in_place(elementwise.mul)
-    div, div_ = elementwise.div, in_place(elementwise.div)
-    pow, pow_ = elementwise.pow, in_place(elementwise.pow)
-    floor_divide, floor_divide_ = elementwise.floor_divide, in_place(elementwise.floor_divide)
-    remainder, remainder_ = elementwise.remainder, in_place(elementwise.remainder)
-    maximum, minimum = elementwise.maximum, elementwise.minimum
-    clamp, clamp_ = elementwise.clamp, in_place(elementwise.clamp)
-    clip, clip_ = elementwise.clamp, in_place(elementwise.clamp)
-    eq, ne, lt, le, gt, ge = (
-        elementwise.eq, elementwise.ne, elementwise.lt, elementwise.le, elementwise.gt, elementwise.ge,
-    )  # fmt: skip
-    bitwise_and, bitwise_or = elementwise.bitwise_and, elementwise.bitwise_or
-    bitwise_xor, bitwise_not = elementwise.bitwise_xor, elementwise.bitwise_not
-    logical_and, logical_or = elementwise.logical_and, elementwise.logical_or
-    logical_xor, logical_not = elementwise.logical_xor, elementwise.logical_not
-    neg, neg_ = elementwise.neg, in_place(elementwise.neg)
-    abs, abs_ = elementwise.abs, in_place(elementwise.abs)
-    sign, square = elementwise.sign, elementwise.square
-    exp, exp_ = elementwise.exp, in_place(elementwise.exp)
-    log, log_ = elementwise.log, in_place(elementwise.log)
-    expm1, log1p, log2 = elementwise.expm1, elementwise.log1p, elementwise.log2
-    sqrt, sqrt_ = elementwise.sqrt, in_place(elementwise.sqrt)
-    rsqrt, reciprocal = elementwise.rsqrt, elementwise.reciprocal
-    sin, cos = elementwise.sin, elementwise.cos
-    tanh, tanh_ = elementwise.tanh, in_place(elementwise.tanh)
-    sigmoid, sigmoid_ = elementwise.sigmoid, in_place(elementwise.sigmoid)
-    relu, relu_ = elementwise.relu, in_place(elementwise.relu)
-    floor, ceil, round, trunc = elementwise.floor, elementwise.ceil, elementwise.round, elementwise.trunc
-    isnan, isinf, isfinite = elementwise.isnan, elementwise.isinf, elementwise.isfinite
-
-    # ---- reductions ----
-
-    sum, mean, prod = reduce.sum, reduce.mean, reduce.prod
-    max, min, amax, amin = reduce.max, reduce.min, reduce.amax, reduce.amin
-    argmax, argmin, any, all = reduce.argmax, reduce.argmin, reduce.any, reduce.all
-    var, std, logsumexp = reduce.var, reduce.std, reduce.logsumexp
-    softmax, log_softmax = reduce.softmax, reduce.log_softmax
+    __iand__ = in_place(elementwise.bitwise_and)
+    __ior__ = in_place(elementwise.bitwise_or)
+    __ixor__ = in_place(elementwise.bitwise_xor)
+    __ilshift__ = in_place(math.bitwise_left_shift)
+    __irshift__ = in_place(math.bitwise_right_shift)
 
     # ---- shape ----
 
-    reshape, view, flatten, unflatten = views.reshape, views.view, views.flatten, views.unflatten
-    squeeze, unsqueeze, permute, transpose = views.squeeze, views.unsqueeze, views.permute, views.transpose
-    swapaxes, movedim, t = views.transpose, views.movedim, views.t
-    expand, expand_as, broadcast_to = views.expand, views.expand_as, views.broadcast_to
-    clone, contiguous = views.clone, views.contiguous
-    narrow, select, unbind, split, chunk = views.narrow, views.select, views.unbind, views.split, views.chunk
+    view, expand, expand_as, contiguous = views.view, views.expand, views.expand_as, views.contiguous
+    repeat, unfold = arrange.repeat, arrange.unfold
 
     @property
     def T(self) -> Tensor:
-        """The transposed matrix."""
+        """The axes in reverse order; of a matrix its transpose."""
         return views.permute(self, tuple(reversed(range(self._array.ndim))))
 
     @property
@@ -613,6 +625,8 @@ class Tensor(Arithmetic):
         if self._array.ndim < 2:
             raise RuntimeError(f"mT: expected at least 2 dimensions, got {self._array.ndim}")
         return views.transpose(self, -1, -2)
+
+    H, mH = T, mT  # noqa: N815
 
     def view_as(self, other: Tensor) -> Tensor:
         """Return a view with the shape of `other`."""
@@ -633,19 +647,24 @@ class Tensor(Arithmetic):
         y = reduce.sum(self, dims, True) if dims else self
         return views.reshape(y, wanted) if extra else y
 
-    # ---- indexing ----
-
-    gather, scatter_add, index_select = index.gather, index.scatter_add, index.index_select
-    masked_fill, nonzero = index.masked_fill, index.nonzero
-    masked_fill_, scatter_add_ = in_place(index.masked_fill), in_place(index.scatter_add)
-
-    # ---- matrix products ----
-
-    matmul, mm, bmm = products.matmul, products.mm, products.bmm
-
     def where(self, condition: Tensor, other: Any) -> Tensor:
         """Return self where condition holds, other elsewhere."""
         return elementwise.where(condition, self, other)
+
+    def split(self, split_size: Any, dim: builtins.int = 0) -> tuple[Tensor, ...]:
+        """Return views of pieces along an axis: of one size (the last may be smaller), or of the given sizes."""
+        return views.split(self, split_size, dim)
+
+    def bernoulli(self, p: Any = None, *, generator: Any = None) -> Tensor:
+        """Return 1 with the probabilities that the elements are (or with p), else 0."""
+        return self.detach().clone().bernoulli_(self.detach() if p is None else p, generator=generator)
+
+    def fill_diagonal_(self, fill_value: Any, wrap: builtins.bool = False) -> Tensor:
+        """Set the main diagonal to a number."""
+        if wrap or self._array.ndim != 2:
+            raise RuntimeError(f"fill_diagonal_: expected a matrix and wrap=False, got {self._array.ndim} dimensions")
+        arrange.diagonal(self).fill_(fill_value)
+        return self
 
     # ---- in place ----
 
@@ -681,10 +700,35 @@ class Tensor(Arithmetic):
 
     def bernoulli_(self, p: Any = 0.5, *, generator: Any = None) -> Tensor:
         """Fill with 1 with probability p, else 0."""
-        if not isinstance(p, Tensor) and not 0 <= p <= 1:
+        if not (reduce.all((p >= 0) & (p <= 1)) if isinstance(p, Tensor) else 0 <= p <= 1):
             raise RuntimeError(f"bernoulli_: p must be a probability between 0 and 1, got {p}")
-        u = self._random("bernoulli_", "random_uniform", generator)
-        return copy_(self, elementwise.lt(u, p), "bernoulli_")
+        like = self if self.is_floating_point() else self.new_empty(self.shape, dtype=dtypes.float32)
+        return copy_(self, elementwise.lt(like._random("bernoulli_", "random_uniform", generator), p), "bernoulli_")
+
+    def exponential_(self, lambd: Any = 1.0, *, generator: Any = None) -> Tensor:
+        """Fill with random numbers of the density lambd * e ** (-lambd * x)."""
+        if not lambd > 0:
+            raise RuntimeError(f"exponential_: lambd must be positive, got {lambd}")
+        u = self._random("exponential_", "random_uniform", generator)
+        return copy_(self, elementwise.log1p(-u) / -lambd, "exponential_")
+
+    def log_normal_(self, mean: Any = 1.0, std: Any = 2.0, *, generator: Any = None) -> Tensor:
+        """Fill with e to the power of normal random numbers."""
+        if not std > 0:
+            raise RuntimeError(f"log_normal_: std must be positive, got {std}")
+        z = self._random("log_normal_", "random_normal", generator)
+        return copy_(self, elementwise.exp(z * std + mean), "log_normal_")
+
+    def random_(self, from_: Any = None, to: Any = None, *, generator: Any = None) -> Tensor:
+        """Fill with random integers: from `from_` to to - 1, below the only number given, or any that the dtype holds."""
+        kind = self._array.dtype
+        most = (2 if kind.kind == "b" else np.iinfo(kind).max + 1) if kind.kind != "f" else 2 ** np.finfo(kind).nmant
+        low, high = (0, most if from_ is None else from_) if to is None else (from_, to)
+        if not low < high:
+            raise RuntimeError(f"random_: from {low} must be less than to {high}")
+        words = draws.words64(self.numel(), generator) % np.uint64(high - low)
+        values = (words.astype(np.int64) + low).astype(kind).reshape(self._array.shape)
+        return copy_(self, wrap(self.result_class, self._backend.from_numpy(values), self._backend), "random_")
 
     def _random(self, op: str, kernel: str, generator: Any) -> Tensor:
         kind = self._array.dtype
@@ -695,4 +739,39 @@ class Tensor(Arithmetic):
         return wrap(self.result_class, array, self._backend)
 
 
+def _add_methods(*modules: ModuleType) -> None:
+    """Make methods of the public functions of ops whose first argument is called input, and `_` forms of some."""
+    for module in modules:
+        for name in module.__all__:
+            function = getattr(module, name)
+            if next(iter(signature(function).parameters)) == "input" and name not in FUNCTIONS_ONLY:
+                if name not in vars(Tensor):
+                    setattr(Tensor, name, function)
+                if name in IN_PLACE:
+                    setattr(Tensor, name + "_", in_place(function, name + "_"))
+
+
+# fmt: off
+FUNCTIONS_ONLY = {  # functions of an input that are no methods
+    "bucketize", "cdist", "combinations", "rsub", "std_mean", "var_mean",
+}
+IN_PLACE = {
+    "abs", "absolute", "acos", "acosh", "add", "addbmm", "addcdiv", "addcmul", "addmm", "addmv", "addr", "arccos",
+    "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "asin", "asinh", "atan", "atan2", "atanh",
+    "baddbmm", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
+    "ceil", "clamp", "clamp_max", "clamp_min", "clip", "copysign", "cos", "cosh", "cumprod", "cumsum", "deg2rad", "div",
+    "divide", "eq", "erf", "erfc", "exp", "exp2", "expm1", "fix", "float_power", "floor", "floor_divide", "fmod",
+    "frac", "ge", "greater", "greater_equal", "gt", "heaviside", "hypot", "index_add", "index_copy", "index_fill",
+    "index_put", "ldexp", "le", "lerp", "less", "less_equal", "log", "log10", "log1p", "log2", "logical_and",
+    "logical_not", "logical_or", "logical_xor", "logit", "lt", "masked_fill", "masked_scatter", "mul", "multiply",
+    "nan_to_num", "ne", "neg", "negative", "not_equal", "pow", "put", "rad2deg", "reciprocal", "relu", "remainder",
+    "round", "rsqrt", "scatter", "scatter_add", "scatter_reduce", "sgn", "sigmoid", "sign", "sin", "sinh", "sqrt",
+    "square", "sub", "subtract", "tan", "tanh", "tril", "triu", "true_divide", "trunc", "xlogy",
+}
+RELABELLED = ("squeeze", "unsqueeze", "transpose", "t", "swapaxes", "swapdims")  # whose `_` form changes the shape only
+# fmt: on
+
 Tensor.result_class = Tensor
+_add_methods(elementwise, math, reduce, views, arrange, index, scatter, order, products, linalg, draws)
+for _name in RELABELLED:
+    setattr(Tensor, _name + "_", relabelled(getattr(Tensor, _name), _name + "_"))

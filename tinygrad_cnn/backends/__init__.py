@@ -2,6 +2,8 @@
 
 cpu         compiled kernels (cpu.py)
 reference   the same contract in plain NumPy, for tests and for looking things up (reference.py)
+
+cuda, cudnn, mkldnn and mps hold the switches and answers that programs expect under these names.
 """
 
 from __future__ import annotations
@@ -9,7 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from . import cuda, cudnn, mkldnn, mps
 from .base import Backend
+
+__all__ = ["Backend", "cuda", "cudnn", "device", "get_backend", "mkldnn", "mps", "register"]
 
 
 class device:

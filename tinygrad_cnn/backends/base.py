@@ -31,6 +31,16 @@ ELEMENTWISE = {
     "pow": "a ** b",
     "maximum": "a if a > b else b; NaN if either is",
     "minimum": "a if a < b else b; NaN if either is",
+    "fmax": "maximum, but NaN only if both are",
+    "fmin": "minimum, but NaN only if both are",
+    "fmod": "a - b * trunc(a / b)",
+    "atan2": "angle of the point (b, a)",
+    "hypot": "(a ** 2 + b ** 2) ** 0.5",
+    "copysign": "|a| with the sign of b",
+    "logaddexp": "ln(e ** a + e ** b)",
+    "xlogy": "0 if a == 0 and b is not NaN else a * ln b",
+    "bitwise_left_shift": "a * 2 ** b",
+    "bitwise_right_shift": "floor(a / 2 ** b)",
     "eq": "a == b",
     "ne": "a != b",
     "lt": "a < b",
@@ -60,18 +70,31 @@ ELEMENTWISE = {
     "abs": "|a|",
     "sign": "-1, 0 or 1; 0 for NaN",
     "exp": "e ** a",
+    "exp2": "2 ** a",
     "expm1": "e ** a - 1",
     "log": "ln a",
     "log1p": "ln(1 + a)",
     "log2": "log2 a",
+    "log10": "log10 a",
     "sqrt": "a ** 0.5",
     "rsqrt": "a ** -0.5",
     "reciprocal": "1 / a",
     "sin": "sin a",
     "cos": "cos a",
+    "tan": "tan a",
+    "asin": "arcsine of a",
+    "acos": "arccosine of a",
+    "atan": "arctangent of a",
+    "sinh": "sinh a",
+    "cosh": "cosh a",
     "tanh": "tanh a",
-    "erf": "2 / sqrt(pi) * integral of e ** -t ** 2 from 0 to a",
+    "asinh": "inverse of sinh",
+    "acosh": "inverse of cosh",
+    "atanh": "inverse of tanh",
+    "erf": "2 / sqrt(pi) times the integral of e ** -t ** 2 from 0 to a",
+    "erfc": "1 - erf a, without cancellation",
     "sigmoid": "1 / (1 + e ** -a)",
+    "logit": "ln(a / (1 - a))",
     "relu": "a if a > 0 else 0; NaN for NaN",
     "floor": "largest integer <= a",
     "ceil": "smallest integer >= a",
@@ -79,12 +102,14 @@ ELEMENTWISE = {
     "trunc": "a without its fraction",
     "logical_not": "not a",
     "bitwise_not": "bits not set in a; the opposite for bool",
+    "signbit": "whether the sign bit of a is set",
     "isnan": "a != a",
     "isinf": "|a| == inf",
     "isfinite": "|a| < inf",
 }
 REDUCTIONS = ("sum", "mean", "prod", "amax", "amin", "any", "all")
 ARG_REDUCTIONS = ("argmax", "argmin")
+SCANS = ("cumsum", "cumprod", "cummax", "cummin", "logcumsumexp")
 
 
 def kernel(method: F) -> F:
@@ -151,6 +176,10 @@ class Backend:
     def slice(self, x: Array, key: tuple[Any, ...]) -> Array:
         """View x[key]; `key` holds ints, slices with positive steps, None and Ellipsis."""
 
+    @kernel
+    def diagonal(self, x: Array, offset: int) -> Array:
+        """View a diagonal of the last two axes as the last one: y[..., i] = x[..., i, i + offset] (offset >= 0)."""
+
     # ---- elementwise and reductions ----
 
     @kernel
@@ -168,6 +197,14 @@ class Backend:
     @kernel
     def arg_reduce(self, op: str, x: Array, dim: int, keepdim: bool) -> Array:
         """Return int64 positions along an axis (ARG_REDUCTIONS): the first extreme, or the first NaN."""
+
+    @kernel
+    def scan(self, op: str, x: Array, dim: int) -> Array:
+        """Reduce (SCANS) each element and all before it along an axis; the dtype is kept, and NaN stays to the end."""
+
+    @kernel
+    def argsort(self, x: Array, dim: int, descending: bool) -> Array:
+        """Return the int64 places of the elements along an axis in order: equal ones in theirs, NaN as the largest."""
 
     # ---- joining and indexing ----
 
@@ -198,6 +235,10 @@ class Backend:
     @kernel
     def scatter_add(self, target: Array, dim: int, index: Array, values: Array) -> None:
         """Add values where gather would pick (target changed in place): the adjoint of gather."""
+
+    @kernel
+    def scatter_reduce(self, op: str, target: Array, dim: int, index: Array, values: Array) -> None:
+        """Multiply ("mul"), or take the maximum ("maximum") or minimum, where scatter_add would add (target changed)."""
 
     # ---- random numbers ----
 

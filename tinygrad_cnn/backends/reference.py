@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -12,6 +11,45 @@ import numpy as np
 
 from ..geometry import Window
 from .base import Array, Backend, Dims, Shape
+
+_ERF = (  # Cody, Rational Chebyshev approximations for the error function, 1969: numerators and denominators
+    (1.85777706184603153e-1, 3.16112374387056560, 1.13864154151050156e2, 3.77485237685302021e2, 3.20937758913846947e3),
+    (1.0, 2.36012909523441209e1, 2.44024637934444173e2, 1.28261652607737228e3, 2.84423683343917062e3),
+)
+_ERFC = (
+    (2.15311535474403846e-8, 5.64188496988670089e-1, 8.88314979438837594, 6.61191906371416295e1, 2.98635138197400131e2,
+     8.81952221241769090e2, 1.71204761263407058e3, 2.05107837782607147e3, 1.23033935479799725e3),
+    (1.0, 1.57449261107098347e1, 1.17693950891312499e2, 5.37181101862009858e2, 1.62138957456669019e3,
+     3.29079923573345963e3, 4.36261909014324716e3, 3.43936767414372164e3, 1.23033935480374942e3),
+)  # fmt: skip
+_ERFC_FAR = (
+    (1.63153871373020978e-2, 3.05326634961232344e-1, 3.60344899949804439e-1, 1.25781726111229246e-1,
+     1.60837851487422766e-2, 6.58749161529837803e-4),
+    (1.0, 2.56852019228982242, 1.87295284992346047, 5.27905102951428412e-1, 6.05183413124413191e-2,
+     2.33520497626869185e-3),
+)  # fmt: skip
+
+
+def _ratio(coefficients: tuple[tuple[float, ...], tuple[float, ...]], x: np.ndarray) -> np.ndarray:
+    """Return one polynomial divided by another."""
+    return np.polyval(coefficients[0], x) / np.polyval(coefficients[1], x)
+
+
+def _erfc(a: np.ndarray, complement: bool) -> np.ndarray:
+    """Return 1 - erf(a), or erf(a), in double precision."""
+    x = np.abs(a, dtype=np.float64)
+    inverse = 1 / np.maximum(x, 1.0) ** 2
+    cut = np.trunc(x * 16) / 16  # e ** -x ** 2 in two factors, the first of them exact in its exponent
+    decay = np.exp(-cut * cut) * np.exp(-(x - cut) * (x + cut))
+    near = _ratio(_ERFC, np.minimum(x, 4.0))
+    far = (0.5641895835477563 - inverse * _ratio(_ERFC_FAR, inverse)) / np.maximum(x, 1.0)
+    tail = np.where(x == np.inf, 0.0, decay * np.where(x <= 4, near, far))  # erfc(|a|), for |a| > 0.46875
+    centre = a * _ratio(_ERF, np.minimum(x, 1.0) ** 2)
+    small = x <= 0.46875
+    if complement:
+        return np.where(small, 1 - centre, np.where(a < 0, 2 - tail, tail)).astype(a.dtype)
+    return np.where(small, centre, np.copysign(1 - tail, a)).astype(a.dtype)
+
 
 _UFUNCS: dict[str, Any] = {
     "add": np.add,
@@ -23,6 +61,16 @@ _UFUNCS: dict[str, Any] = {
     "pow": operator.pow,
     "maximum": np.maximum,
     "minimum": np.minimum,
+    "fmax": np.fmax,
+    "fmin": np.fmin,
+    "fmod": np.fmod,
+    "atan2": np.arctan2,
+    "hypot": np.hypot,
+    "copysign": np.copysign,
+    "logaddexp": np.logaddexp,
+    "xlogy": lambda a, b: np.where((a == 0) & ~np.isnan(b), 0, a * np.log(b)),
+    "bitwise_left_shift": np.left_shift,
+    "bitwise_right_shift": np.right_shift,
     "eq": np.equal,
     "ne": np.not_equal,
     "lt": np.less,
@@ -52,18 +100,31 @@ _UFUNCS: dict[str, Any] = {
     "abs": np.abs,
     "sign": lambda a: a.copy() if a.dtype.kind == "b" else (a > 0).astype(a.dtype) - (a < 0),
     "exp": np.exp,
+    "exp2": np.exp2,
     "expm1": np.expm1,
     "log": np.log,
     "log1p": np.log1p,
     "log2": np.log2,
+    "log10": np.log10,
     "sqrt": np.sqrt,
     "rsqrt": lambda a: 1 / np.sqrt(a),
     "reciprocal": lambda a: 1 / a,
     "sin": np.sin,
     "cos": np.cos,
+    "tan": np.tan,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
     "tanh": np.tanh,
-    "erf": lambda a: np.vectorize(math.erf, [a.dtype])(a),
+    "asinh": np.arcsinh,
+    "acosh": np.arccosh,
+    "atanh": np.arctanh,
+    "erf": lambda a: _erfc(a, False),
+    "erfc": lambda a: _erfc(a, True),
     "sigmoid": lambda a: np.where(a >= 0, 1, np.exp(-np.abs(a))) / (1 + np.exp(-np.abs(a))),
+    "logit": lambda a: np.log(a / (1 - a)),
     "relu": lambda a: np.where(a < 0, 0, a),
     "floor": np.floor,
     "ceil": np.ceil,
@@ -71,6 +132,7 @@ _UFUNCS: dict[str, Any] = {
     "trunc": np.trunc,
     "logical_not": np.logical_not,
     "bitwise_not": np.bitwise_not,
+    "signbit": lambda a: np.signbit(a) if a.dtype.kind == "f" else a < 0,
     "isnan": np.isnan,
     "isinf": np.isinf,
     "isfinite": np.isfinite,
@@ -92,6 +154,10 @@ _REDUCTIONS: dict[str, Any] = {
     "any": np.any,
     "all": np.all,
 }
+_SCANS = {
+    "cumsum": np.add, "cumprod": np.multiply, "cummax": np.maximum, "cummin": np.minimum, "logcumsumexp": np.logaddexp,
+}  # fmt: skip
+_SCATTERS = {"mul": np.multiply, "maximum": np.maximum, "minimum": np.minimum}
 _ARG_REDUCTIONS: dict[str, Any] = {"argmax": np.argmax, "argmin": np.argmin}
 
 
@@ -174,6 +240,12 @@ class ReferenceBackend(Backend):
     def slice(self, x: Array, key: tuple[Any, ...]) -> Array:
         return x[*key, ...] if Ellipsis not in key else x[key]
 
+    def diagonal(self, x: Array, offset: int) -> Array:
+        rows, columns = x.strides[-2:]
+        size = max(0, min(x.shape[-2] + min(offset, 0), x.shape[-1] - max(offset, 0)))
+        start = x[..., max(0, -offset) :, max(0, offset) :]
+        return np.lib.stride_tricks.as_strided(start, (*x.shape[:-2], size), (*x.strides[:-2], rows + columns))
+
     # ---- elementwise and reductions ----
 
     def elementwise(self, op: str, *operands: Any) -> Array:
@@ -188,6 +260,16 @@ class ReferenceBackend(Backend):
 
     def arg_reduce(self, op: str, x: Array, dim: int, keepdim: bool) -> Array:
         return np.asarray(_ARG_REDUCTIONS[op](x, axis=dim, keepdims=keepdim), np.int64)
+
+    def scan(self, op: str, x: Array, dim: int) -> Array:
+        with np.errstate(all="ignore"):
+            return _SCANS[op].accumulate(x, axis=dim, dtype=x.dtype)
+
+    def argsort(self, x: Array, dim: int, descending: bool) -> Array:
+        if descending:  # equal elements are to keep their order
+            x = np.flip(x, dim)
+        order = np.ascontiguousarray(np.argsort(x, axis=dim, kind="stable"), np.int64)
+        return np.ascontiguousarray(x.shape[dim] - 1 - np.flip(order, dim)) if descending else order
 
     # ---- joining and indexing ----
 
@@ -215,6 +297,9 @@ class ReferenceBackend(Backend):
 
     def scatter_add(self, target: Array, dim: int, index: Array, values: Array) -> None:
         np.add.at(target, _along(dim, index), values[tuple(map(slice, index.shape))])
+
+    def scatter_reduce(self, op: str, target: Array, dim: int, index: Array, values: Array) -> None:
+        _SCATTERS[op].at(target, _along(dim, index), values[tuple(map(slice, index.shape))])
 
     # ---- random numbers ----
 

@@ -9,14 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from .. import dtypes
 from ..autograd.graph import Op, TensorBase, wrap
 from ..autograd.rows import Row, operators
-from .inplace import operand, write_
+from .inplace import into, operand, takes_out, write_
+
+__all__ = [
+    "abs", "add", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "ceil", "clamp", "cos", "div", "eq", "erf", "exp",
+    "expm1", "floor", "floor_divide", "ge", "gt", "isfinite", "isinf", "isnan", "le", "log", "log1p", "log2",
+    "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "maximum", "minimum", "mul", "ne", "neg", "pow",
+    "reciprocal", "relu", "remainder", "rsqrt", "sigmoid", "sign", "sin", "sqrt", "square", "sub", "tanh", "trunc",
+    "where",
+]  # fmt: skip
 
 T = TypeVar("T", bound=TensorBase)
 Number = float | int | bool
@@ -122,16 +130,24 @@ _cast = Cast.apply
 # ---- functions of one tensor ----
 
 
-def unary(kernel: Row, doc: str, floating: bool = False, bools: bool = True) -> Callable[[T], T]:
+class Unary(Protocol):
+    """A function of one tensor."""
+
+    def __call__(self, input: T, *, out: T | None = None) -> T:
+        """Apply it."""
+
+
+def unary(kernel: Row, doc: str, floating: bool = False, bools: bool = True) -> Unary:
     """Make the public function of a row; `floating` ones convert integers to the default dtype first."""
     name = kernel.name
 
-    def function(input: T) -> T:
+    def function(input: T, *, out: T | None = None) -> T:
         if not isinstance(input, TensorBase):
             check_tensors(name, input)
         if not bools and input._array.dtype.kind == "b":
             raise RuntimeError(f"{name}: not defined for bools; convert with .int()")
-        return kernel(_floating(input) if floating else input)
+        y: T = kernel(_floating(input) if floating else input)
+        return y if out is None else into(out, y, name)
 
     kernel.function = function
     function.__name__ = function.__qualname__ = name
@@ -206,6 +222,7 @@ def bitwise_not(input: T) -> T:
 
 def square(input: T) -> T:
     """Return input ** 2."""
+    check_tensors("square", input)
     return pow(input, 2) if input._array.dtype.kind == "b" else mul(input, input)
 
 
@@ -262,24 +279,28 @@ def _scaled(op: str, a: Any, b: Any, alpha: Number) -> tuple[Any, Any]:
     return a, cast(mul(b, alpha), kind) if isinstance(b, TensorBase) else dtypes.wrapped(b * alpha, kind)
 
 
-def add(input: T, other: T | Number, *, alpha: Number = 1) -> T:
+def add(input: T, other: T | Number, *, alpha: Number = 1, out: T | None = None) -> T:
     """Return input + alpha * other."""
-    return _add(*(promoted("add", input, other) if alpha == 1 else _scaled("add", input, other, alpha)))
+    y = _add(*(promoted("add", input, other) if alpha == 1 else _scaled("add", input, other, alpha)))
+    return y if out is None else into(out, y, "add")
 
 
-def sub(input: T, other: T | Number, *, alpha: Number = 1) -> T:
+def sub(input: T, other: T | Number, *, alpha: Number = 1, out: T | None = None) -> T:
     """Return input - alpha * other; not for bool."""
     for x in (input, other):
         if type(x) is not float and (x._array.dtype.kind == "b" if isinstance(x, TensorBase) else isinstance(x, bool)):
             raise RuntimeError("sub: bools cannot be subtracted; use logical_xor or logical_not")
-    return _sub(*(promoted("sub", input, other) if alpha == 1 else _scaled("sub", input, other, alpha)))
+    y = _sub(*(promoted("sub", input, other) if alpha == 1 else _scaled("sub", input, other, alpha)))
+    return y if out is None else into(out, y, "sub")
 
 
-def mul(input: T, other: T | Number) -> T:
+def mul(input: T, other: T | Number, *, out: T | None = None) -> T:
     """Return input * other."""
-    return _mul(*promoted("mul", input, other))
+    y = _mul(*promoted("mul", input, other))
+    return y if out is None else into(out, y, "mul")
 
 
+@takes_out
 def div(input: T, other: T | Number, *, rounding_mode: str | None = None) -> T:
     """Return input / other; rounding_mode 'floor' or 'trunc' rounds the quotient and keeps integers integers."""
     if rounding_mode == "floor":
@@ -299,11 +320,13 @@ _add.function, _sub.function, _mul.function, _div.function = add, sub, mul, div
 operators.add, operators.sub, operators.mul, operators.div, operators.neg = _add, _sub, _mul, _div, _neg
 
 
+@takes_out
 def floor_divide(input: T, other: T | Number) -> T:
     """Return floor(input / other)."""
     return _floor_divide(*_divisible("floor_divide", input, other))
 
 
+@takes_out
 def remainder(input: T, other: T | Number) -> T:
     """Return input - other * floor(input / other): the sign is other's."""
     return _remainder(*_divisible("remainder", input, other))
@@ -320,6 +343,7 @@ def _divisible(op: str, a: Any, b: Any) -> tuple[Any, Any]:
     return a, b
 
 
+@takes_out
 def pow(input: T | Number, exponent: T | Number) -> T:
     """Return input ** exponent; an integer tensor cannot have a negative number as exponent."""
     a, b = promoted("pow", input, exponent)
@@ -327,7 +351,7 @@ def pow(input: T | Number, exponent: T | Number) -> T:
     if kind == "b":
         if isinstance(b, TensorBase):
             raise RuntimeError("pow: bools cannot be raised to the power of bools; convert with .int()")
-        return logical_or(a, not b)
+        return logical_or(a, tensor_like(a, not b))
     if kind != "f" and not isinstance(exponent, TensorBase) and exponent < 0:
         raise RuntimeError("pow: integers cannot be raised to a negative integer power; convert to a floating dtype")
     return _integer_pow(a, b) if kind == "i" and isinstance(b, TensorBase) else _pow(a, b)
@@ -341,18 +365,21 @@ def _integer_pow(a: Any, b: Any) -> Any:
     return where(logical_or(ge(b, 0), eq(abs(base), 1)), _pow(base, abs(b)), 0)
 
 
+@takes_out
 def maximum(input: T, other: T) -> T:
     """Return the larger of two elements, NaN if either is; equal elements share the gradient."""
     check_tensors("maximum", input, other)
     return _maximum(*promoted("maximum", input, other))
 
 
+@takes_out
 def minimum(input: T, other: T) -> T:
     """Return the smaller of two elements, NaN if either is; equal elements share the gradient."""
     check_tensors("minimum", input, other)
     return _minimum(*promoted("minimum", input, other))
 
 
+@takes_out
 def clamp(input: T, min: T | Number | None = None, max: T | Number | None = None) -> T:
     """Limit elements to [min, max]; the gradient passes where the element is inside, limits included."""
     if min is None and max is None:
@@ -365,8 +392,11 @@ def clamp(input: T, min: T | Number | None = None, max: T | Number | None = None
     return y
 
 
-def where(condition: T, input: T | Number, other: T | Number) -> T:
-    """Return input where condition (bool) holds, other elsewhere."""
+def where(condition: T, input: Any = None, other: Any = None) -> Any:
+    """Return input where condition (bool) holds, other elsewhere; without them the places where condition holds."""
+    check_tensors("where", condition)
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)  # type: ignore[attr-defined]
     if condition._array.dtype.kind != "b":
         raise RuntimeError(f"where: condition must be bool, got {condition._array.dtype}; compare, or use .bool()")
     if isinstance(input, TensorBase) or isinstance(other, TensorBase):
@@ -377,31 +407,38 @@ def where(condition: T, input: T | Number, other: T | Number) -> T:
     return _where(condition, a, b)
 
 
-def comparison(name: str, doc: str) -> Callable[..., Any]:
-    """Make the public function of a row of two operands without a gradient."""
-    kernel = row(name)
-    bits = name.startswith("bitwise")
+def binary(
+    kernel: Row, doc: str, floating: bool = False, kinds: str = "biuf", numbers: bool = True
+) -> Callable[..., Any]:
+    """Make the public function of a row of two operands; `kinds` are NumPy's, `numbers` says whether one may be a number."""
+    name, restricted = kernel.name, len(kinds) < 4
 
-    def function(input: T, other: T | Number) -> T:
-        a, b = promoted(name, input, other)
-        if bits and _dtype(a, b).kind == "f":
-            raise RuntimeError(f"{name}: expected integers or bool, got {_dtype(a, b)}")
-        return kernel(a, b)
+    def function(input: T, other: T | Number, *, out: T | None = None) -> T:
+        if not numbers:
+            check_tensors(name, input, other)
+        a, b = promoted(name, input, other, floating)
+        if restricted and _dtype(a, b).kind not in kinds:
+            raise RuntimeError(f"{name}: expected {' or '.join(KINDS[kind] for kind in kinds)}, got {_dtype(a, b)}")
+        y: T = kernel(a, b)
+        return y if out is None else into(out, y, name)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
     return function
 
 
-eq = comparison("eq", "Return input == other, as bool.")
-ne = comparison("ne", "Return input != other, as bool.")
-lt = comparison("lt", "Return input < other, as bool.")
-le = comparison("le", "Return input <= other, as bool.")
-gt = comparison("gt", "Return input > other, as bool.")
-ge = comparison("ge", "Return input >= other, as bool.")
-bitwise_and = comparison("bitwise_and", "Return the bits set in both (integers and bool).")
-bitwise_or = comparison("bitwise_or", "Return the bits set in either (integers and bool).")
-bitwise_xor = comparison("bitwise_xor", "Return the bits set in one of the two (integers and bool).")
-logical_and = comparison("logical_and", "Return whether both elements are not 0, as bool.")
-logical_or = comparison("logical_or", "Return whether an element of the two is not 0, as bool.")
-logical_xor = comparison("logical_xor", "Return whether exactly one element of the two is not 0, as bool.")
+KINDS = {"b": "bool", "i": "integers", "u": "uint8", "f": "floating dtypes"}  # of NumPy dtypes
+eq = binary(row("eq"), "Return input == other, as bool.")
+ne = binary(row("ne"), "Return input != other, as bool.")
+lt = binary(row("lt"), "Return input < other, as bool.")
+le = binary(row("le"), "Return input <= other, as bool.")
+gt = binary(row("gt"), "Return input > other, as bool.")
+ge = binary(row("ge"), "Return input >= other, as bool.")
+bitwise_and = binary(row("bitwise_and"), "Return the bits set in both (integers and bool).", kinds="biu")
+bitwise_or = binary(row("bitwise_or"), "Return the bits set in either (integers and bool).", kinds="biu")
+bitwise_xor = binary(row("bitwise_xor"), "Return the bits set in one of the two (integers and bool).", kinds="biu")
+logical_and = binary(row("logical_and"), "Return whether both elements are not 0, as bool.", numbers=False)
+logical_or = binary(row("logical_or"), "Return whether an element of the two is not 0, as bool.", numbers=False)
+logical_xor = binary(
+    row("logical_xor"), "Return whether exactly one element of the two is not 0, as bool.", numbers=False
+)

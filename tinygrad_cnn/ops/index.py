@@ -14,6 +14,10 @@ from .elementwise import Number, T, cast, check_tensors, element_like, tensor_li
 from .inplace import check_writable, copy_, write_
 from .shape import Index, Pad, Slice, reshape, stack
 
+__all__ = [
+    "gather", "index_select", "masked_fill", "nonzero", "scatter_add",
+]  # fmt: skip
+
 
 class IndexPut(Op):
     """A tensor with the elements that a key picks replaced, or added to."""
@@ -260,6 +264,8 @@ def index_select(input: T, dim: int, index: Any) -> T:
     at = wrap_dim("index_select", dim, input._array.ndim)
     if index._array.ndim > 1:
         raise IndexError(f"index_select: index must be a vector, got {index._array.ndim} dimensions")
+    if not input._array.ndim:
+        return reshape(getitem(reshape(input, 1), reshape(index, -1)), ())
     return getitem(input, (*[slice(None)] * at, reshape(index, -1)))
 
 

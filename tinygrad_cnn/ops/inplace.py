@@ -126,9 +126,9 @@ def copy_(x: Any, source: Any, name: str = "copy_") -> Any:
     return x
 
 
-def in_place(function: Callable[..., Any]) -> Callable[..., Any]:
+def in_place(function: Callable[..., Any], name: str | None = None) -> Callable[..., Any]:
     """Make the `_` method of a function: the first argument takes the result."""
-    name = function.__name__ + "_"
+    name = name or function.__name__ + "_"
 
     @wraps(function)
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -137,3 +137,46 @@ def in_place(function: Callable[..., Any]) -> Callable[..., Any]:
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"In-place version of {function.__name__}."
     return method
+
+
+def relabelled(view: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """Make the `_` method of a function that views the same elements in another shape."""
+
+    @wraps(view)
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        check_writable(self, name)
+        before = wrap(self.result_class, self._array, self._backend)  # what self was, and is now a view of
+        for field in ("_node", "_output", "_requires_grad", "_version", "_view"):
+            setattr(before, field, getattr(self, field))
+        y = view(before, *args, **kwargs)
+        if y is not before:
+            for field in ("_array", "_node", "_output", "_requires_grad", "_view"):
+                setattr(self, field, getattr(y, field))
+            self._version.value += 1
+        return self
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"In-place version of {view.__name__}."
+    return method
+
+
+def into(out: Any, y: Any, name: str) -> Any:
+    """Write a result to the tensor that was passed as `out=`, and return it; an empty one takes over the result."""
+    if not isinstance(out, TensorBase):
+        raise TypeError(f"{name}: out must be a tensor, got {type(out).__name__}")
+    if state.grad and (out._requires_grad or y._requires_grad):
+        raise RuntimeError(f"{name}: what is written to out= has no gradient; call it under no_grad()")
+    if out._array.shape != y._array.shape and 0 in out._array.shape:
+        out._array = out._backend.empty(y._array.shape, out._array.dtype)
+    return write_(out, y, f"{name}(out=)")
+
+
+def takes_out(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a function also write its result to a tensor passed as `out=`."""
+
+    @wraps(function)
+    def wrapper(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+        y = function(*args, **kwargs)
+        return y if out is None else into(out, y, function.__name__)
+
+    return wrapper

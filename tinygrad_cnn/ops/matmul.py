@@ -11,6 +11,10 @@ from .elementwise import T, add, check_tensors
 from .reduce import _sum as sum_
 from .shape import reshape, squeeze, unsqueeze
 
+__all__ = [
+    "bmm", "matmul", "mm",
+]  # fmt: skip
+
 
 class Matmul(Op):
     """x (..., M, K) @ y (..., K, N), batch axes broadcast; the last two axes of an operand may come exchanged (xt, yt)."""

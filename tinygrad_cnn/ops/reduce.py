@@ -16,6 +16,11 @@ from .elementwise import T, _floating, cast, div, eq, exp, log, maximum, minimum
 from .index import gather
 from .shape import Expand, numpy_names, reshape, squeeze, unsqueeze
 
+__all__ = [
+    "all", "amax", "amin", "any", "argmax", "argmin", "log_softmax", "logsumexp", "max", "mean", "min", "prod", "softmax",
+    "std", "sum", "var",
+]  # fmt: skip
+
 Dim = int | tuple[int, ...] | list[int] | None
 
 

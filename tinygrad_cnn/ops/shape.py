@@ -15,10 +15,16 @@ from ..autograd.graph import Op, TensorBase
 from ..backends.base import is_contiguous
 from ..geometry import wrap_dim
 from .elementwise import T, cast, check_tensors
+from .inplace import into
+
+__all__ = [
+    "broadcast_to", "cat", "chunk", "clone", "concat", "concatenate", "flatten", "movedim", "narrow", "permute", "reshape",
+    "select", "split", "squeeze", "stack", "swapaxes", "t", "transpose", "unbind", "unflatten", "unsqueeze",
+]  # fmt: skip
 
 
 def numpy_names(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Accept NumPy's spellings `axis` and `keepdims` for `dim` and `keepdim`; refuse an input that is no tensor."""
+    """Accept NumPy's spellings `axis` and `keepdims` for `dim` and `keepdim`, and `out`; refuse an input that is no tensor."""
     has_input = "input" in inspect.signature(function).parameters
 
     @wraps(function)
@@ -31,6 +37,10 @@ def numpy_names(function: Callable[..., Any]) -> Callable[..., Any]:
                     if ours in kwargs:
                         raise TypeError(f"{function.__name__}: got both {ours} and {theirs}")
                     kwargs[ours] = kwargs.pop(theirs)
+            if kwargs.get("out") is not None:
+                out = kwargs.pop("out")
+                return into(out, function(*args, **kwargs), function.__name__)
+            kwargs.pop("out", None)
         return function(*args, **kwargs)
 
     return wrapper
@@ -229,6 +239,11 @@ def transpose(input: T, dim0: int, dim1: int) -> T:
     return Permute.apply(input, tuple(order))
 
 
+def swapaxes(input: T, axis0: int, axis1: int) -> T:
+    """Return a view with two axes exchanged."""
+    return transpose(input, axis0, axis1)
+
+
 def t(input: T) -> T:
     """Return the transposed matrix; tensors of fewer axes are returned as they are."""
     ndim = len(shape_of("t", input))
@@ -274,6 +289,8 @@ def broadcast_to(input: T, size: Sequence[int]) -> T:
 
 def clone(input: T, *, memory_format: Any = None) -> T:
     """Return a contiguous copy that passes gradients on."""
+    if not isinstance(input, TensorBase):
+        check_tensors("clone", input)
     return Clone.apply(input)
 
 
@@ -309,6 +326,9 @@ def cat(tensors: Sequence[T], dim: int = 0) -> T:
             )
     kind = dtypes.result_numpy([(x._array.dtype, 2) for x in tensors])
     return Cat.apply(*[cast(x, kind) for x in parts], at)
+
+
+concat = concatenate = cat
 
 
 @numpy_names
