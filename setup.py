@@ -30,6 +30,7 @@ FAMILIES = [
     "pooled",
     "random",
     "reduce",
+    "resample",
     "softmax",
     "winograd",
 ]

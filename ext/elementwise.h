@@ -38,6 +38,26 @@ typedef void (*map_loop)(const map *m, ptrdiff_t from, ptrdiff_t to);
 
 #define SQRT(x) (sizeof(real) == 4 ? (real)sqrtf((float)(x)) : (real)sqrt(x))
 
+/* Eigen's quotient of polynomials for single precision: 4 ulp. */
+ALWAYS_INLINE vec single_erf(vec x) {
+    static const double P[] = {-2.72614225801306e-10, 2.77068142495902e-08,  -2.10102402082508e-06, -5.69250639462346e-05,
+                               -7.34990630326855e-04, -2.95459980854025e-03, -1.60960333262415e-02};
+    static const double Q[] = {-1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03, -7.37332916720468e-03,
+                               -1.42647390514189e-02};
+    x = vec_select(x > 4, vec_set((real)4), vec_select(x < -4, vec_set((real)-4), x));
+    const vec square = x * x;
+    vec p = vec_set((real)P[0]), q = vec_set((real)Q[0]);
+    for (int i = 1; i < 7; i++) p = p * square + (real)P[i];
+    for (int i = 1; i < 5; i++) q = q * square + (real)Q[i];
+    const vec y = x * p / q;
+    return vec_select(y > 1, vec_set((real)1), vec_select(y < -1, vec_set((real)-1), y));
+}
+
+ALWAYS_INLINE vec silu_slope(vec x) {
+    const vec s = vec_set((real)1) / (vec_exp(-x) + 1);
+    return s * (x * (1 - s) + 1);
+}
+
 MAP_NUMBERS(leaky_relu, a[i] > 0 ? a[i] : number * a[i])
 MAP_NUMBERS(leaky_relu_grad, b[i] > 0 ? a[i] : number * a[i])
 MAP_NUMBERS(sigmoid_grad, a[i] * b[i] * (1 - b[i]))
@@ -45,6 +65,16 @@ MAP_NUMBERS(tanh_grad, a[i] * (1 - b[i] * b[i]))
 MAP_NUMBERS(abs, a[i] < 0 ? -a[i] : a[i] + 0)
 MAP_NUMBERS(cube, a[i] * a[i] * a[i])
 MAP_NUMBERS(sign, (real)(a[i] > 0) - (real)(a[i] < 0))
+MAP(erf, for (ptrdiff_t i = from; i < to; i += LANES) {
+    if (sizeof(real) == 4)
+        vec_store_to(y + i, single_erf(vec_load_to(a + i, to - i)), to - i);
+    else
+        for (ptrdiff_t j = i; j < i + LANES && j < to; j++) y[j] = (real)erf(a[j]);
+})
+MAP_NUMBERS(relu6, a[i] < 0 ? 0 : a[i] > 6 ? 6 : a[i])
+MAP_NUMBERS(relu6_grad, (b[i] <= 0) | (b[i] >= 6) ? 0 : a[i])
+MAP_NUMBERS(hardswish, a[i] * (a[i] < -3 ? 0 : a[i] > 3 ? 6 : a[i] + 3) / 6)
+MAP_NUMBERS(hardswish_grad, b[i] <= -3 ? 0 : b[i] < 3 ? a[i] * (b[i] / 3 + (real)0.5) : a[i])
 MAP_NUMBERS(sqrt, SQRT(a[i]))
 MAP_NUMBERS(rsqrt, 1 / SQRT(a[i]))
 MAP_NUMBERS(reciprocal, 1 / a[i])
@@ -56,6 +86,8 @@ MAP_VECTORS(expm1, vec_expm1(x))
 MAP_VECTORS(log, vec_log(x))
 MAP_VECTORS(log1p, vec_log1p(x))
 MAP_VECTORS(sigmoid, vec_set((real)1) / (vec_exp(-x) + 1))
+MAP_VECTORS(silu, x / (vec_exp(-x) + 1))
+MAP_VECTORS(silu_grad, silu_slope(vec_load_to(b + i, to - i)) * x)
 
 /* ---- functions of two arrays that broadcast ---- */
 

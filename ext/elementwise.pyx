@@ -24,7 +24,8 @@ cdef extern from "elementwise.h":
         Py_ssize_t* b_strides
         Py_ssize_t count, a_step, b_step
     ctypedef void (*map_loop)(const map* m, Py_ssize_t first, Py_ssize_t end) noexcept nogil
-    const map_loop abs_map, cube_map, exp_map, expm1_map, leaky_relu_map, leaky_relu_grad_map, log_map, log1p_map
+    const map_loop hardswish_map, hardswish_grad_map, relu6_map, relu6_grad_map, silu_map, silu_grad_map
+    const map_loop abs_map, cube_map, erf_map, exp_map, expm1_map, leaky_relu_map, leaky_relu_grad_map, log_map, log1p_map
     const map_loop reciprocal_map, rsqrt_map, sigmoid_map, sigmoid_grad_map, sign_map, sqrt_map
     const map_loop tanh_grad_map, where_map, where_else_number_map, where_number_map
     void broadcast_rows(int op, const broadcast_operands* m, Py_ssize_t first, Py_ssize_t to, Py_ssize_t begin,
@@ -111,6 +112,41 @@ def rsqrt(object a, object y):
 def sigmoid(object a, object y):
     """Write y = 1 / (1 + e ** -a)."""
     run(sigmoid_map, a, None, y, 0.6)
+
+
+def erf(object a, object y):
+    """Write y = erf(a)."""
+    run(erf_map, a, None, y, 1)
+
+
+def hardswish(object a, object y):
+    """Write y = a * min(max(a + 3, 0), 6) / 6."""
+    run(hardswish_map, a, None, y, 0.4)
+
+
+def hardswish_grad(object a, object b, object y):
+    """Write y = a times the slope of hardswish at b."""
+    run(hardswish_grad_map, a, b, y, 0.4)
+
+
+def relu6(object a, object y):
+    """Write y = min(max(a, 0), 6)."""
+    run(relu6_map, a, None, y, 0.4)
+
+
+def relu6_grad(object a, object b, object y):
+    """Write y = a where 0 < b < 6, else 0."""
+    run(relu6_grad_map, a, b, y, 0.4)
+
+
+def silu(object a, object y):
+    """Write y = a / (1 + e ** -a)."""
+    run(silu_map, a, None, y, 0.7)
+
+
+def silu_grad(object a, object b, object y):
+    """Write y = a times the slope of silu at b."""
+    run(silu_grad_map, a, b, y, 0.7)
 
 
 def sign(object a, object y):

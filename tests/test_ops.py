@@ -10,7 +10,9 @@ import strategies as draw
 from conftest import LEVELS
 from hypothesis import given
 from hypothesis import strategies as st
-from op_cases import TABLE, Bad, OpCase
+from nn_op_cases import ROWS
+from op_cases import TABLE as FIRST
+from op_cases import Bad, OpCase
 from strategies import Call
 
 import tinygrad_cnn as tg
@@ -19,6 +21,7 @@ from tinygrad_cnn.backends import get_backend
 from tinygrad_cnn.backends.base import ELEMENTWISE, kernel_names
 from tinygrad_cnn.testing import assert_close, gradcheck, gradgradcheck
 
+TABLE = [*FIRST, *ROWS]
 DTYPES = ["float32", "float64"]
 LAYOUTS = ["contiguous", "transposed", "sliced"]
 DIFFERENTIABLE = [case for case in TABLE if case.differentiable]

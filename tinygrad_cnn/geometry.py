@@ -48,19 +48,26 @@ class Window(NamedTuple):
     ow: int
 
 
-def pair(op: str, name: str, value: Pair, least: int) -> tuple[int, int]:
-    """Return `value` as (rows, columns), each at least `least`."""
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    values = values * 2 if len(values) == 1 else values
-    if len(values) != 2:
-        raise RuntimeError(f"{op}: {name} must be an int or a pair of ints, got {value!r}")
+def per_axis(op: str, name: str, value: Pair, least: int, count: int) -> tuple[int, ...]:
+    """Return `value` as one number per axis, each at least `least`."""
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    values = values * count if len(values) == 1 else values
+    wanted = {1: "an int", 2: "an int or a pair of ints"}.get(count, f"an int or {count} ints")
+    if len(values) != count:
+        raise RuntimeError(f"{op}: {name} must be {wanted}, got {value!r}")
     for number in values:
         if isinstance(number, bool) or not hasattr(number, "__index__"):
-            raise TypeError(f"{op}: {name} must be an int or a pair of ints, got {value!r}")
+            raise TypeError(f"{op}: {name} must be {wanted}, got {value!r}")
         if number < least:
             kind = "must not be negative" if least == 0 else "must be positive"
             raise RuntimeError(f"{op}: {name} {kind}, got {value!r}")
-    return int(values[0]), int(values[1])
+    return tuple(map(int, values))
+
+
+def pair(op: str, name: str, value: Pair, least: int) -> tuple[int, int]:
+    """Return `value` as (rows, columns), each at least `least`."""
+    rows, columns = per_axis(op, name, value, least, 2)
+    return rows, columns
 
 
 def effective(kernel: int, dilation: int) -> int:
@@ -76,30 +83,27 @@ def same_padding(size: int, kernel: int, stride: int, dilation: int, upper: bool
 
 
 def paddings(
-    op: str, padding: Padding, size: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int],
-    dilation: tuple[int, int],
-) -> tuple[tuple[int, int], tuple[int, int]]:  # fmt: skip
-    """Return the padding of rows and columns as (before, after) pairs.
+    op: str, padding: Padding, size: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+) -> tuple[tuple[int, int], ...]:  # fmt: skip
+    """Return the padding of each axis as (before, after) pairs.
 
-    `padding` is an int, a pair (rows, columns), pairs of pairs ((top, bottom), (left, right)), or 'valid', 'same'
+    `padding` is an int, one for each axis (rows, columns), pairs ((top, bottom), (left, right)), or 'valid', 'same'
     (an odd zero goes below and right, as in PyTorch; any stride), 'same_lower' (above and left).
     """
     if isinstance(padding, str):
         if padding == "valid":
-            return (0, 0), (0, 0)
+            return ((0, 0),) * len(size)
         if padding not in ("same", "same_lower"):
             raise RuntimeError(f"{op}: padding must be 'valid', 'same', 'same_lower' or numbers, got {padding!r}")
         upper = padding == "same"
-        return (
-            same_padding(size[0], kernel[0], stride[0], dilation[0], upper),
-            same_padding(size[1], kernel[1], stride[1], dilation[1], upper),
-        )
+        return tuple([same_padding(*axis, upper) for axis in zip(size, kernel, stride, dilation)])
     if isinstance(padding, (tuple, list)) and padding and isinstance(padding[0], (tuple, list)):
-        if len(padding) != 2:
-            raise RuntimeError(f"{op}: padding per side must be ((top, bottom), (left, right)), got {padding!r}")
-        return pair(op, "padding", padding[0], 0), pair(op, "padding", padding[1], 0)
-    rows, columns = pair(op, "padding", padding, 0)
-    return (rows, rows), (columns, columns)
+        if len(padding) != len(size):
+            sides = "((top, bottom), (left, right))" if len(size) == 2 else f"{len(size)} pairs (before, after)"
+            raise RuntimeError(f"{op}: padding per side must be {sides}, got {padding!r}")
+        return tuple([pair(op, "padding", sides, 0) for sides in padding])
+    return tuple([(n, n) for n in per_axis(op, "padding", padding, 0, len(size))])
 
 
 def outputs(

@@ -57,6 +57,13 @@ ELEMENTWISE = {
     "relu_grad": "0 if b <= 0 else a",
     "sigmoid_grad": "a * b * (1 - b)",
     "tanh_grad": "a * (1 - b * b)",
+    "binary_cross_entropy": "-(b * max(ln a, -100) + (1 - b) * max(ln(1 - a), -100))",
+    "relu6": "min(max(a, 0), 6)",
+    "relu6_grad": "0 if b <= 0 or b >= 6 else a",
+    "hardswish": "a * min(max(a + 3, 0), 6) / 6",
+    "hardswish_grad": "0 if b <= -3 else a * (b / 3 + 1 / 2) if b < 3 else a",
+    "silu": "a / (1 + e ** -a)",
+    "silu_grad": "a * s * (1 + b * (1 - s)), s = 1 / (1 + e ** -b)",
     "leaky_relu": "a if a > 0 else b * a",
     "leaky_relu_grad": "a if b > 0 else c * a",
     "neg": "-a",
@@ -334,6 +341,15 @@ class Backend:
         self, dy: Array, window: Window, size: tuple[int, int], count_include_pad: bool, divisor: int
     ) -> Array:
         """Return dx (N, C, H, W): the adjoint of avg_pool2d."""
+
+    # ---- resampling ----
+
+    @kernel
+    def resample(self, x: Array, starts: Array, places: Array, weights: Array) -> Array:
+        """Combine rows of x (P, A, K) -> (P, B, K).
+
+        y[p, b, k] = sum of weights[j] * x[p, places[j], k] over j from starts[b] to starts[b + 1] - 1 (int64, in order).
+        """
 
     # ---- normalisation and softmax ----
 

@@ -24,8 +24,9 @@ _LOOPS = frozenset(_ext.runtime.LOOPS)  # ext/arithmetic.pyx
 # ext/elementwise.pyx
 _BROADCAST = {"add": 0, "sub": 1, "mul": 2, "div": 3, "maximum": 4, "minimum": 5}
 _ELEMENTWISE = {
-    "abs", "exp", "expm1", "leaky_relu", "leaky_relu_grad", "log", "log1p", "reciprocal", "rsqrt", "sigmoid", "sigmoid_grad",
-    "sign", "sqrt", "tanh_grad", "where",
+    "abs", "erf", "exp", "expm1", "hardswish", "hardswish_grad", "leaky_relu", "leaky_relu_grad", "log", "log1p",
+    "reciprocal", "relu6", "relu6_grad", "rsqrt", "sigmoid", "sigmoid_grad", "sign", "silu", "silu_grad", "sqrt",
+    "tanh_grad", "where",
 }  # fmt: skip
 _WORTH_BROADCASTING = 4096  # elements from which it takes less time than NumPy
 _contiguous = np.ascontiguousarray
@@ -289,6 +290,14 @@ class CpuBackend(ReferenceBackend):
         dx = _empty((*dy.shape[:2], *size), dy.dtype)
         self._kernels("pool", dy.dtype).avg_pool2d_grad(_contiguous(dy), dx, window, count_include_pad, divisor)
         return dx
+
+    # ---- resampling ----
+
+    def resample(self, x: Array, starts: Array, places: Array, weights: Array) -> Array:
+        y = _empty((x.shape[0], len(starts) - 1, x.shape[2]), x.dtype)
+        shape = (x.shape[0], x.shape[1], len(starts) - 1, x.shape[2])
+        self._kernels("resample", x.dtype).resample(_contiguous(x), y, starts, places, weights, shape)
+        return y
 
     # ---- normalisation and softmax ----
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,13 @@ _UFUNCS: dict[str, Any] = {
     "relu_grad": lambda a, b: np.where(b <= 0, 0, a),
     "sigmoid_grad": lambda a, b: a * b * (1 - b),
     "tanh_grad": lambda a, b: a * (1 - b * b),
+    "binary_cross_entropy": lambda a, b: -(b * np.maximum(np.log(a), -100) + (1 - b) * np.maximum(np.log1p(-a), -100)),
+    "relu6": lambda a: np.minimum(np.maximum(a, 0), 6),
+    "relu6_grad": lambda a, b: np.where((b <= 0) | (b >= 6), 0, a),
+    "hardswish": lambda a: a * np.clip(a + 3, 0, 6) / 6,
+    "hardswish_grad": lambda a, b: np.where(b <= -3, 0, np.where(b < 3, a * (b / 3 + 0.5), a)),
+    "silu": lambda a: a / (1 + np.exp(-a)),
+    "silu_grad": lambda a, b: a / (1 + np.exp(-b)) * (1 + b / (1 + np.exp(b))),
     "leaky_relu": lambda a, b: np.where(a > 0, a, b * a),
     "leaky_relu_grad": lambda a, b, c: np.where(b > 0, a, c * a),
     "neg": np.negative,
@@ -452,6 +460,15 @@ class ReferenceBackend(Backend):
             counted[:, :, : window.pt + size[0] + window.pb, : window.pl + size[1] + window.pr] = 1
         counts: Any = sum(counted[0, 0, rows, columns] for _, _, rows, columns in taps(window))
         return counts
+
+    # ---- resampling ----
+
+    def resample(self, x: Array, starts: Array, places: Array, weights: Array) -> Array:
+        y = np.zeros((x.shape[0], len(starts) - 1, x.shape[2]), x.dtype)
+        for b, (start, stop) in enumerate(pairwise(starts)):
+            for j in range(start, stop):
+                y[:, b] += weights[j] * x[:, places[j]]
+        return y
 
     # ---- normalisation and softmax ----
 

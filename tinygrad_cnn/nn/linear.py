@@ -6,9 +6,11 @@ import math
 from typing import Any
 
 from ..creation import empty
+from ..ops import metric, shape
 from ..ops.matmul import linear
 from ..tensor import Tensor
 from . import init
+from .layer import Layer
 from .module import Module
 from .parameter import Parameter
 
@@ -34,10 +36,7 @@ class Linear(Module):
         self.in_features = in_features
         self.out_features = out_features
         self.weight = Parameter(empty(out_features, in_features, device=device, dtype=dtype))
-        if bias:
-            self.bias = Parameter(empty(out_features, device=device, dtype=dtype))
-        else:
-            self.register_parameter("bias", None)
+        self.register_parameter("bias", Parameter(empty(out_features, device=device, dtype=dtype)) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -56,20 +55,46 @@ class Linear(Module):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
-class Flatten(Module):
-    """Join the axes start_dim ... end_dim into one."""
+class Bilinear(Module):
+    """Compute input1 . weight[k] . input2 + bias[k] for each output k; see functional.bilinear."""
 
-    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+    def __init__(
+        self, in1_features: int, in2_features: int, out_features: int, bias: bool = True, device: Any = None,
+        dtype: Any = None,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.start_dim, self.end_dim = start_dim, end_dim
+        if in1_features <= 0:
+            raise ValueError(f"Bilinear: in1_features must be positive, got {in1_features}")
+        self.in1_features = in1_features
+        self.in2_features = in2_features
+        self.out_features = out_features
+        self.weight = Parameter(empty(out_features, in1_features, in2_features, device=device, dtype=dtype))
+        self.register_parameter("bias", Parameter(empty(out_features, device=device, dtype=dtype)) if bias else None)
+        self.reset_parameters()
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Flatten."""
-        return input.flatten(self.start_dim, self.end_dim)
+    def reset_parameters(self) -> None:
+        """Draw weights and bias from U(-1 / sqrt(in1_features), 1 / sqrt(in1_features))."""
+        bound = 1 / math.sqrt(self.in1_features)
+        for parameter in self.parameters():
+            init.uniform_(parameter, -bound, bound)
+
+    def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
+        """Multiply and add."""
+        return metric.bilinear(input1, input2, self.weight, self.bias)
 
     def extra_repr(self) -> str:
-        """Show the axes."""
-        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+        """Show the sizes."""
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, out_features={self.out_features}, "
+            f"bias={self.bias is not None}"
+        )
+
+
+class Flatten(Layer, function=shape.flatten):
+    """Join the axes start_dim ... end_dim into one."""
+
+    start_dim: int = 1
+    end_dim: int = -1
 
 
 class Unflatten(Module):
@@ -86,3 +111,20 @@ class Unflatten(Module):
     def extra_repr(self) -> str:
         """Show the axis."""
         return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
+
+
+class CosineSimilarity(Layer, function=metric.cosine_similarity):
+    """x1 . x2 / (|x1| * |x2|) along an axis."""
+
+    dim: int = 1
+    eps: float = 1e-8
+    shown = ()
+
+
+class PairwiseDistance(Layer, function=metric.pairwise_distance):
+    """The norm of x1 - x2 + eps along the last axis."""
+
+    p: float = 2.0
+    eps: float = 1e-6
+    keepdim: bool = False
+    shown = ()

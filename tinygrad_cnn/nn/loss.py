@@ -1,81 +1,204 @@
-"""Losses as layers."""
+"""Losses as layers: the functions of nn.functional with their options."""
 
 from __future__ import annotations
 
-from ..ops.loss import cross_entropy, l1_loss, mse_loss, named_reduction, nll_loss
+from collections.abc import Callable
+
+from ..ops import loss, metric
 from ..tensor import Tensor
-from .module import Module
+from .layer import Layer
+from .linear import PairwiseDistance
 
 
-class _Loss(Module):
-    """A loss of (input, target) with a reduction."""
+class _Loss(Layer):
+    """A loss, whose text shows no options; those that are tensors become buffers."""
 
-    reduction: str
+    shown = ()
 
-    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
-        super().__init__()
-        self.reduction = named_reduction(size_average, reduce, reduction)
+    def __post_init__(self) -> None:
+        """Register weights."""
+        for name in ("weight", "pos_weight"):
+            if name in self.signature.parameters:
+                value = getattr(self, name)
+                delattr(self, name)
+                self.register_buffer(name, value)
 
 
-class L1Loss(_Loss):
+class _Reduced(_Loss):
+    """A loss with PyTorch's former arguments size_average and reduce, which become a reduction."""
+
+    size_average: bool | None = None
+    reduce: bool | None = None
+    reduction: str = "mean"
+
+    def __post_init__(self) -> None:
+        """Name the reduction."""
+        super().__post_init__()
+        self.reduction = loss.named_reduction(self.size_average, self.reduce, self.reduction)
+        self.size_average = self.reduce = None
+
+
+class L1Loss(_Reduced, function=loss.l1_loss):
     """|input - target|."""
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Compute the loss."""
-        return l1_loss(input, target, reduction=self.reduction)
 
-
-class MSELoss(_Loss):
+class MSELoss(_Reduced, function=loss.mse_loss):
     """(input - target) ** 2."""
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Compute the loss."""
-        return mse_loss(input, target, reduction=self.reduction)
+
+class SmoothL1Loss(_Reduced, function=loss.smooth_l1_loss):
+    """(input - target) ** 2 / (2 * beta) near 0, |input - target| - beta / 2 elsewhere."""
+
+    beta: float = 1.0
 
 
-class _ClassLoss(_Loss):
-    """A loss against class numbers, with weights for classes and a class to ignore."""
+class HuberLoss(_Loss, function=loss.huber_loss):
+    """(input - target) ** 2 / 2 near 0, delta * (|input - target| - delta / 2) elsewhere."""
 
-    weight: Tensor | None
-
-    def __init__(
-        self,
-        weight: Tensor | None = None,
-        size_average: bool | None = None,
-        ignore_index: int = -100,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(size_average, reduce, reduction)
-        self.register_buffer("weight", weight)
-        self.ignore_index = ignore_index
+    reduction: str = "mean"
+    delta: float = 1.0
 
 
-class NLLLoss(_ClassLoss):
+class KLDivLoss(_Reduced, function=loss.kl_div):
+    """Kullback-Leibler divergence of log-probabilities input; see functional.kl_div."""
+
+    log_target: bool = False
+
+
+class SoftMarginLoss(_Reduced, function=loss.soft_margin_loss):
+    """ln(1 + e ** (-target * input))."""
+
+
+class MultiLabelMarginLoss(_Reduced, function=metric.multilabel_margin_loss):
+    """Margins between several targets and all other classes; see functional.multilabel_margin_loss."""
+
+
+class PoissonNLLLoss(_Reduced, function=loss.poisson_nll_loss):
+    """e ** input - target * input; see functional.poisson_nll_loss."""
+
+    log_input: bool = True
+    full: bool = False
+    size_average: bool | None = None
+    eps: float = 1e-8
+    reduce: bool | None = None
+    reduction: str = "mean"
+
+
+class GaussianNLLLoss(_Loss, function=loss.gaussian_nll_loss):
+    """(ln var + (input - target) ** 2 / var) / 2; see functional.gaussian_nll_loss."""
+
+    full: bool = False
+    eps: float = 1e-6
+    reduction: str = "mean"
+
+
+class BCELoss(_Reduced, function=loss.binary_cross_entropy):
+    """-(target * ln input + (1 - target) * ln(1 - input)); see functional.binary_cross_entropy."""
+
+    weight: Tensor | None = None
+    size_average: bool | None = None
+    reduce: bool | None = None
+    reduction: str = "mean"
+
+
+class BCEWithLogitsLoss(_Reduced, function=loss.binary_cross_entropy_with_logits):
+    """BCELoss of sigmoid(input); see functional.binary_cross_entropy_with_logits."""
+
+    weight: Tensor | None = None
+    size_average: bool | None = None
+    reduce: bool | None = None
+    reduction: str = "mean"
+    pos_weight: Tensor | None = None
+
+
+class MultiLabelSoftMarginLoss(_Reduced, function=loss.multilabel_soft_margin_loss):
+    """BCEWithLogitsLoss averaged over classes; see functional.multilabel_soft_margin_loss."""
+
+    weight: Tensor | None = None
+    size_average: bool | None = None
+    reduce: bool | None = None
+    reduction: str = "mean"
+
+
+class NLLLoss(_Reduced, function=loss.nll_loss):
     """-input[target], for log-probabilities; see functional.nll_loss."""
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Compute the loss."""
-        return nll_loss(input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
+    weight: Tensor | None = None
+    size_average: bool | None = None
+    ignore_index: int = -100
+    reduce: bool | None = None
+    reduction: str = "mean"
 
 
-class CrossEntropyLoss(_ClassLoss):
+class CrossEntropyLoss(_Reduced, function=loss.cross_entropy):
     """-log softmax(input)[target]; see functional.cross_entropy."""
 
-    def __init__(
-        self,
-        weight: Tensor | None = None,
-        size_average: bool | None = None,
-        ignore_index: int = -100,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
-    ) -> None:
-        super().__init__(weight, size_average, ignore_index, reduce, reduction)
-        self.label_smoothing = label_smoothing
+    weight: Tensor | None = None
+    size_average: bool | None = None
+    ignore_index: int = -100
+    reduce: bool | None = None
+    reduction: str = "mean"
+    label_smoothing: float = 0.0
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Compute the loss."""
-        return cross_entropy(
-            input, target, self.weight, None, self.ignore_index, None, self.reduction, self.label_smoothing
-        )
+
+class HingeEmbeddingLoss(_Reduced, function=metric.hinge_embedding_loss):
+    """A distance where target is 1, max(0, margin - distance) where it is -1."""
+
+    margin: float = 1.0
+    size_average: bool | None = None
+    reduce: bool | None = None
+    reduction: str = "mean"
+
+
+class CosineEmbeddingLoss(_Reduced, function=metric.cosine_embedding_loss):
+    """1 - cosine where target is 1, max(0, cosine - margin) where it is -1; see functional.cosine_embedding_loss."""
+
+    margin: float = 0.0
+    size_average: bool | None = None
+    reduce: bool | None = None
+    reduction: str = "mean"
+
+
+class MarginRankingLoss(_Reduced, function=metric.margin_ranking_loss):
+    """max(0, -target * (input1 - input2) + margin)."""
+
+    margin: float = 0.0
+    size_average: bool | None = None
+    reduce: bool | None = None
+    reduction: str = "mean"
+
+
+class MultiMarginLoss(_Reduced, function=metric.multi_margin_loss):
+    """Margins between the target and all other classes; see functional.multi_margin_loss."""
+
+    p: int = 1
+    margin: float = 1.0
+    weight: Tensor | None = None
+    size_average: bool | None = None
+    reduce: bool | None = None
+    reduction: str = "mean"
+
+
+class TripletMarginLoss(_Reduced, function=metric.triplet_margin_loss):
+    """max(0, margin + |anchor - positive| - |anchor - negative|); see functional.triplet_margin_loss."""
+
+    margin: float = 1.0
+    p: float = 2.0
+    eps: float = 1e-6
+    swap: bool = False
+    size_average: bool | None = None
+    reduce: bool | None = None
+    reduction: str = "mean"
+
+
+class TripletMarginWithDistanceLoss(_Loss, function=metric.triplet_margin_with_distance_loss):
+    """TripletMarginLoss with a distance of one's own."""
+
+    distance_function: Callable[..., Tensor] | None = None
+    margin: float = 1.0
+    swap: bool = False
+    reduction: str = "mean"
+
+    def __post_init__(self) -> None:
+        """Choose the usual distance."""
+        self.distance_function = self.distance_function or PairwiseDistance()

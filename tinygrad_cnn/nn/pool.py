@@ -2,91 +2,133 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from ..geometry import Padding, Pair
-from ..ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
+from ..ops import pool, pool_nd
 from ..tensor import Tensor
-from .module import Module
+from .layer import Layer
 
 
-class MaxPool2d(Module):
-    """Take the maximum of each window; see functional.max_pool2d."""
+class _Pool(Layer):
+    """A window whose stride is the kernel size unless another is given."""
 
-    def __init__(
-        self,
-        kernel_size: Pair,
-        stride: Pair | None = None,
-        padding: Padding = 0,
-        dilation: Pair = 1,
-        return_indices: bool = False,
-        ceil_mode: bool = False,
-    ) -> None:
-        super().__init__()
-        self.kernel_size = kernel_size
-        self.stride = kernel_size if stride is None else stride
-        self.padding = padding
-        self.dilation = dilation
-        self.return_indices = return_indices
-        self.ceil_mode = ceil_mode
+    axes: ClassVar[int] = 0  # for how many axes its numbers are written out, as PyTorch does here and there
+    kernel_size: Pair
+    stride: Pair | None = None
 
-    def forward(self, input: Tensor) -> Any:
-        """Pool."""
-        return max_pool2d(
-            input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
-        )
-
-    def extra_repr(self) -> str:
-        """Show the window."""
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
-            f"dilation={self.dilation}, ceil_mode={self.ceil_mode}"
-        )
+    def __post_init__(self) -> None:
+        """Complete the stride."""
+        self.stride = self.kernel_size if self.stride is None else self.stride
+        for name in ("kernel_size", "stride", "padding") if self.axes else ():
+            value = getattr(self, name)
+            setattr(self, name, value if isinstance(value, (tuple, list)) else (value,) * self.axes)
 
 
-class AvgPool2d(Module):
-    """Take the average of each window; see functional.avg_pool2d."""
+class MaxPool1d(_Pool, function=pool_nd.max_pool1d):
+    """Take the maximum of each window of (N, C, L); see functional.max_pool1d."""
 
-    def __init__(
-        self,
-        kernel_size: Pair,
-        stride: Pair | None = None,
-        padding: Padding = 0,
-        ceil_mode: bool = False,
-        count_include_pad: bool = True,
-        divisor_override: int | None = None,
-    ) -> None:
-        super().__init__()
-        self.kernel_size = kernel_size
-        self.stride = kernel_size if stride is None else stride
-        self.padding = padding
-        self.ceil_mode = ceil_mode
-        self.count_include_pad = count_include_pad
-        self.divisor_override = divisor_override
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Pool."""
-        return avg_pool2d(
-            input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad,
-            self.divisor_override,
-        )  # fmt: skip
-
-    def extra_repr(self) -> str:
-        """Show the window."""
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+    padding: Padding = 0
+    dilation: Pair = 1
+    return_indices: bool = False
+    ceil_mode: bool = False
+    shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
 
-class AdaptiveAvgPool2d(Module):
-    """Average over windows that cut the image into output_size parts; see functional.adaptive_avg_pool2d."""
+class MaxPool2d(MaxPool1d, function=pool.max_pool2d):
+    """Take the maximum of each window of (N, C, H, W); see functional.max_pool2d."""
 
-    def __init__(self, output_size: Any) -> None:
-        super().__init__()
-        self.output_size = output_size
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Pool."""
-        return adaptive_avg_pool2d(input, self.output_size)
+class MaxPool3d(MaxPool1d, function=pool_nd.max_pool3d):
+    """Take the maximum of each window of (N, C, D, H, W); see functional.max_pool3d."""
 
-    def extra_repr(self) -> str:
-        """Show the size."""
-        return f"output_size={self.output_size}"
+
+class AvgPool1d(_Pool, function=pool_nd.avg_pool1d):
+    """Take the average of each window of (N, C, L); see functional.avg_pool1d."""
+
+    padding: Padding = 0
+    ceil_mode: bool = False
+    count_include_pad: bool = True
+    axes = 1
+    shown = ("kernel_size", "stride", "padding")
+
+
+class AvgPool2d(AvgPool1d, function=pool.avg_pool2d):
+    """Take the average of each window of (N, C, H, W); see functional.avg_pool2d."""
+
+    divisor_override: int | None = None
+    axes = 0
+
+
+class AvgPool3d(AvgPool2d, function=pool_nd.avg_pool3d):
+    """Take the average of each window of (N, C, D, H, W); see functional.avg_pool3d."""
+
+
+class LPPool1d(Layer, function=pool_nd.lp_pool1d):
+    """Take the root of the sum of powers of each window of (N, C, L); see functional.lp_pool1d."""
+
+    norm_type: float
+    kernel_size: Pair
+    stride: Pair | None = None
+    ceil_mode: bool = False
+
+
+class LPPool2d(LPPool1d, function=pool_nd.lp_pool2d):
+    """Take the root of the sum of powers of each window of (N, C, H, W); see functional.lp_pool2d."""
+
+
+class LPPool3d(LPPool1d, function=pool_nd.lp_pool3d):
+    """Take the root of the sum of powers of each window of (N, C, D, H, W); see functional.lp_pool3d."""
+
+
+class AdaptiveAvgPool1d(Layer, function=pool_nd.adaptive_avg_pool1d):
+    """Average over output_size parts of (N, C, L); see functional.adaptive_avg_pool1d."""
+
+    output_size: Any
+
+
+class AdaptiveAvgPool2d(AdaptiveAvgPool1d, function=pool.adaptive_avg_pool2d):
+    """Average over output_size parts of (N, C, H, W); see functional.adaptive_avg_pool2d."""
+
+
+class AdaptiveAvgPool3d(AdaptiveAvgPool1d, function=pool_nd.adaptive_avg_pool3d):
+    """Average over output_size parts of (N, C, D, H, W); see functional.adaptive_avg_pool3d."""
+
+
+class AdaptiveMaxPool1d(Layer, function=pool_nd.adaptive_max_pool1d):
+    """Take the maximum of output_size parts of (N, C, L); see functional.adaptive_max_pool1d."""
+
+    output_size: Any
+    return_indices: bool = False
+    shown = ("output_size",)
+
+
+class AdaptiveMaxPool2d(AdaptiveMaxPool1d, function=pool_nd.adaptive_max_pool2d):
+    """Take the maximum of output_size parts of (N, C, H, W); see functional.adaptive_max_pool2d."""
+
+
+class AdaptiveMaxPool3d(AdaptiveMaxPool1d, function=pool_nd.adaptive_max_pool3d):
+    """Take the maximum of output_size parts of (N, C, D, H, W); see functional.adaptive_max_pool3d."""
+
+
+class MaxUnpool1d(_Pool, function=pool_nd.max_unpool1d):
+    """Put elements back to where MaxPool1d found them, among zeros; see functional.max_unpool1d."""
+
+    axes = 1
+    padding: Pair = 0
+
+    def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:
+        """Unpool."""
+        return self.function(input, indices, self.kernel_size, self.stride, self.padding, output_size)
+
+
+class MaxUnpool2d(MaxUnpool1d, function=pool_nd.max_unpool2d):
+    """Put elements back to where MaxPool2d found them, among zeros; see functional.max_unpool2d."""
+
+    axes = 2
+
+
+class MaxUnpool3d(MaxUnpool1d, function=pool_nd.max_unpool3d):
+    """Put elements back to where MaxPool3d found them, among zeros; see functional.max_unpool3d."""
+
+    axes = 3

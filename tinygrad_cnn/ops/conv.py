@@ -63,17 +63,44 @@ class Conv2dWeightGrad(Op):
         )
 
 
-def image_input(op: str, input: Any) -> tuple[Any, bool]:
-    """Return an image batch (N, C, H, W), and whether the input came without the batch axis."""
+AXES = {1: "L", 2: "H, W", 3: "D, H, W"}
+
+
+def image_input(op: str, input: Any, axes: int = 2) -> tuple[Any, bool]:
+    """Return a batch (N, C, ...) with `axes` further axes, and whether the input came without the batch axis."""
     check_tensors(op, input)
     ndim = input._array.ndim
-    if ndim not in (3, 4):
+    if ndim not in (axes + 1, axes + 2):
         raise RuntimeError(
-            f"{op}: expected input (N, C, H, W) or (C, H, W), got {ndim} dimensions, shape {tuple(input._array.shape)}"
+            f"{op}: expected input (N, C, {AXES[axes]}) or (C, {AXES[axes]}), got {ndim} dimensions, "
+            f"shape {tuple(input._array.shape)}"
         )
     if input._array.dtype.kind != "f":
         raise RuntimeError(f"{op}: expected a floating input, got {input._array.dtype}; convert with .float()")
-    return (unsqueeze(input, 0), True) if ndim == 3 else (input, False)
+    return (unsqueeze(input, 0), True) if ndim == axes + 1 else (input, False)
+
+
+def check_filters(op: str, x: Any, weight: Any, bias: Any, groups: int, transposed: bool = False) -> None:
+    """Raise unless weight (O, C / groups, ...), or transposed (C, O / groups, ...), and bias (O,) fit x (N, C, ...)."""
+    check_tensors(op, weight, *([] if bias is None else [bias]))
+    c, shape = x._array.shape[1], weight._array.shape
+    kind = "(C, O / groups" if transposed else "(O, C / groups"
+    if len(shape) != x._array.ndim:
+        raise RuntimeError(f"{op}: weight must have shape {kind}, and one size per axis), got {tuple(shape)}")
+    if groups < 1 or shape[0] % groups:
+        raise RuntimeError(f"{op}: groups must be positive and divide the {shape[0]} in {kind}, ...), got {groups}")
+    wanted = shape[0] if transposed else shape[1] * groups
+    if c != wanted:
+        raise RuntimeError(
+            f"{op}: input {tuple(x._array.shape)} has {c} channels, but weight {tuple(shape)} with groups={groups} "
+            f"expects {wanted if transposed else f'{shape[1]} * {groups} = {wanted}'}"
+        )
+    if weight._array.dtype != x._array.dtype or (bias is not None and bias._array.dtype != x._array.dtype):
+        kinds = [str(t._array.dtype) for t in (x, weight, bias) if t is not None]
+        raise RuntimeError(f"{op}: input, weight and bias must have one dtype, got {', '.join(kinds)}")
+    outputs = shape[1] * groups if transposed else shape[0]
+    if bias is not None and bias._array.shape != (outputs,):
+        raise RuntimeError(f"{op}: bias must have shape {(outputs,)}, got {tuple(bias._array.shape)}")
 
 
 def checked_conv2d(
@@ -81,24 +108,9 @@ def checked_conv2d(
 ) -> tuple[Any, bool, Window]:
     """Return an image batch, whether the input came without the batch axis, and the geometry; raise where nothing fits."""
     x, single = image_input("conv2d", input)
-    check_tensors("conv2d", weight, *([] if bias is None else [bias]))
-    _, c, h, w = x._array.shape
+    check_filters("conv2d", x, weight, bias, groups)
     shape = weight._array.shape
-    if len(shape) != 4:
-        raise RuntimeError(f"conv2d: weight must have shape (O, C / groups, KH, KW), got {tuple(shape)}")
-    if groups < 1 or shape[0] % groups:
-        raise RuntimeError(f"conv2d: groups must be positive and divide the output channels {shape[0]}, got {groups}")
-    if c != shape[1] * groups:
-        raise RuntimeError(
-            f"conv2d: input {tuple(input._array.shape)} has {c} channels, but weight {tuple(shape)} with groups={groups} "
-            f"expects {shape[1]} * {groups} = {shape[1] * groups}"
-        )
-    if weight._array.dtype != x._array.dtype or (bias is not None and bias._array.dtype != x._array.dtype):
-        kinds = [str(t._array.dtype) for t in (x, weight, bias) if t is not None]
-        raise RuntimeError(f"conv2d: input, weight and bias must have one dtype, got {', '.join(kinds)}")
-    if bias is not None and bias._array.shape != (shape[0],):
-        raise RuntimeError(f"conv2d: bias must have shape {(shape[0],)}, got {tuple(bias._array.shape)}")
-    return x, single, window("conv2d", (h, w), shape[2:], stride, padding, dilation)
+    return x, single, window("conv2d", x._array.shape[2:], shape[2:], stride, padding, dilation)
 
 
 def conv2d(

@@ -43,6 +43,14 @@ def check_tensors(op: str, *operands: Any) -> None:
             raise TypeError(f"{op}: expected a tensor, got {type(x).__name__} {x!r}")
 
 
+def check_floating(op: str, *operands: Any) -> None:
+    """Raise unless all operands are floating tensors."""
+    check_tensors(op, *operands)
+    for x in operands:
+        if x._array.dtype.kind != "f":
+            raise RuntimeError(f"{op}: expected a floating input, got {x._array.dtype}; convert with .float()")
+
+
 # ---- the dtype of the result ----
 
 

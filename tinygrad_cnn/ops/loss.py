@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from math import prod
+from math import log as ln
+from math import pi, prod
 from typing import Any
 
 import numpy as np
 
 from ..autograd.graph import Op, wrap
-from .elementwise import T, abs, cast, check_tensors, div, mul, ne, neg, sub, where
+from .activation import logsigmoid
+from .elementwise import (
+    T, abs, add, cast, check_tensors, clamp, div, exp, ge, gt, le, log, log1p, lt, maximum, mul, ne, neg, row, sub, where,
+)  # fmt: skip
 from .index import gather, index_select
-from .reduce import SoftmaxGrad, log_softmax, mean
+from .reduce import SoftmaxGrad, all, log_softmax, mean
 from .reduce import sum as sum_
 from .shape import movedim, reshape, squeeze, unsqueeze
 
@@ -113,14 +117,9 @@ def _weighted(op: str, losses: Any, weights: Any, reduction: str) -> Any:
 
 
 def nll_loss(
-    input: T,
-    target: T,
-    weight: T | None = None,
-    size_average: bool | None = None,
-    ignore_index: int = -100,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-) -> T:
+    input: T, target: T, weight: T | None = None, size_average: bool | None = None, ignore_index: int = -100,
+    reduce: bool | None = None, reduction: str = "mean",
+) -> T:  # fmt: skip
     """Return the negative log-likelihood -weight[target] * input[target] of log-probabilities input (N, C, ...).
 
     target (N, ...) holds class numbers; those equal to ignore_index count nothing.
@@ -138,15 +137,9 @@ def nll_loss(
 
 
 def cross_entropy(
-    input: T,
-    target: T,
-    weight: T | None = None,
-    size_average: bool | None = None,
-    ignore_index: int = -100,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> T:
+    input: T, target: T, weight: T | None = None, size_average: bool | None = None, ignore_index: int = -100,
+    reduce: bool | None = None, reduction: str = "mean", label_smoothing: float = 0.0,
+) -> T:  # fmt: skip
     """Return the cross-entropy of logits input (N, C, ...) or (C,) against target.
 
     target holds class numbers (N, ...), of which ignore_index counts nothing, or probabilities (N, C, ...).  `weight`
@@ -214,17 +207,197 @@ def _check_sizes(op: str, input: Any, target: Any) -> None:
 
 
 def mse_loss(
-    input: T, target: T, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
-) -> T:
-    """Return the squared error (input - target) ** 2."""
+    input: T, target: T, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+    weight: T | None = None,
+) -> T:  # fmt: skip
+    """Return the squared error (input - target) ** 2, times weight, by whose sum the mean then divides."""
     _check_sizes("mse_loss", input, target)
     difference = sub(input, target)
-    return reduced("mse_loss", mul(difference, difference), named_reduction(size_average, reduce, reduction))
+    return _error("mse_loss", mul(difference, difference), size_average, reduce, reduction, weight)
 
 
 def l1_loss(
+    input: T, target: T, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+    weight: T | None = None,
+) -> T:  # fmt: skip
+    """Return the absolute error |input - target|, times weight, by whose sum the mean then divides."""
+    _check_sizes("l1_loss", input, target)
+    return _error("l1_loss", abs(sub(input, target)), size_average, reduce, reduction, weight)
+
+
+def _error(op: str, errors: Any, size_average: bool | None, reduce: bool | None, reduction: str, weight: Any) -> Any:
+    """Reduce errors, or weigh them and let the mean divide by the sum of weights."""
+    if weight is None:
+        return _elementwise(op, errors, size_average, reduce, reduction)
+    if weight._array.shape != errors._array.shape:
+        raise ValueError(f"{op}: weight must have the input's shape, got {tuple(weight._array.shape)}")
+    return _weighted(op, mul(errors, weight), weight, named_reduction(size_average, reduce, reduction))
+
+
+def _elementwise(
+    op: str, losses: Any, size_average: bool | None, reduce: bool | None, reduction: str, weight: Any = None
+) -> Any:
+    """Weigh and reduce the losses of elements."""
+    losses = losses if weight is None else mul(losses, weight)
+    return reduced(op, losses, named_reduction(size_average, reduce, reduction))
+
+
+def at_least(x: Any, least: float) -> Any:
+    """Return max(x, least) with the derivative of x."""
+    value = x.detach()
+    return add(x, sub(maximum(value, value.new_full((), least)), value))
+
+
+def smooth_l1_loss(
+    input: T, target: T, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+    beta: float = 1.0,
+) -> T:  # fmt: skip
+    """Return error ** 2 / (2 * beta) where |error| < beta, |error| - beta / 2 elsewhere."""
+    _check_sizes("smooth_l1_loss", input, target)
+    if beta < 0:
+        raise RuntimeError(f"smooth_l1_loss: beta must not be negative, got {beta}")
+    error = sub(input, target)
+    size = abs(error)
+    losses = size if beta == 0 else where(lt(size, beta), mul(mul(error, error), 0.5 / beta), sub(size, 0.5 * beta))
+    return _elementwise("smooth_l1_loss", losses, size_average, reduce, reduction)
+
+
+def huber_loss(input: T, target: T, reduction: str = "mean", delta: float = 1.0, weight: T | None = None) -> T:
+    """Return error ** 2 / 2 where |error| <= delta, delta * (|error| - delta / 2) elsewhere, times weight.  Huber, 1964."""
+    _check_sizes("huber_loss", input, target)
+    if delta <= 0:
+        raise RuntimeError(f"huber_loss: delta must be positive, got {delta}")
+    if weight is not None and weight._array.shape != input._array.shape:
+        raise ValueError(f"huber_loss: weight must have the input's shape, got {tuple(weight._array.shape)}")
+    error = sub(input, target)
+    size = abs(error)
+    losses = where(le(size, delta), mul(mul(error, error), 0.5), mul(sub(size, 0.5 * delta), delta))
+    return _elementwise("huber_loss", losses, None, None, reduction, weight)
+
+
+def kl_div(
+    input: T, target: T, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+    log_target: bool = False,
+) -> T:  # fmt: skip
+    """Return target * (ln target - input) for log-probabilities input; log_target: target holds logarithms too.
+
+    reduction 'batchmean' divides the sum by the first size, which is the divergence; 'mean' by the number of elements.
+    """
+    check_tensors("kl_div", input, target)
+    losses = mul(exp(target), sub(target, input)) if log_target else sub(_times_log(target, target), mul(target, input))
+    if reduction == "batchmean" and size_average is None and reduce is None:
+        return div(sum_(losses), input._array.shape[0] if input._array.ndim else 1)
+    return _elementwise("kl_div", losses, size_average, reduce, reduction)
+
+
+def _times_log(x: Any, y: Any) -> Any:
+    """Return x * ln y, 0 where x is 0."""
+    zero = ~ne(x, 0)
+    return where(zero, 0.0, mul(x, log(where(zero, 1.0, y))))
+
+
+def _check_same_shape(op: str, input: Any, target: Any) -> None:
+    check_tensors(op, input, target)
+    if target._array.shape != input._array.shape:
+        raise ValueError(
+            f"{op}: target must have the input's shape {tuple(input._array.shape)}, got {tuple(target._array.shape)}"
+        )
+
+
+_binary_cross_entropy = row(
+    "binary_cross_entropy",
+    lambda dy, a, b: dy * (a - b) / clamp(mul(a, 1 - a), min=1e-12),
+    lambda dy, a: dy * (clamp(log1p(-a), min=-100.0) - clamp(log(a), min=-100.0)),
+)
+
+
+def binary_cross_entropy(
+    input: T, target: T, weight: T | None = None, size_average: bool | None = None, reduce: bool | None = None,
+    reduction: str = "mean",
+) -> T:  # fmt: skip
+    """Return -(target * ln input + (1 - target) * ln(1 - input)) of probabilities, times weight; logarithms end at -100."""
+    _check_same_shape("binary_cross_entropy", input, target)
+    if input._array.dtype != target._array.dtype or input._array.dtype.kind != "f":
+        raise RuntimeError(
+            f"binary_cross_entropy: input and target must have one floating dtype, got {input._array.dtype} and "
+            f"{target._array.dtype}"
+        )
+    if not bool(all(ge(input, 0) & le(input, 1))):
+        raise RuntimeError("binary_cross_entropy: all elements of input must lie between 0 and 1; apply sigmoid first")
+    losses = _binary_cross_entropy(input, target)
+    return _elementwise("binary_cross_entropy", losses, size_average, reduce, reduction, weight)
+
+
+def binary_cross_entropy_with_logits(
+    input: T, target: T, weight: T | None = None, size_average: bool | None = None, reduce: bool | None = None,
+    reduction: str = "mean", pos_weight: T | None = None,
+) -> T:  # fmt: skip
+    """Return the binary cross-entropy of sigmoid(input), computed safely, times weight; pos_weight weighs positive targets."""
+    _check_same_shape("binary_cross_entropy_with_logits", input, target)
+    certainty = logsigmoid(input)
+    if pos_weight is not None:
+        certainty = mul(certainty, add(mul(sub(pos_weight, 1), target), 1))
+    losses = sub(mul(_complement(target), input), certainty)
+    return _elementwise("binary_cross_entropy_with_logits", losses, size_average, reduce, reduction, weight)
+
+
+def _complement(target: Any) -> Any:
+    return 1 - target
+
+
+def soft_margin_loss(
     input: T, target: T, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
 ) -> T:
-    """Return the absolute error |input - target|."""
-    _check_sizes("l1_loss", input, target)
-    return reduced("l1_loss", abs(sub(input, target)), named_reduction(size_average, reduce, reduction))
+    """Return ln(1 + e ** (-target * input)) for targets -1 and 1."""
+    check_tensors("soft_margin_loss", input, target)
+    losses = log1p(exp(mul(neg(target), input)))
+    return _elementwise("soft_margin_loss", losses, size_average, reduce, reduction)
+
+
+def multilabel_soft_margin_loss(
+    input: T, target: T, weight: T | None = None, size_average: bool | None = None, reduce: bool | None = None,
+    reduction: str = "mean",
+) -> T:  # fmt: skip
+    """Return the binary cross-entropy of sigmoid(input) (N, C), times weight (C,), averaged over classes."""
+    check_tensors("multilabel_soft_margin_loss", input, target)
+    losses = neg(add(mul(target, logsigmoid(input)), mul(_complement(target), logsigmoid(neg(input)))))
+    losses = mean(losses if weight is None else mul(losses, weight), -1)
+    return _elementwise("multilabel_soft_margin_loss", losses, size_average, reduce, reduction)
+
+
+def poisson_nll_loss(
+    input: T, target: T, log_input: bool = True, full: bool = False, size_average: bool | None = None,
+    eps: float = 1e-8, reduce: bool | None = None, reduction: str = "mean",
+) -> T:  # fmt: skip
+    """Return e ** input - target * input, or input - target * ln(input + eps); `full` adds Stirling's term of target > 1."""
+    check_tensors("poisson_nll_loss", input, target)
+    if log_input:
+        losses = sub(exp(input), mul(target, input))
+    else:
+        losses = sub(input, mul(target, log(add(input, eps))))
+    if full:
+        large = gt(target, 1)
+        counts = where(large, target, 1.0)
+        stirling = add(sub(mul(counts, log(counts)), counts), mul(log(mul(counts, 2 * pi)), 0.5))
+        losses = add(losses, where(large, stirling, 0.0))
+    return _elementwise("poisson_nll_loss", losses, size_average, reduce, reduction)
+
+
+def gaussian_nll_loss(
+    input: T, target: T, var: T | float, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
+) -> T:
+    """Return (ln var + (input - target) ** 2 / var) / 2, var at least eps; `full` adds the constant ln(2 pi) / 2."""
+    check_tensors("gaussian_nll_loss", input, target)
+    variance: Any = input.new_full(input._array.shape, var) if isinstance(var, float) else var  # type: ignore[attr-defined]
+    check_tensors("gaussian_nll_loss", variance)
+    if bool((variance < 0).any()):
+        raise ValueError("gaussian_nll_loss: var must not be negative")
+    x, v = input._array.shape, variance._array.shape
+    if v == x[:-1] and v != x:
+        variance = unsqueeze(variance, -1)
+    elif v != x and not (len(v) == len(x) and [b for a, b in zip(x, v) if a != b] == [1]):
+        raise ValueError(f"gaussian_nll_loss: var of shape {tuple(v)} does not fit input {tuple(x)}")
+    variance = at_least(variance, eps)
+    difference = sub(input, target)
+    losses = mul(add(log(variance), div(mul(difference, difference), variance)), 0.5)
+    return reduced("gaussian_nll_loss", add(losses, 0.5 * ln(2 * pi)) if full else losses, reduction)

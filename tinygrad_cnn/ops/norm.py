@@ -129,10 +129,13 @@ def local_response_norm_grad_formula(dy: Any, x: Any, size: int, alpha: float, b
     return sub(direct, mul(x, mul(_mean_around(div(mul(direct, x), scale), after, before), 2 * alpha * beta)))
 
 
-def local_response_norm(input: T, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> T:
+def local_response_norm(
+    input: T, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0, alpha_mode: str = "mean"
+) -> T:
     """Divide each element of input (N, C, ...) by (k + alpha * mean) ** beta; Krizhevsky et al., 2012, with alpha / size.
 
     mean is that of the squares at the same position of `size` neighbouring channels; those that do not exist count as 0.
+    alpha_mode='sum' takes their sum, as the paper does.
     """
     check_tensors("local_response_norm", input)
     shape = input._array.shape
@@ -144,19 +147,16 @@ def local_response_norm(input: T, size: int, alpha: float = 1e-4, beta: float = 
         )
     if size < 1:
         raise RuntimeError(f"local_response_norm: size must be at least 1, got {size}")
+    if alpha_mode not in ("mean", "sum"):
+        raise ValueError(f"local_response_norm: alpha_mode must be 'mean' or 'sum', got {alpha_mode!r}")
+    alpha = alpha * size if alpha_mode == "sum" else alpha
     return LocalResponseNorm.apply(input, size, alpha, beta, k) if 0 not in shape else input
 
 
 def batch_norm(
-    input: T,
-    running_mean: T | None,
-    running_var: T | None,
-    weight: T | None = None,
-    bias: T | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> T:
+    input: T, running_mean: T | None, running_var: T | None, weight: T | None = None, bias: T | None = None,
+    training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
+) -> T:  # fmt: skip
     """Normalise each channel of input (N, C, ...): (x - mean) / sqrt(var + eps) * weight + bias.
 
     In training by the batch's own mean and biased variance, which also move the running ones by `momentum` (the running

@@ -177,15 +177,11 @@ class AvgPool2dGrad(Op):
         return AvgPool2d.apply(dx, *self.args)
 
 
-def _pool_window(
-    op: str,
-    shape: tuple[int, ...],
-    kernel_size: Pair,
-    stride: Pair | None,
-    padding: Padding,
-    dilation: Pair,
+def pool_window(
+    op: str, shape: tuple[int, ...], kernel_size: Pair, stride: Pair | None, padding: Padding, dilation: Pair,
     ceil_mode: bool,
-) -> Window:
+) -> Window:  # fmt: skip
+    """Return the window of a pooling of images of a shape (N, C, H, W); the stride defaults to the kernel size."""
     h, w = shape[2:]
     if 0 in shape[1:]:
         raise RuntimeError(f"{op}: expected an input with channels, rows and columns, got shape {tuple(shape)}")
@@ -210,13 +206,19 @@ def max_pool2d(
     of the kernel; it never wins.  The first of equal maxima gets the gradient.
     """
     x, single = image_input("max_pool2d", input)
-    place = _pool_window("max_pool2d", x._array.shape, kernel_size, stride, padding, dilation, ceil_mode)
-    y, offsets = MaxPool2d.apply(x, place)
+    place = pool_window("max_pool2d", x._array.shape, kernel_size, stride, padding, dilation, ceil_mode)
     if not return_indices:
+        y, _ = MaxPool2d.apply(x, place)
         return squeeze(y, 0) if single else y
-    backend = x._backend
-    indices = wrap(x.result_class, backend.max_pool2d_indices(offsets._array, place, x._array.shape[2:]), backend)
+    y, indices = maxima(x, place)
     return (squeeze(y, 0), squeeze(indices, 0)) if single else (y, indices)
+
+
+def maxima(x: Any, place: Window) -> tuple[Any, Any]:
+    """Return the maximum of each window, and its place h * W + w (int64)."""
+    y, offsets = MaxPool2d.apply(x, place)
+    places = x._backend.max_pool2d_indices(offsets._array, place, x._array.shape[2:])
+    return y, wrap(x.result_class, places, x._backend)
 
 
 def conv2d_max_pool2d_relu(input: T, weight: T, bias: T | None, convolution: Any, pooling: Any) -> T:
@@ -224,7 +226,7 @@ def conv2d_max_pool2d_relu(input: T, weight: T, bias: T | None, convolution: Any
     x, single, place = checked_conv2d(input, weight, bias, *convolution)
     outputs, channels = weight._array.shape[:2]
     groups = convolution[-1]
-    pool = _pool_window("max_pool2d", (x._array.shape[0], outputs, place.oh, place.ow), *pooling)
+    pool = pool_window("max_pool2d", (x._array.shape[0], outputs, place.oh, place.ow), *pooling)
     if algorithms.fuses_pooling(place, groups, pool, channels, outputs):
         y, _ = PooledConv2d.apply(x, weight, bias, place, pool, True)
     else:
@@ -250,17 +252,45 @@ def avg_pool2d(
     x, single = image_input("avg_pool2d", input)
     if divisor_override is not None and divisor_override == 0:
         raise RuntimeError("avg_pool2d: divisor_override must not be 0")
-    place = _pool_window("avg_pool2d", x._array.shape, kernel_size, stride, padding, 1, ceil_mode)
+    place = pool_window("avg_pool2d", x._array.shape, kernel_size, stride, padding, 1, ceil_mode)
     y = AvgPool2d.apply(x, place, bool(count_include_pad), divisor_override or 0)
     return squeeze(y, 0) if single else y
 
 
-def _averages_along(x: Any, dim: int, count: int) -> Any:
-    """Return the means of `count` parts of an axis: part i is floor(i * size / count) to ceil((i + 1) * size / count)."""
-    size = x._array.shape[dim]
-    cuts = [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
-    parts = [mean(narrow(x, dim, start, stop - start), dim, True) for start, stop in cuts]
+def cuts(size: int, count: int) -> list[tuple[int, int]]:
+    """Return where `count` parts of an axis start and how long they are: part i ends at ceil((i + 1) * size / count)."""
+    return [(i * size // count, -(-(i + 1) * size // count) - i * size // count) for i in range(count)]
+
+
+def averages_along(x: Any, dim: int, count: int) -> Any:
+    """Return the means of `count` parts of an axis."""
+    parts = [mean(narrow(x, dim, start, length), dim, True) for start, length in cuts(x._array.shape[dim], count)]
     return cat(parts, dim) if parts else narrow(x, dim, 0, 0)
+
+
+def adaptive_size(op: str, x: Any, output_size: Any) -> tuple[int, ...]:
+    """Return the sizes asked for, one for each axis of x (N, C, ...); None keeps a size."""
+    size = x._array.shape[2:]
+    if 0 in size:
+        raise RuntimeError(f"{op}: expected an input without empty axes, got shape {tuple(x._array.shape)}")
+    wanted = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,)
+    wanted = wanted * len(size) if len(wanted) == 1 else wanted
+    for n in wanted:
+        if n is not None and (isinstance(n, bool) or not hasattr(n, "__index__")):
+            raise TypeError(f"{op}: output_size must be an int or one for each axis, got {output_size!r}")
+    if len(wanted) != len(size) or any(n is not None and n < 0 for n in wanted):
+        raise RuntimeError(f"{op}: output_size must be an int or {len(size)} of them, got {output_size!r}")
+    return tuple([given if target is None else int(target) for target, given in zip(wanted, size)])
+
+
+def adaptive_averages(x: Any, oh: int, ow: int) -> Any:
+    """Return averages over (OH, OW) parts of images x (N, C, H, W)."""
+    h, w = x._array.shape[2:]
+    if (oh, ow) == (1, 1):
+        return mean(x, (2, 3), True)
+    if oh and ow and h % oh == 0 and w % ow == 0:
+        return avg_pool2d(x, (h // oh, w // ow))
+    return averages_along(averages_along(x, 2, oh), 3, ow)  # a mean of means, since a part is a rectangle
 
 
 def adaptive_avg_pool2d(input: T, output_size: Any) -> T:
@@ -269,22 +299,5 @@ def adaptive_avg_pool2d(input: T, output_size: Any) -> T:
     input (N, C, H, W) or (C, H, W) -> (N, C, OH, OW).
     """
     x, single = image_input("adaptive_avg_pool2d", input)
-    size = x._array.shape[2:]
-    if 0 in size:
-        raise RuntimeError(
-            f"adaptive_avg_pool2d: expected an input with rows and columns, got {tuple(input._array.shape)}"
-        )
-    wanted = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
-    for n in wanted:
-        if n is not None and (isinstance(n, bool) or not hasattr(n, "__index__")):
-            raise TypeError(f"adaptive_avg_pool2d: output_size must be an int or a pair, got {output_size!r}")
-    if len(wanted) != 2 or any(n is not None and n < 0 for n in wanted):
-        raise RuntimeError(f"adaptive_avg_pool2d: output_size must be an int or a pair, got {output_size!r}")
-    oh, ow = [given if target is None else int(target) for target, given in zip(wanted, size)]
-    if (oh, ow) == (1, 1):
-        y = mean(x, (2, 3), True)
-    elif oh and ow and size[0] % oh == 0 and size[1] % ow == 0:
-        y = avg_pool2d(x, (size[0] // oh, size[1] // ow))
-    else:  # windows of unequal size: a mean of means, since a window is a rectangle
-        y = _averages_along(_averages_along(x, 2, oh), 3, ow)
+    y = adaptive_averages(x, *adaptive_size("adaptive_avg_pool2d", x, output_size))
     return squeeze(y, 0) if single else y

@@ -1,0 +1,248 @@
+"""Activations, composed of elementwise operations.  relu, leaky_relu, sigmoid and tanh are rows of elementwise.py."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import partial, wraps
+from math import pi, sqrt
+from typing import Any
+
+from .. import dtypes
+from ..geometry import wrap_dim
+from .elementwise import (
+    Number, T, _relu, abs, add, cast, check_floating, check_tensors, clamp, div, element_like, erf, exp, expm1, gt,
+    le, leaky_relu, log, log1p, lt, mul, neg, number, row, sigmoid, sub, tanh, unary, where,
+)  # fmt: skip
+from .inplace import in_place, operand, write_
+from .reduce import argmax, softmax
+from .shape import narrow, reshape, unsqueeze
+
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+
+
+def activation(function: Callable[..., Any], floating: bool = True) -> Callable[..., Any]:
+    """Check the input of an activation, and let it change the input if its argument `inplace`, the last one, says so."""
+    name, names = function.__name__, list(inspect.signature(function).parameters)[1:]
+    last = names.index("inplace") if "inplace" in names else len(names)
+
+    @wraps(function)
+    def wrapper(input: Any, *args: Any, **kwargs: Any) -> Any:
+        (check_floating if floating else check_tensors)(name, input)
+        if kwargs.get("inplace") or (len(args) > last and args[last]):
+            return write_(input, function(operand(input), *args, **kwargs), name + "_")
+        return function(input, *args, **kwargs)
+
+    return wrapper
+
+
+# ---- those with kernels ----
+
+_relu6 = unary(row("relu6", lambda dy, y: _relu6_grad(dy, y)), "", bools=False)
+_relu6_grad: Callable[..., Any] = row("relu6_grad", lambda dy, b: _relu6_grad(dy, b), None)
+_hardswish = row("hardswish", lambda dy, a: _hardswish_grad(dy, a))
+_hardswish_grad: Callable[..., Any] = row(
+    "hardswish_grad", lambda dy, b: _hardswish_grad(dy, b), lambda dy, a, b: where(lt(abs(b), 3), dy * a / 3, 0.0)
+)
+_silu = row("silu", lambda dy, a: _silu_grad(dy, a))
+_silu_grad: Callable[..., Any] = row(
+    "silu_grad", lambda dy, b: _silu_grad(dy, b), lambda dy, a, b: dy * a * _silu_curvature(sigmoid(b), b)
+)
+
+
+def _silu_curvature(s: Any, x: Any) -> Any:
+    """Return the second derivative of silu; s is sigmoid(x)."""
+    return s * (1 - s) * (2 + x * (1 - 2 * s))
+
+
+# ---- pieces of lines ----
+
+# Unlike clamp's, these gradients do not pass at the limits.
+_above = row("maximum", lambda dy, a, b: where(le(a, b), 0.0, dy), None)
+_below = row("minimum", lambda dy, a, b: where(le(b, a), 0.0, dy), None)
+
+
+@partial(activation, floating=False)
+def hardtanh(input: T, min_val: Number = -1.0, max_val: Number = 1.0, inplace: bool = False) -> T:
+    """Limit elements to [min_val, max_val]; the gradient passes strictly inside."""
+    if min_val > max_val:
+        raise ValueError(f"hardtanh: min_val must not be larger than max_val, got {min_val} and {max_val}")
+    kind = input._array.dtype
+    low, high = [dtypes.stored("hardtanh", number("hardtanh", limit), kind) for limit in (min_val, max_val)]
+    return _below(_above(input, low), high)
+
+
+@partial(activation, floating=False)
+def relu6(input: T, inplace: bool = False) -> T:
+    """Return min(max(input, 0), 6); the gradient passes strictly inside."""
+    return _relu6(input)
+
+
+@activation
+def hardsigmoid(input: T, inplace: bool = False) -> T:
+    """Return input / 6 + 1/2, limited to [0, 1]."""
+    return div(relu6(add(input, 3)), 6)
+
+
+@activation
+def hardswish(input: T, inplace: bool = False) -> T:
+    """Return input * hardsigmoid(input)."""
+    return _hardswish(input)
+
+
+@partial(activation, floating=False)
+def threshold(input: T, threshold: Number, value: Number, inplace: bool = False) -> T:
+    """Return input where it is larger than threshold, value elsewhere."""
+    return where(le(input, threshold), element_like("threshold", input, value), input)
+
+
+@activation
+def hardshrink(input: T, lambd: Number = 0.5) -> T:
+    """Return input where it is beyond -lambd or lambd, 0 elsewhere."""
+    return where(le(abs(input), lambd), 0.0, input)
+
+
+@activation
+def softshrink(input: T, lambd: Number = 0.5) -> T:
+    """Return input moved by lambd towards 0, which it does not pass."""
+    if lambd < 0:
+        raise RuntimeError(f"softshrink: lambd must not be negative, got {lambd}")
+    return sub(input, clamp(input, -lambd, lambd))
+
+
+@activation
+def rrelu(input: T, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False) -> T:
+    """Multiply negative elements by a slope from [lower, upper]: in training a random one for each, else the middle."""
+    if lower > upper:
+        raise RuntimeError(f"rrelu: lower must not be larger than upper, got {lower} and {upper}")
+    if not training:
+        return leaky_relu(input, (lower + upper) / 2)
+    slopes = input.new_empty(input._array.shape).uniform_(lower, upper)  # type: ignore[attr-defined]
+    return where(le(input, 0), mul(input, slopes), input)
+
+
+@activation
+def prelu(input: T, weight: T) -> T:
+    """Return input where it is positive, weight * input elsewhere; one weight, or one for each channel (axis 1)."""
+    check_tensors("prelu", weight)
+    shape, count = input._array.shape, weight._array.shape
+    if count not in ((), (1,)):
+        channels = shape[1] if len(shape) > 1 else 1
+        if count != (channels,):
+            raise RuntimeError(
+                f"prelu: weight must hold one number, or one for each of {channels} channels, got {tuple(count)}"
+            )
+        weight = reshape(weight, -1, *[1] * (len(shape) - 2))
+    return where(le(input, 0), mul(reshape(weight, ()) if count == (1,) else weight, input), input)
+
+
+# ---- curves ----
+
+
+def _elu(input: Any, alpha: float, scale: float = 1.0, slope: float = 1.0) -> Any:
+    """Return scale * (x where positive, alpha * (e ** (slope * x) - 1) elsewhere)."""
+    y = add(_relu(input), mul(expm1(mul(clamp(input, max=0), slope)), alpha))
+    return y if scale == 1 else mul(y, scale)
+
+
+@activation
+def elu(input: T, alpha: float = 1.0, inplace: bool = False) -> T:
+    """Return input where it is positive, alpha * (e ** input - 1) elsewhere.  Clevert et al., 2016."""
+    return _elu(input, alpha)
+
+
+@activation
+def celu(input: T, alpha: float = 1.0, inplace: bool = False) -> T:
+    """Return input where it is positive, alpha * (e ** (input / alpha) - 1) elsewhere."""
+    if alpha == 0:
+        raise RuntimeError("celu: alpha must not be 0")
+    return _elu(input, alpha, slope=1 / alpha)
+
+
+@activation
+def selu(input: T, inplace: bool = False) -> T:
+    """Return scaled elu that keeps mean 0 and variance 1.  Klambauer et al., 2017."""
+    return _elu(input, SELU_ALPHA, SELU_SCALE)
+
+
+@activation
+def gelu(input: T, *, approximate: str = "none") -> T:
+    """Return input * Phi(input), or with 'tanh' an approximation.  Hendrycks and Gimpel, 2016."""
+    if approximate == "none":
+        inner = erf(mul(input, sqrt(0.5)))
+    elif approximate == "tanh":
+        inner = tanh(mul(mul(input, add(mul(mul(input, input), 0.044715), 1)), sqrt(2 / pi)))
+    else:
+        raise RuntimeError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
+    return mul(mul(input, 0.5), add(inner, 1))
+
+
+@activation
+def silu(input: T, inplace: bool = False) -> T:
+    """Return input * sigmoid(input)."""
+    return _silu(input)
+
+
+@activation
+def softplus(input: T, beta: float = 1.0, threshold: float = 20.0) -> T:
+    """Return ln(1 + e ** (beta * input)) / beta; input itself where beta * input is larger than threshold."""
+    scaled = mul(input, beta)
+    large = gt(scaled, threshold)
+    return where(large, input, div(log1p(exp(where(large, 0.0, scaled))), beta))
+
+
+@activation
+def mish(input: T, inplace: bool = False) -> T:
+    """Return input * tanh(softplus(input)).  Misra, 2020."""
+    return mul(input, tanh(softplus(input)))
+
+
+@activation
+def logsigmoid(input: T) -> T:
+    """Return the logarithm of sigmoid, computed safely."""
+    negative = clamp(input, max=0)
+    return sub(negative, log1p(exp(sub(negative, _relu(input)))))
+
+
+def softsign(input: T) -> T:
+    """Return input / (1 + |input|)."""
+    return div(input, add(abs(input), 1))
+
+
+def tanhshrink(input: T) -> T:
+    """Return input - tanh(input)."""
+    return sub(input, tanh(input))
+
+
+@activation
+def glu(input: T, dim: int = -1) -> T:
+    """Return the first half of an axis times the sigmoid of the second.  Dauphin et al., 2017."""
+    shape = input._array.shape
+    at = wrap_dim("glu", dim, len(shape))
+    if not shape or shape[at] % 2:
+        raise RuntimeError(f"glu: axis {at} must have an even size, got shape {tuple(shape)}")
+    half = shape[at] // 2
+    return mul(narrow(input, at, 0, half), sigmoid(narrow(input, at, half, half)))
+
+
+def softmin(input: T, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> T:
+    """Return softmax(-input)."""
+    return softmax(neg(input), dim, dtype=dtype)
+
+
+def gumbel_softmax(logits: T, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> T:
+    """Draw from the Gumbel-softmax distribution; `hard` gives one-hot vectors with the gradient of the soft ones."""
+    check_floating("gumbel_softmax", logits)
+    uniform = logits.new_empty(logits._array.shape).uniform_()  # type: ignore[attr-defined]
+    noise = neg(log(neg(log1p(neg(clamp(uniform, min=1e-30))))))
+    soft = softmax(div(add(logits, noise), tau), dim)
+    if not hard:
+        return soft
+    at = wrap_dim("gumbel_softmax", dim, soft._array.ndim)
+    places = soft.new_empty(soft._array.shape[at]).fill_(1).nonzero().reshape(-1, *[1] * (soft._array.ndim - 1 - at))
+    one_hot = cast(unsqueeze(argmax(soft, at), at) == places, soft._array.dtype)
+    return add(sub(one_hot, soft.detach()), soft)
+
+
+celu_, elu_, selu_ = in_place(celu), in_place(elu), in_place(selu)
+hardtanh_, rrelu_, threshold_ = in_place(hardtanh), in_place(rrelu), in_place(threshold)
