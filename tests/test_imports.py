@@ -14,7 +14,7 @@ import tinygrad_cnn
 ROOT = Path(tinygrad_cnn.__file__).parent
 # Lowest first: a file imports only from its own layer's folder and from layers before it.
 LAYERS = [
-    ["geometry", "dtypes", "random"],
+    ["geometry", "dtypes", "random", "version"],
     ["_ext"],
     ["backends"],
     ["autograd"],
@@ -22,7 +22,7 @@ LAYERS = [
     ["tensor", "_repr"],
     ["creation"],
     ["nn", "optim", "utils", "testing", "serialization", "torch_files", "config", "transforms"],
-    ["accelerator", "amp", "compat", "cuda", "linalg", "version"],
+    ["accelerator", "amp", "compat", "cuda", "linalg"],
     ["datasets", "models"],
     ["__init__"],
 ]
@@ -92,3 +92,15 @@ def test_public_names_are_listed_and_exist() -> None:
     assert len(tinygrad_cnn.__all__) == len(listed), "a name is listed twice"
     assert imported - {"*"} - listed == set()
     assert all(hasattr(tinygrad_cnn, name) for name in tinygrad_cnn.__all__)
+
+
+def test_a_process_forked_from_one_that_used_pytorch_can_train() -> None:
+    pytest.importorskip("torch")
+    code = (
+        "import os, torch; x = torch.randn(512, 512, requires_grad=True); (x @ x).sum().backward(); pid = os.fork()\n"
+        "if pid == 0:\n"
+        "    import tinygrad_cnn as tg; model = tg.models.lenet5(); x = tg.randn(32, 1, 28, 28)\n"
+        "    model(x).sum().backward(); os._exit(0 if 'tinygrad_cnn' in str(tg) else 1)\n"
+        "print(os.waitpid(pid, 0)[1])"
+    )
+    assert run_python(code).strip() == "0"

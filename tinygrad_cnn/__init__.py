@@ -16,7 +16,6 @@ from .backends import device
 from .compat import *
 from .config import (
     empty_cache, get_conv_algorithm, get_num_threads, memory_stats, set_conv_algorithm, set_num_threads, show_config,
-    VERSION as __version__,
 )
 from .creation import (
     arange, as_tensor, asarray, bernoulli, BoolTensor, ByteTensor, CharTensor, DoubleTensor, empty, empty_like, eye,
@@ -45,6 +44,7 @@ from .ops.shape import *
 from .random import default_generator, Generator, initial_seed, manual_seed, seed
 from .serialization import load, save
 from .tensor import Size, Tensor
+from .version import __version__
 from math import e, inf, nan, pi
 
 newaxis = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 
 import numpy as np
@@ -13,13 +12,9 @@ import numpy as np
 from . import _ext
 from ._ext import runtime
 from .backends import algorithms
+from .version import __version__
 
 MOST_KEPT = 1 << 30  # bytes of memory kept for reuse
-
-try:
-    VERSION = version("tinygrad_cnn")
-except PackageNotFoundError:  # imported from a source folder that is not installed
-    VERSION = "0+unknown"
 
 
 def available_threads() -> int:
@@ -77,7 +72,7 @@ def show_config() -> None:
     """Print versions, instruction-set levels, threads, devices and the algorithm of convolutions."""
     forced = os.environ.get(_ext.LEVEL_VARIABLE)
     lines = {
-        "tinygrad_cnn": VERSION,
+        "tinygrad_cnn": __version__,
         "Python": f"{platform.python_version()} on {sys.platform} ({platform.machine()})",
         "NumPy": np.__version__,
         "kernel level": f"{_ext.LEVEL}" + (f" (forced by {_ext.LEVEL_VARIABLE})" if forced else ""),
