@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf
 from typing import Any
 
 import numpy as np
 
 from ..autograd.graph import wrap
 from .elementwise import (
-    T, _relu, abs, add, cast, check_floating, check_tensors, clamp, div, eq, minimum, mul, ne, neg, pow, sqrt, sub, where,
+    T, _relu, add, check_floating, check_tensors, clamp, div, eq, minimum, mul, ne, neg, sqrt, sub, where,
 )  # fmt: skip
 from .index import gather, index_select
 from .loss import _elementwise, at_least, reduced
 from .matmul import matmul
-from .reduce import amax, amin
+from .order import vector_norm
 from .reduce import sum as sum_
 from .shape import expand, movedim, reshape, squeeze, unsqueeze
-
-
-def vector_norm(x: Any, p: float, dim: Any, keepdim: bool = False) -> Any:
-    """Return (sum |x| ** p) ** (1 / p) along axes; its derivative where it is 0 is 0."""
-    if p == inf or p == -inf:
-        return (amax if p > 0 else amin)(abs(x), dim, keepdim)
-    if p == 0:
-        return sum_(cast(ne(x, 0), x._array.dtype), dim, keepdim)
-    if p == 1:
-        return sum_(abs(x), dim, keepdim)
-    total = sum_(mul(x, x) if p == 2 else pow(abs(x), p), dim, keepdim)
-    positive = ne(total, 0)
-    safe = where(positive, total, 1.0)
-    return where(positive, sqrt(safe) if p == 2 else pow(safe, 1 / p), 0.0)
 
 
 def normalize(input: T, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Any = None) -> T:

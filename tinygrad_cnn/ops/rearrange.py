@@ -10,7 +10,7 @@ from ..autograd.graph import wrap
 from ..autograd.modes import no_grad
 from .elementwise import T, add, cast, check_tensors, div, eq, sub, where
 from .index import setitem
-from .metric import vector_norm
+from .order import vector_norm
 from .shape import Index, permute, reshape, transpose, unsqueeze
 
 
