@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-import tinygrad_cnn as tg
+torch = pytest.importorskip("torch", reason="parity needs torch 2.13.0")
+pytestmark = pytest.mark.parity
 
-from . import twins
+import tinygrad_cnn as tg  # noqa: E402
 
-torch = pytest.importorskip("torch")
+from . import twins  # noqa: E402
+
 PROGRAMS = Path(__file__).parents[1] / "programs"
 NAMES = sorted(path.stem for path in PROGRAMS.glob("*.py") if path.stem != "__init__")
 

@@ -41,6 +41,17 @@ def _all_contiguous(*lists: Sequence[Array | None]) -> bool:
     return all(a is None or a.flags.c_contiguous for arrays in lists for a in arrays)
 
 
+def _alike(operands: Sequence[Any]) -> bool:
+    """Return whether arrays among the operands have one shape and one dtype, a compiled one, but are not all contiguous."""
+    arrays = [x for x in operands if isinstance(x, np.ndarray)]
+    like = arrays[0]
+    return (
+        like.dtype in _REALS
+        and all(x.shape == like.shape and x.dtype == like.dtype for x in arrays)
+        and not _all_contiguous(arrays)
+    )
+
+
 def _flat(x: Array, dim: int) -> tuple[int, int, int]:
     """Return the sizes before, along and behind an axis."""
     return prod(x.shape[:dim]), x.shape[dim], prod(x.shape[dim + 1 :])
@@ -88,8 +99,10 @@ class CpuBackend(ReferenceBackend):
         return self._elementwise(op, *operands)
 
     def _elementwise(self, op: str, *operands: Any) -> Array:
-        """Compute what the loops of arithmetic.pyx do not take."""
+        """Compute what the loops of arithmetic.pyx do not take as it is."""
         y = None
+        if op in _LOOPS and _alike(operands):  # strided or expanded, as the gradient of a sum is
+            return self.loop(op)(*[_contiguous(x) if isinstance(x, np.ndarray) else x for x in operands])
         if op in _ELEMENTWISE:
             y = self._map(op, operands)
         elif op in _BROADCAST:
