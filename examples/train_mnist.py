@@ -56,7 +56,7 @@ def main():
             rate.step()
             losses.append(loss.item())
             correct, seen = correct + int((scores.argmax(1) == y).sum()), seen + len(y)
-            speed = f"{BATCH * (bar.format_dict['rate'] or 0):,.0f} images/s"
+            speed = f"{seen / bar.format_dict['elapsed']:,.0f} images/s"
             bar.set_postfix_str(f"loss {losses[-1]:.3f}, accuracy {100 * correct / seen:.2f} %, {speed}", refresh=False)
         with tg.no_grad():
             hits = sum(int((model(x).argmax(1) == y).sum()) for x, y in test_batches)
