@@ -54,9 +54,9 @@ class Watcher:
         path = module_path()
         self.paths[node] = f" in {path}" if path else ""
         if not self.first and not _finite(t._array, t._backend):
-            kind = "a NaN" if _has_nan(t._array, t._backend) else "an infinity"
+            kind = "NaN" if _has_nan(t._array, t._backend) else "infinity"
             self.first = (
-                f"; the first {kind[2:].strip()} of the forward passes was made by {self.describe(node)}, "
+                f"; the first {kind} of the forward passes was made by {self.describe(node)}, "
                 f"shape {tuple(t._array.shape)}"
             )
 
