@@ -104,7 +104,7 @@ def _run(node: Node, dys: list[Any], table: _Table, wanted: _Wanted | None) -> N
         wanted.take(node, dys)
         if node not in wanted.nodes:
             return
-    if node.shortcuts is not None and not state.grad:
+    if node.shortcuts and not state.grad:
         node = _shortcut(node, table, wanted)
     grads = node.run(dys) if wanted is None else wanted.run(node, dys)
     tell(node, grads)

@@ -62,7 +62,7 @@ class Row:
         self.plans: dict[int, Plan] = {}
         self.loops: dict[Backend, Any] = {}
         self.function: Any = None  # what users call: it checks and promotes first
-        self.shortcuts: Any = None  # of its nodes
+        self.shortcuts: dict[Any, Any] = {}  # of its nodes
 
     def __call__(self, *operands: Any) -> Any:
         return apply_row(self, operands)

@@ -58,7 +58,7 @@ class RectifiedBatchNorm(Shortcut):
         return [wrap(dys[0].result_class, grad, norm.backend) for grad in grads]
 
 
-RELU.shortcuts = {**(RELU.shortcuts or {}), BatchNorm: lambda relu: RectifiedBatchNorm(relu, relu.edges[0][0])}
+RELU.shortcuts[BatchNorm] = lambda relu: RectifiedBatchNorm(relu, relu.edges[0][0])
 
 
 class LocalResponseNorm(Op):

@@ -152,7 +152,7 @@ def _to_conv2d(last: Any) -> Shortcut | None:
 
 
 MaxPool2d.shortcuts = {Conv2d: _to_conv2d, RELU: _to_conv2d}
-RELU.shortcuts = {**(RELU.shortcuts or {}), MaxPool2d: _to_conv2d}
+RELU.shortcuts[MaxPool2d] = _to_conv2d
 
 
 class AvgPool2d(Op):
