@@ -1,107 +1,198 @@
-"""Residual networks: torchvision's for ImageNet, and the paper's for CIFAR.  He, Zhang, Ren and Sun, 2015."""
+"""Residual networks: torchvision's for ImageNet, and the paper's for CIFAR; plain networks to compare with.
+
+He, Zhang, Ren and Sun, "Deep residual learning for image recognition", 2015.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
-from ..nn import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Linear, MaxPool2d, Module, ReLU, Sequential, init
+from ..nn import AdaptiveAvgPool2d, BatchNorm2d, Linear, MaxPool2d, Module, ReLU, Sequential, init
 from ..ops.shape import pad
 from ..tensor import Tensor
-from .alexnet import no_weights
+from .blocks import conv, he, initialise
+from .registry import builder
+
+NormLayer = Callable[..., Module]
 
 
-def _conv(inputs: int, outputs: int, size: int, stride: int = 1) -> Conv2d:
-    return Conv2d(inputs, outputs, size, stride=stride, padding=size // 2, bias=False)
+class PaddedShortcut(Module):
+    """Option A: every `stride`-th pixel, and zeros for the new channels; no parameters."""
+
+    kernel_size = 1
+
+    def __init__(self, channels: int, stride: int = 2) -> None:
+        super().__init__()
+        self.channels = channels
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Subsample and pad."""
+        new = self.channels - x.shape[1]
+        return pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, new // 2, new - new // 2))
 
 
-class BasicBlock(Module):
+class _Block(Module):
+    """A few convolutions around which the input is added."""
+
+    expansion: ClassVar[int]
+    last_norm: ClassVar[str]  # the name of the layer behind which the input is added
+    downsample: Module | None
+
+    def _residual(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return relu(residual + shortcut)."""
+        return self.relu(self._residual(x) + (x if self.downsample is None else self.downsample(x)))
+
+
+class BasicBlock(_Block):
     """Two 3x3 convolutions around which the input is added."""
 
     expansion = 1
+    last_norm = "bn2"
 
-    def __init__(self, inplanes: int, planes: int, stride: int = 1, downsample: Module | None = None) -> None:
+    def __init__(
+        self, inplanes: int, planes: int, stride: int = 1, downsample: Module | None = None, groups: int = 1,
+        base_width: int = 64, dilation: int = 1, norm_layer: NormLayer | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.conv1 = _conv(inplanes, planes, 3, stride)
-        self.bn1 = BatchNorm2d(planes)
+        norm = norm_layer or BatchNorm2d
+        if groups != 1 or base_width != 64:
+            raise ValueError(
+                f"BasicBlock: only groups=1 and base_width=64 are supported, got {groups} and {base_width}"
+            )
+        if dilation > 1:
+            raise NotImplementedError(f"BasicBlock: only dilation=1 is supported, got {dilation}")
+        self.conv1 = conv(inplanes, planes, 3, stride)
+        self.bn1 = norm(planes)
         self.relu = ReLU(inplace=True)
-        self.conv2 = _conv(planes, planes, 3)
-        self.bn2 = BatchNorm2d(planes)
+        self.conv2 = conv(planes, planes, 3)
+        self.bn2 = norm(planes)
         self.downsample = downsample
+        self.stride = stride
+
+    def _residual(self, x: Tensor) -> Tensor:
+        return self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+
+
+class PlainBlock(BasicBlock):
+    """Two 3x3 convolutions and nothing added: what a plain network consists of."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return relu(residual + shortcut)."""
-        y = self.relu(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(y))
-        return self.relu(y + (x if self.downsample is None else self.downsample(x)))
+        """Return relu(residual)."""
+        return self.relu(self._residual(x))
 
 
-class Bottleneck(Module):
+class Bottleneck(_Block):
     """1x1, 3x3 and 1x1 convolutions around which the input is added; the stride is on the 3x3 (torchvision's "v1.5")."""
 
     expansion = 4
+    last_norm = "bn3"
+    stride_first: ClassVar[bool] = False
 
-    def __init__(self, inplanes: int, planes: int, stride: int = 1, downsample: Module | None = None) -> None:
+    def __init__(
+        self, inplanes: int, planes: int, stride: int = 1, downsample: Module | None = None, groups: int = 1,
+        base_width: int = 64, dilation: int = 1, norm_layer: NormLayer | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.conv1 = _conv(inplanes, planes, 1)
-        self.bn1 = BatchNorm2d(planes)
-        self.conv2 = _conv(planes, planes, 3, stride)
-        self.bn2 = BatchNorm2d(planes)
-        self.conv3 = _conv(planes, planes * 4, 1)
-        self.bn3 = BatchNorm2d(planes * 4)
+        norm = norm_layer or BatchNorm2d
+        width = int(planes * (base_width / 64.0)) * groups
+        first, second = (stride, 1) if self.stride_first else (1, stride)
+        self.conv1 = conv(inplanes, width, 1, first)
+        self.bn1 = norm(width)
+        self.conv2 = conv(width, width, 3, second, groups, dilation)
+        self.bn2 = norm(width)
+        self.conv3 = conv(width, planes * 4, 1)
+        self.bn3 = norm(planes * 4)
         self.relu = ReLU(inplace=True)
         self.downsample = downsample
+        self.stride = stride
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return relu(residual + shortcut)."""
-        y = self.relu(self.bn1(self.conv1(x)))
-        y = self.relu(self.bn2(self.conv2(y)))
-        y = self.bn3(self.conv3(y))
-        return self.relu(y + (x if self.downsample is None else self.downsample(x)))
+    def _residual(self, x: Tensor) -> Tensor:
+        x = self.relu(self.bn1(self.conv1(x)))
+        return self.bn3(self.conv3(self.relu(self.bn2(self.conv2(x)))))
 
 
-def _initialise(model: Module) -> None:
-    """Draw convolution weights from N(0, 2 / fan_out), as He et al. do for ReLU."""
-    for module in model.modules():
-        if isinstance(module, Conv2d):
-            init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+class Bottleneck2015(Bottleneck):
+    """The bottleneck of the paper, with the stride on the first 1x1 convolution ("v1")."""
+
+    stride_first = True
 
 
-class ResNet(Module):
+class _Stages(Module):
+    """What both kinds of residual networks share: stages of blocks, and the shortcuts between them.
+
+    `shortcut` is the paper's option where a block changes size or channels: "A" pads, "B" projects, "C" projects everywhere.
+    """
+
+    groups, base_width, dilation = 1, 64, 1
+
+    def __init__(self, inplanes: int, shortcut: str, norm_layer: NormLayer | None = None) -> None:
+        super().__init__()
+        if shortcut not in ("A", "B", "C"):
+            raise ValueError(f"{self._get_name()}: shortcut must be 'A', 'B' or 'C', got {shortcut!r}")
+        self.inplanes = inplanes
+        self.shortcut = shortcut
+        self._norm_layer = norm_layer or BatchNorm2d
+
+    def _make_layer(
+        self, block: type[_Block], planes: int, blocks: int, stride: int = 1, dilate: bool = False
+    ) -> Sequential:
+        """Return a stage, whose first block changes size and channels; `dilate` widens the kernels instead of striding."""
+        before = self.dilation
+        if dilate:
+            self.dilation, stride = self.dilation * stride, 1
+        layers = []
+        for i in range(blocks):
+            step, dilation = (1, self.dilation) if i else (stride, before)
+            inputs, self.inplanes = self.inplanes, planes * block.expansion
+            shortcut = None if issubclass(block, PlainBlock) else self._shortcut(inputs, self.inplanes, step)
+            layers.append(
+                block(inputs, planes, step, shortcut, self.groups, self.base_width, dilation, self._norm_layer)
+            )
+        return Sequential(*layers)
+
+    def _shortcut(self, inputs: int, outputs: int, stride: int) -> Module | None:
+        """Return what brings a block's input to the size of its output, or None where that is its size."""
+        if self.shortcut != "C" and stride == 1 and inputs == outputs:
+            return None
+        if self.shortcut == "A":
+            return PaddedShortcut(outputs, stride)
+        return Sequential(conv(inputs, outputs, 1, stride), self._norm_layer(outputs))
+
+
+class ResNet(_Stages):
     """A 7x7 stem, four stages of residual blocks, average pooling and a linear layer, for images (N, 3, 224, 224)."""
 
     def __init__(
-        self, block: type[BasicBlock] | type[Bottleneck], layers: list[int], num_classes: int = 1000,
-        zero_init_residual: bool = False,
+        self, block: type[_Block], layers: list[int], num_classes: int = 1000, zero_init_residual: bool = False,
+        groups: int = 1, width_per_group: int = 64, replace_stride_with_dilation: list[bool] | None = None,
+        norm_layer: NormLayer | None = None, *, shortcut: str = "B",
     ) -> None:  # fmt: skip
-        super().__init__()
-        self.inplanes = 64
-        self.conv1 = Conv2d(3, 64, kernel_size=7, stride=2, padding=3, bias=False)
-        self.bn1 = BatchNorm2d(64)
+        super().__init__(64, shortcut, norm_layer)
+        dilate = replace_stride_with_dilation or [False, False, False]
+        if len(dilate) != 3:
+            raise ValueError(f"ResNet: replace_stride_with_dilation must be None or 3 bools, got {dilate!r}")
+        self.groups = groups
+        self.base_width = width_per_group
+        self.conv1 = conv(3, 64, 7, 2)
+        self.bn1 = self._norm_layer(64)
         self.relu = ReLU(inplace=True)
         self.maxpool = MaxPool2d(kernel_size=3, stride=2, padding=1)
-        self.layer1 = self._stage(block, 64, layers[0])
-        self.layer2 = self._stage(block, 128, layers[1], stride=2)
-        self.layer3 = self._stage(block, 256, layers[2], stride=2)
-        self.layer4 = self._stage(block, 512, layers[3], stride=2)
+        self.layer1 = self._make_layer(block, 64, layers[0])
+        self.layer2 = self._make_layer(block, 128, layers[1], 2, dilate[0])
+        self.layer3 = self._make_layer(block, 256, layers[2], 2, dilate[1])
+        self.layer4 = self._make_layer(block, 512, layers[3], 2, dilate[2])
         self.avgpool = AdaptiveAvgPool2d((1, 1))
         self.fc = Linear(512 * block.expansion, num_classes)
-        _initialise(self)
+        initialise(self, he)
         if zero_init_residual:
             for module in self.modules():
-                if isinstance(module, (BasicBlock, Bottleneck)):
-                    init.zeros_((module.bn2 if isinstance(module, BasicBlock) else module.bn3).weight)
-
-    def _stage(
-        self, block: type[BasicBlock] | type[Bottleneck], planes: int, blocks: int, stride: int = 1
-    ) -> Sequential:
-        """Return a stage; its first block changes size and channels, with a projection shortcut where they differ."""
-        outputs = planes * block.expansion
-        downsample = None
-        if stride != 1 or self.inplanes != outputs:
-            downsample = Sequential(_conv(self.inplanes, outputs, 1, stride), BatchNorm2d(outputs))
-        first = block(self.inplanes, planes, stride, downsample)
-        self.inplanes = outputs
-        return Sequential(first, *[block(outputs, planes) for _ in range(blocks - 1)])
+                if isinstance(module, _Block):
+                    init.zeros_(module.get_parameter(f"{module.last_norm}.weight"))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits."""
@@ -110,61 +201,28 @@ class ResNet(Module):
         return self.fc(self.avgpool(x).flatten(1))
 
 
-def resnet18(*, weights: Any = None, progress: bool = True, **kwargs: Any) -> ResNet:
-    """Return ResNet-18: 11,689,512 parameters for 1000 classes."""
-    no_weights("resnet18", weights)
-    return ResNet(BasicBlock, [2, 2, 2, 2], **kwargs)
+class CifarResNet(_Stages):
+    """A 3x3 stem and three stages of n blocks with 16, 32 and 64 maps, for images (N, 3, 32, 32): 6n + 2 layers.
 
+    Section 4.2 of the paper, which pads its shortcuts (option A).
+    """
 
-def resnet34(*, weights: Any = None, progress: bool = True, **kwargs: Any) -> ResNet:
-    """Return ResNet-34: 21,797,672 parameters for 1000 classes."""
-    no_weights("resnet34", weights)
-    return ResNet(BasicBlock, [3, 4, 6, 3], **kwargs)
-
-
-def resnet50(*, weights: Any = None, progress: bool = True, **kwargs: Any) -> ResNet:
-    """Return ResNet-50 (v1.5): 25,557,032 parameters for 1000 classes."""
-    no_weights("resnet50", weights)
-    return ResNet(Bottleneck, [3, 4, 6, 3], **kwargs)
-
-
-# ---- CIFAR: section 4.2 of the paper ----
-
-
-class PaddedShortcut(Module):
-    """Option A: every second pixel, and zeros for the new channels; no parameters."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.channels = channels
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Subsample and pad."""
-        before = (self.channels - x.shape[1]) // 2
-        return pad(x[:, :, ::2, ::2], (0, 0, 0, 0, before, self.channels - x.shape[1] - before))
-
-
-class CifarResNet(Module):
-    """A 3x3 stem and three stages of n basic blocks with 16, 32 and 64 maps, for images (N, 3, 32, 32): 6n + 2 layers."""
-
-    def __init__(self, depth: int, num_classes: int = 10) -> None:
-        super().__init__()
+    def __init__(
+        self, depth: int, num_classes: int = 10, shortcut: str = "A", block: type[_Block] = BasicBlock
+    ) -> None:
+        super().__init__(16, shortcut)
         if depth < 8 or (depth - 2) % 6:
             raise ValueError(f"CifarResNet: depth must be 6 n + 2 (8, 14, 20, 32, ...), got {depth}")
         blocks = (depth - 2) // 6
-        self.conv1 = _conv(3, 16, 3)
+        self.conv1 = conv(3, 16, 3)
         self.bn1 = BatchNorm2d(16)
         self.relu = ReLU(inplace=True)
-        self.layer1 = Sequential(*[BasicBlock(16, 16) for _ in range(blocks)])
-        self.layer2 = Sequential(
-            BasicBlock(16, 32, 2, PaddedShortcut(32)), *[BasicBlock(32, 32) for _ in range(blocks - 1)]
-        )
-        self.layer3 = Sequential(
-            BasicBlock(32, 64, 2, PaddedShortcut(64)), *[BasicBlock(64, 64) for _ in range(blocks - 1)]
-        )
+        self.layer1 = self._make_layer(block, 16, blocks)
+        self.layer2 = self._make_layer(block, 32, blocks, 2)
+        self.layer3 = self._make_layer(block, 64, blocks, 2)
         self.avgpool = AdaptiveAvgPool2d((1, 1))
         self.fc = Linear(64, num_classes)
-        _initialise(self)
+        initialise(self, he)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits."""
@@ -173,16 +231,52 @@ class CifarResNet(Module):
         return self.fc(self.avgpool(x).flatten(1))
 
 
-def resnet20(num_classes: int = 10) -> CifarResNet:
-    """Return the CIFAR ResNet of 20 layers: 269,722 parameters."""
-    return CifarResNet(20, num_classes)
+def _imagenet(name: str, text: str, block: type[_Block], layers: list[int], **fixed: Any) -> Callable[..., ResNet]:
+    return builder(name, text, ResNet, block, layers, **fixed)
 
 
-def resnet32(num_classes: int = 10) -> CifarResNet:
-    """Return the CIFAR ResNet of 32 layers: 464,154 parameters."""
-    return CifarResNet(32, num_classes)
+def _cifar(name: str, text: str, depth: int, **fixed: Any) -> Callable[..., CifarResNet]:
+    return builder(name, f"the CIFAR network of {depth} layers: {text} parameters", CifarResNet, depth, **fixed)
 
 
-def resnet56(num_classes: int = 10) -> CifarResNet:
-    """Return the CIFAR ResNet of 56 layers: 853,018 parameters."""
-    return CifarResNet(56, num_classes)
+resnet18 = _imagenet("resnet18", "ResNet-18: 11,689,512 parameters", BasicBlock, [2, 2, 2, 2])
+resnet34 = _imagenet("resnet34", "ResNet-34: 21,797,672 parameters", BasicBlock, [3, 4, 6, 3])
+resnet50 = _imagenet("resnet50", "ResNet-50 (v1.5): 25,557,032 parameters", Bottleneck, [3, 4, 6, 3])
+resnet101 = _imagenet("resnet101", "ResNet-101 (v1.5): 44,549,160 parameters", Bottleneck, [3, 4, 23, 3])
+resnet152 = _imagenet("resnet152", "ResNet-152 (v1.5): 60,192,808 parameters", Bottleneck, [3, 8, 36, 3])
+resnet50_2015 = _imagenet("resnet50_2015", "ResNet-50 (v1)", Bottleneck2015, [3, 4, 6, 3])
+resnet101_2015 = _imagenet("resnet101_2015", "ResNet-101 (v1)", Bottleneck2015, [3, 4, 23, 3])
+resnet152_2015 = _imagenet("resnet152_2015", "ResNet-152 (v1)", Bottleneck2015, [3, 8, 36, 3])
+plain18 = _imagenet("plain18", "ResNet-18 without shortcuts", PlainBlock, [2, 2, 2, 2])
+plain34 = _imagenet("plain34", "ResNet-34 without shortcuts", PlainBlock, [3, 4, 6, 3])
+resnext50_32x4d = _imagenet(
+    "resnext50_32x4d", "ResNeXt-50, 32 groups of 4: 25,028,904 parameters; Xie et al., 2016",
+    Bottleneck, [3, 4, 6, 3], groups=32, width_per_group=4,
+)  # fmt: skip
+resnext101_32x8d = _imagenet(
+    "resnext101_32x8d", "ResNeXt-101, 32 groups of 8: 88,791,336 parameters; Xie et al., 2016",
+    Bottleneck, [3, 4, 23, 3], groups=32, width_per_group=8,
+)  # fmt: skip
+resnext101_64x4d = _imagenet(
+    "resnext101_64x4d", "ResNeXt-101, 64 groups of 4: 83,455,272 parameters; Xie et al., 2016",
+    Bottleneck, [3, 4, 23, 3], groups=64, width_per_group=4,
+)  # fmt: skip
+wide_resnet50_2 = _imagenet(
+    "wide_resnet50_2", "ResNet-50 of twice the width: 68,883,240 parameters; Zagoruyko and Komodakis, 2016",
+    Bottleneck, [3, 4, 6, 3], width_per_group=128,
+)  # fmt: skip
+wide_resnet101_2 = _imagenet(
+    "wide_resnet101_2", "ResNet-101 of twice the width: 126,886,696 parameters; Zagoruyko and Komodakis, 2016",
+    Bottleneck, [3, 4, 23, 3], width_per_group=128,
+)  # fmt: skip
+
+resnet20 = _cifar("resnet20", "269,722", 20)
+resnet32 = _cifar("resnet32", "464,154", 32)
+resnet44 = _cifar("resnet44", "658,586", 44)
+resnet56 = _cifar("resnet56", "853,018", 56)
+resnet110 = _cifar("resnet110", "1,727,962", 110)
+resnet1202 = _cifar("resnet1202", "19,421,274", 1202)
+plain20 = _cifar("plain20", "no shortcuts, 269,722", 20, block=PlainBlock)
+plain32 = _cifar("plain32", "no shortcuts, 464,154", 32, block=PlainBlock)
+plain44 = _cifar("plain44", "no shortcuts, 658,586", 44, block=PlainBlock)
+plain56 = _cifar("plain56", "no shortcuts, 853,018", 56, block=PlainBlock)
