@@ -44,6 +44,7 @@ from .ops.shape import *
 from .random import default_generator, Generator, initial_seed, manual_seed, seed
 from .serialization import load, save
 from .tensor import Size, Tensor
+from .utils.summary import summary
 from .version import __version__
 from math import e, inf, nan, pi
 
@@ -62,7 +63,7 @@ __all__ = [
     "newaxis", "nn", "no_grad", "normal", "ones", "ones_like", "ops", "optim", "pi", "preserve_format", "promote_types",
     "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "save", "scalar_tensor", "seed",
     "set_conv_algorithm", "set_default_dtype", "set_grad_enabled", "set_num_threads", "set_rng_state", "short",
-    "show_config", "strided", "tensor", "testing", "transforms", "tril_indices", "triu_indices", "uint8", "utils",
+    "show_config", "strided", "summary", "tensor", "testing", "transforms", "tril_indices", "triu_indices", "uint8", "utils",
     "version", "zeros", "zeros_like",
 ]
 __all__ += (

@@ -1,0 +1,311 @@
+"""What a network consists of: its layers in the order of one forward pass, with sizes, costs and receptive fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import ceil, prod
+from typing import Any, NamedTuple
+
+from ..autograd import enable_grad
+from ..creation import zeros
+from ..nn import (
+    Bilinear, Fold, Linear, MaxUnpool1d, Module, PixelShuffle, PixelUnshuffle, Unflatten, Unfold, Upsample,
+)  # fmt: skip
+from ..nn.conv import _Conv
+from ..nn.pool import AdaptiveAvgPool1d, AdaptiveMaxPool1d
+from ..tensor import Tensor
+
+ADAPTIVE = (AdaptiveAvgPool1d, AdaptiveMaxPool1d)  # and their subclasses, for two and three axes
+RESHAPING = (Fold, MaxUnpool1d, PixelShuffle, PixelUnshuffle, Unflatten, Unfold, Upsample)  # fields are not followed
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """One call of a layer; for the whole batch, but parameters and receptive field.
+
+    output_shape is None if the pass did not use the layer.  parameters are those that no row above has counted.  connections
+    are what reaches the units, one by one, biases included; zeros of the padding count, as in papers.  receptive_field is
+    how many elements of the input an output sees along each axis, padding included; None where it is not known.
+    """
+
+    name: str
+    kind: str
+    parameters: int
+    output_shape: tuple[int, ...] | None = None
+    kernel_size: tuple[int, ...] = ()
+    multiply_adds: int = 0
+    connections: int = 0
+    activation_bytes: int = 0
+    receptive_field: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, repr=False)
+class Summary:
+    """The layers of a network: a table as text, and summary[name] is the (first) row of a layer."""
+
+    layers: tuple[LayerSummary, ...]
+    trainable_parameters: int
+    parameter_bytes: int
+
+    def __getitem__(self, name: str) -> LayerSummary:
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise KeyError(name)
+
+    def _sum(self, column: str) -> int:
+        return sum(getattr(layer, column) for layer in self.layers)
+
+    @property
+    def parameters(self) -> int:
+        """The number of parameters, each counted once, of layers that are not used too."""
+        return self._sum("parameters")
+
+    @property
+    def multiply_adds(self) -> int:
+        """The products of convolutions and linear layers that are added up."""
+        return self._sum("multiply_adds")
+
+    @property
+    def connections(self) -> int:
+        """The connections of convolutions, linear layers and poolings."""
+        return self._sum("connections")
+
+    @property
+    def activation_bytes(self) -> int:
+        """The memory of all outputs; layers that work in place are counted too."""
+        return self._sum("activation_bytes")
+
+    def __repr__(self) -> str:
+        head = ("layer", "output", "kernel", "parameters", "multiply-adds", "connections", "activations", "field")
+        totals = ("total", "", "", *map(_number, (self.parameters, self.multiply_adds, self.connections)))
+        rows = [head, *map(_cells, self.layers), (*totals, _bytes(self.activation_bytes), "")]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(cell.ljust(w) if i < 3 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths))).rstrip()
+            for row in rows
+        ]
+        rule = "-" * max(map(len, lines))
+        parameters = f"{self.trainable_parameters:,} of {self.parameters:,} parameters are trained; "
+        end = parameters + f"they take {_bytes(self.parameter_bytes)}."
+        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], end])
+
+
+def _number(value: int) -> str:
+    return f"{value:,}" if value else "-"
+
+
+def _bytes(value: float) -> str:
+    """Return a size in the unit that makes it short."""
+    units = ["B", "KiB", "MiB", "GiB", "TiB"]
+    while value >= 1000 and len(units) > 1:
+        value /= 1024
+        del units[0]
+    return f"{value:.3g} {units[0]}" if value else "-"
+
+
+def _times(sizes: Iterable[int] | None) -> str:
+    return " x ".join(map(str, sizes or ())) or "-"
+
+
+def _cells(layer: LayerSummary) -> tuple[str, ...]:
+    """Return a row of the table; a field of equal sides is one number."""
+    field = layer.receptive_field
+    return (
+        f"{layer.name} ({layer.kind})" if layer.name else layer.kind,
+        "not used" if layer.output_shape is None else _times(layer.output_shape),
+        _times(layer.kernel_size),
+        *map(_number, (layer.parameters, layer.multiply_adds, layer.connections)),
+        _bytes(layer.activation_bytes),
+        str(field[0]) if field and len(set(field)) == 1 else _times(field),
+    )
+
+
+class _Field(NamedTuple):
+    """What the elements of a tensor see of the input: how much, how far apart those of neighbours are, and how many they are."""
+
+    size: tuple[float, ...]
+    step: tuple[float, ...]
+    count: tuple[int, ...]
+
+    def under(self, kernel: Iterable[float], stride: Iterable[float], count: Iterable[int]) -> _Field:
+        """Return what a window of these elements sees."""
+        size = [s + (k - 1) * j for s, k, j in zip(self.size, kernel, self.step)]
+        return _Field(tuple(size), tuple([j * by for j, by in zip(self.step, stride)]), tuple(count))
+
+
+def _joined(fields: Sequence[_Field | None]) -> _Field | None:
+    """Return the largest of several fields along each axis, None if one is not known."""
+    known = [field for field in fields if field is not None]
+    if not known or len(known) < len(fields) or len({len(field.size) for field in known}) > 1:
+        return None
+    return _Field(*[tuple(map(max, zip(*part, strict=True))) for part in zip(*known, strict=True)])
+
+
+class _Pass:
+    """One forward pass, watched.
+
+    Between layers, fields are followed through the graph: a tensor sees what the layers see that it was made from.  So the
+    functions that a forward calls by itself may add, concatenate and reshape, but not convolve or pool.
+    """
+
+    def __init__(self, model: Module) -> None:
+        self.names = {module: name for name, module in model.named_modules()}
+        self.fields: dict[int, tuple[Any, _Field | None]] = {}  # by the identity of the node, which is kept alive
+        self.counted: set[int] = set()
+        self.layers: list[LayerSummary] = []
+
+    def parameters(self, module: Module) -> int:
+        """Return the number of a layer's own parameters that were not counted yet."""
+        new = {id(p): p.numel() for p in module.parameters(recurse=False) if id(p) not in self.counted}
+        self.counted |= set(new)
+        return sum(new.values())
+
+    def mark(self, x: Tensor, field: _Field | None) -> None:
+        """Say what a tensor sees."""
+        node = x if x.grad_fn is None else x.grad_fn
+        self.fields[id(node)] = node, field
+
+    def sources(self, x: Tensor) -> list[_Field | None]:
+        """Return the fields of the layers, or inputs, that a tensor was made from."""
+        waiting, seen, found = [x if x.grad_fn is None else x.grad_fn], set(), []
+        while waiting:
+            node = waiting.pop()
+            node = getattr(node, "variable", node)  # a leaf
+            if id(node) in self.fields:
+                found.append(self.fields[id(node)][1])
+            elif id(node) not in seen:
+                waiting += [following for following, _ in getattr(node, "next_functions", ())]
+            seen.add(id(node))
+        return found
+
+    def after(self, module: Module, args: Any, kwargs: Any, output: Any) -> None:
+        """Add a row; a forward hook."""
+        inputs, outputs = _tensors((args, kwargs)), _tensors(output)
+        if not inputs or not outputs:
+            return
+        x, y = inputs[0], outputs[0]
+        kernel = _kernel(module, x, y)
+        field = self._field(module, kernel, x, y)
+        for out in outputs:
+            self.mark(out, field)
+        multiply_adds, connections = _work(module, kernel, x, y)
+        row = LayerSummary(
+            self.names[module],
+            type(module).__name__,
+            self.parameters(module),
+            tuple(y.shape),
+            kernel,
+            multiply_adds,
+            connections,
+            sum(out.numel() * out.element_size() for out in outputs),
+            field and tuple([ceil(size) for size in field.size]),
+        )
+        self.layers.append(row)
+
+    def _field(self, module: Module, kernel: tuple[int, ...], x: Tensor, y: Tensor) -> _Field | None:
+        """Return what a layer's outputs see."""
+        if isinstance(module, RESHAPING):
+            return None
+        if isinstance(module, (Linear, Bilinear)) and y.ndim == 2:
+            found = [f and f.under(f.count, (1,) * len(f.count), (1,) * len(f.count)) for f in self.sources(x)]
+            return _joined(found)
+        if not kernel:
+            return _joined(self.sources(y))
+        field, sizes = _joined(self.sources(x)), y.shape[2:]
+        if field is None or x.ndim != y.ndim:
+            return None
+        if isinstance(module, ADAPTIVE):
+            return field.under(kernel, [n / m for n, m in zip(x.shape[2:], sizes)], sizes)
+        stride, dilation = [_per_axis(getattr(module, name, 1), kernel) for name in ("stride", "dilation")]
+        span = [d * (k - 1) + 1 for d, k in zip(dilation, kernel)]
+        if getattr(module, "transposed", False):
+            return field.under([ceil(n / s) for n, s in zip(span, stride)], [1 / s for s in stride], sizes)
+        return field.under(span, stride, sizes)
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    """Return the tensors in a nest of containers."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return [tensor for item in value for tensor in _tensors(item)]
+    return [value] if isinstance(value, Tensor) else []
+
+
+def _per_axis(value: Any, like: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,) * len(like)
+
+
+def _kernel(module: Module, x: Tensor, y: Tensor) -> tuple[int, ...]:
+    """Return the window of a layer, () if it has none: any layer with a `kernel_size`, and adaptive pooling."""
+    sizes = x.shape[2:]
+    if isinstance(module, ADAPTIVE):
+        sides = list(zip(sizes, y.shape[2:]))
+        return tuple([max(-(-(i + 1) * n // m) - i * n // m for i in range(m)) for n, m in sides])
+    kernel = getattr(module, "kernel_size", None)
+    return () if kernel is None else _per_axis(kernel, sizes)
+
+
+def _work(module: Module, kernel: tuple[int, ...], x: Tensor, y: Tensor) -> tuple[int, int]:
+    """Return the multiply-adds and the connections of a layer, or what it says of itself."""
+    if hasattr(module, "work"):
+        return module.work(tuple(y.shape))
+    products = 0
+    if isinstance(module, (_Conv, Linear, Bilinear)):  # each weight meets every output (or input) of its channel
+        products = (x if getattr(module, "transposed", False) else y).numel() * prod(module.weight.shape[1:])
+    reached = products or (y.numel() * prod(kernel) if kernel else 0)
+    biases = y.numel() if reached and getattr(module, "bias", None) is not None else 0
+    return products, reached + biases
+
+
+def summary(model: Module, input_size: Any = None, *, input_data: Any = None) -> Summary:
+    """Return the layers of a network as one forward pass meets them: a table as text, and rows of data.
+
+    `input_size` is the size of the input with its batch axis, or a list of sizes for several inputs, which are then zeros of
+    the parameters' dtype; `input_data` gives the inputs themselves.  A layer is a module without others inside, or with
+    parameters of its own; one that is called twice has two rows.  What a forward computes by functions is not counted.  A
+    layer of one's own is a window if it has `kernel_size` (and `stride`, `dilation`); its method `work(output_shape)`, if it has
+    one, returns its multiply-adds and connections.  The pass runs in evaluation mode, and leaves the network as it was.
+    """
+    if (input_size is None) == (input_data is None):
+        raise ValueError("summary: exactly one of input_size and input_data must be given")
+    inputs = _inputs(model, input_size) if input_data is None else _tensors(input_data)
+    watch = _Pass(model)
+    training = {module: module.training for module in watch.names}
+    layers = [m for m in watch.names if not list(m.children()) or list(m.parameters(recurse=False))]
+    handles = [m.register_forward_hook(watch.after, with_kwargs=True) for m in layers]
+    try:
+        model.eval()
+        with enable_grad():
+            # Clones, since a first layer may work in place; integers have no gradient, and so no field.
+            inputs = [x.detach().requires_grad_().clone() if x.is_floating_point() else x for x in inputs]
+            for x in inputs:
+                ones = (1,) * (x.ndim - 2)
+                watch.mark(x, _Field(ones, ones, tuple(x.shape[2:])) if ones else None)
+            model(*inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module, mode in training.items():
+            module.training = mode
+    used = {layer.name for layer in watch.layers}
+    unused = [(m, n) for m, n in ((m, watch.parameters(m)) for m in layers if watch.names[m] not in used) if n]
+    watch.layers += [LayerSummary(watch.names[m], type(m).__name__, n) for m, n in unused]
+    parameters = list(model.parameters())
+    trainable = sum(p.numel() for p in parameters if p.requires_grad)
+    return Summary(tuple(watch.layers), trainable, sum(p.numel() * p.element_size() for p in parameters))
+
+
+def _inputs(model: Module, input_size: Any) -> list[Tensor]:
+    """Return zeros of the given size or sizes."""
+    sizes: list[Any] = list(input_size) if isinstance(input_size, (tuple, list)) else []
+    sizes = sizes if sizes and all(isinstance(size, (tuple, list)) for size in sizes) else [sizes]
+    if not all(size and all(isinstance(n, int) and n > 0 for n in size) for size in sizes):
+        raise ValueError(
+            f"summary: input_size must be sizes with the batch axis, as (1, 3, 224, 224), or a list of them; got {input_size!r}"
+        )
+    like = next((p for p in model.parameters() if p.is_floating_point()), None)
+    options = {} if like is None else {"dtype": like.dtype, "device": like.device}
+    return [zeros(*size, **options) for size in sizes]
