@@ -7,10 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ..creation import tensor
-from ..nn import (
-    AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, Conv2d, Dropout, Linear, MaxPool2d, Module, ReLU, Sequential,
-    init,
-)  # fmt: skip
+from ..nn import AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, Conv2d, Dropout, Linear, MaxPool2d, Module, Sequential, init
 from ..nn import functional as F
 from ..ops.shape import cat
 from ..tensor import Tensor
@@ -94,10 +91,10 @@ class InceptionAux(Module):
 
     def __init__(
         self, in_channels: int, num_classes: int, conv_block: Callable[..., Module] | None = None,
-        dropout: float = 0.7, pool: Callable[[], Module] = partial(AdaptiveAvgPool2d, (4, 4)),
+        dropout: float = 0.7, pool: Module | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.pool = pool()
+        self.pool = pool or AdaptiveAvgPool2d((4, 4))
         self.conv = (conv_block or BasicConv2d)(in_channels, 128, kernel_size=1)
         self.fc1 = Linear(2048, 1024)
         self.fc2 = Linear(1024, num_classes)
@@ -185,7 +182,7 @@ class GoogLeNet2014(GoogLeNet):
         blocks: list[Callable[..., Module]] = [
             ConvReLU,
             partial(Inception, conv_block=ConvReLU, size=5),
-            partial(InceptionAux, conv_block=ConvReLU, pool=partial(AvgPool2d, 5, stride=3)),
+            partial(InceptionAux, conv_block=ConvReLU, pool=AvgPool2d(5, stride=3)),
         ]
         super().__init__(num_classes, aux_logits, False, False, blocks, dropout, dropout_aux)
         self.maxpool4 = MaxPool2d(3, stride=2, ceil_mode=True)

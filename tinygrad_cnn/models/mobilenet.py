@@ -42,7 +42,7 @@ class InvertedResidual(Module):
         if stride not in (1, 2):
             raise ValueError(f"InvertedResidual: stride must be 1 or 2, got {stride}")
         norm = norm_layer or BatchNorm2d
-        hidden = int(round(inp * expand_ratio))
+        hidden = round(inp * expand_ratio)
         self.use_res_connect = stride == 1 and inp == oup
         expand = [] if expand_ratio == 1 else [Conv2dNormActivation(inp, hidden, 1, norm_layer=norm)]
         depthwise = Conv2dNormActivation(hidden, hidden, 3, stride, hidden, norm)

@@ -72,5 +72,5 @@ def get_model_builder(name: str) -> Callable[..., Module]:
 
 
 def get_model(name: str, **config: Any) -> Module:
-    """Return a network by its name: get_model("resnet18", num_classes=10)."""
+    """Return a network by its name, made with the given arguments."""
     return get_model_builder(name)(**config)

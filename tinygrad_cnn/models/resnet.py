@@ -40,6 +40,22 @@ class _Block(Module):
     last_norm: ClassVar[str]  # the name of the layer behind which the input is added
     downsample: Module | None
 
+    def __init__(
+        self, inplanes: int, planes: int, stride: int = 1, downsample: Module | None = None, groups: int = 1,
+        base_width: int = 64, dilation: int = 1, norm_layer: NormLayer | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self._build(inplanes, planes, stride, groups, base_width, dilation, norm_layer or BatchNorm2d)
+        self.relu = ReLU(inplace=True)
+        self.downsample = downsample
+        self.stride = stride
+
+    def _build(
+        self, inplanes: int, planes: int, stride: int, groups: int, base_width: int, dilation: int, norm: NormLayer
+    ) -> None:
+        """Make the convolutions."""
+        raise NotImplementedError
+
     def _residual(self, x: Tensor) -> Tensor:
         raise NotImplementedError
 
@@ -54,12 +70,9 @@ class BasicBlock(_Block):
     expansion = 1
     last_norm = "bn2"
 
-    def __init__(
-        self, inplanes: int, planes: int, stride: int = 1, downsample: Module | None = None, groups: int = 1,
-        base_width: int = 64, dilation: int = 1, norm_layer: NormLayer | None = None,
-    ) -> None:  # fmt: skip
-        super().__init__()
-        norm = norm_layer or BatchNorm2d
+    def _build(
+        self, inplanes: int, planes: int, stride: int, groups: int, base_width: int, dilation: int, norm: NormLayer
+    ) -> None:
         if groups != 1 or base_width != 64:
             raise ValueError(
                 f"BasicBlock: only groups=1 and base_width=64 are supported, got {groups} and {base_width}"
@@ -68,11 +81,8 @@ class BasicBlock(_Block):
             raise NotImplementedError(f"BasicBlock: only dilation=1 is supported, got {dilation}")
         self.conv1 = conv(inplanes, planes, 3, stride)
         self.bn1 = norm(planes)
-        self.relu = ReLU(inplace=True)
         self.conv2 = conv(planes, planes, 3)
         self.bn2 = norm(planes)
-        self.downsample = downsample
-        self.stride = stride
 
     def _residual(self, x: Tensor) -> Tensor:
         return self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
@@ -93,12 +103,9 @@ class Bottleneck(_Block):
     last_norm = "bn3"
     stride_first: ClassVar[bool] = False
 
-    def __init__(
-        self, inplanes: int, planes: int, stride: int = 1, downsample: Module | None = None, groups: int = 1,
-        base_width: int = 64, dilation: int = 1, norm_layer: NormLayer | None = None,
-    ) -> None:  # fmt: skip
-        super().__init__()
-        norm = norm_layer or BatchNorm2d
+    def _build(
+        self, inplanes: int, planes: int, stride: int, groups: int, base_width: int, dilation: int, norm: NormLayer
+    ) -> None:
         width = int(planes * (base_width / 64.0)) * groups
         first, second = (stride, 1) if self.stride_first else (1, stride)
         self.conv1 = conv(inplanes, width, 1, first)
@@ -107,9 +114,6 @@ class Bottleneck(_Block):
         self.bn2 = norm(width)
         self.conv3 = conv(width, planes * 4, 1)
         self.bn3 = norm(planes * 4)
-        self.relu = ReLU(inplace=True)
-        self.downsample = downsample
-        self.stride = stride
 
     def _residual(self, x: Tensor) -> Tensor:
         x = self.relu(self.bn1(self.conv1(x)))

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from math import ceil, prod
 from typing import Any, NamedTuple
 
+from .. import nn
 from ..autograd import enable_grad
 from ..creation import zeros
-from ..nn import (
-    Bilinear, Fold, Linear, MaxUnpool1d, Module, PixelShuffle, PixelUnshuffle, Unflatten, Unfold, Upsample,
-)  # fmt: skip
 from ..nn.conv import _Conv
-from ..nn.pool import AdaptiveAvgPool1d, AdaptiveMaxPool1d
 from ..tensor import Tensor
 
-ADAPTIVE = (AdaptiveAvgPool1d, AdaptiveMaxPool1d)  # and their subclasses, for two and three axes
-RESHAPING = (Fold, MaxUnpool1d, PixelShuffle, PixelUnshuffle, Unflatten, Unfold, Upsample)  # fields are not followed
+# With their subclasses for two and three axes.  Through RESHAPING ones fields are not followed.
+LINEAR = (nn.Linear, nn.Bilinear)
+ADAPTIVE = (nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d)
+RESHAPING = (
+    nn.Fold, nn.MaxUnpool1d, nn.PixelShuffle, nn.PixelUnshuffle, nn.Unflatten, nn.Unfold, nn.Upsample
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,9 @@ class Summary:
         rows = [head, *map(_cells, self.layers), (*totals, _bytes(self.activation_bytes), "")]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
-            "  ".join(cell.ljust(w) if i < 3 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths))).rstrip()
+            "  ".join(
+                cell.ljust(w) if i < 3 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths))
+            ).rstrip()
             for row in rows
         ]
         rule = "-" * max(map(len, lines))
@@ -123,16 +126,16 @@ def _cells(layer: LayerSummary) -> tuple[str, ...]:
 
 
 class _Field(NamedTuple):
-    """What the elements of a tensor see of the input: how much, how far apart those of neighbours are, and how many they are."""
+    """What elements of a tensor see of the input: how much, how far apart for neighbours; and how many elements there are."""
 
     size: tuple[float, ...]
     step: tuple[float, ...]
-    count: tuple[int, ...]
+    counts: tuple[int, ...]
 
-    def under(self, kernel: Iterable[float], stride: Iterable[float], count: Iterable[int]) -> _Field:
+    def under(self, kernel: Iterable[float], stride: Iterable[float], counts: Iterable[int]) -> _Field:
         """Return what a window of these elements sees."""
         size = [s + (k - 1) * j for s, k, j in zip(self.size, kernel, self.step)]
-        return _Field(tuple(size), tuple([j * by for j, by in zip(self.step, stride)]), tuple(count))
+        return _Field(tuple(size), tuple([j * by for j, by in zip(self.step, stride)]), tuple(counts))
 
 
 def _joined(fields: Sequence[_Field | None]) -> _Field | None:
@@ -150,13 +153,13 @@ class _Pass:
     functions that a forward calls by itself may add, concatenate and reshape, but not convolve or pool.
     """
 
-    def __init__(self, model: Module) -> None:
+    def __init__(self, model: nn.Module) -> None:
         self.names = {module: name for name, module in model.named_modules()}
         self.fields: dict[int, tuple[Any, _Field | None]] = {}  # by the identity of the node, which is kept alive
         self.counted: set[int] = set()
         self.layers: list[LayerSummary] = []
 
-    def parameters(self, module: Module) -> int:
+    def parameters(self, module: nn.Module) -> int:
         """Return the number of a layer's own parameters that were not counted yet."""
         new = {id(p): p.numel() for p in module.parameters(recurse=False) if id(p) not in self.counted}
         self.counted |= set(new)
@@ -180,7 +183,7 @@ class _Pass:
             seen.add(id(node))
         return found
 
-    def after(self, module: Module, args: Any, kwargs: Any, output: Any) -> None:
+    def after(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         """Add a row; a forward hook."""
         inputs, outputs = _tensors((args, kwargs)), _tensors(output)
         if not inputs or not outputs:
@@ -204,13 +207,12 @@ class _Pass:
         )
         self.layers.append(row)
 
-    def _field(self, module: Module, kernel: tuple[int, ...], x: Tensor, y: Tensor) -> _Field | None:
+    def _field(self, module: nn.Module, kernel: tuple[int, ...], x: Tensor, y: Tensor) -> _Field | None:
         """Return what a layer's outputs see."""
         if isinstance(module, RESHAPING):
             return None
-        if isinstance(module, (Linear, Bilinear)) and y.ndim == 2:
-            found = [f and f.under(f.count, (1,) * len(f.count), (1,) * len(f.count)) for f in self.sources(x)]
-            return _joined(found)
+        if isinstance(module, LINEAR) and y.ndim == 2:
+            return _joined([f and f.under(f.counts, *[[1] * len(f.counts)] * 2) for f in self.sources(x)])
         if not kernel:
             return _joined(self.sources(y))
         field, sizes = _joined(self.sources(x)), y.shape[2:]
@@ -238,7 +240,7 @@ def _per_axis(value: Any, like: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(value) if isinstance(value, (tuple, list)) else (value,) * len(like)
 
 
-def _kernel(module: Module, x: Tensor, y: Tensor) -> tuple[int, ...]:
+def _kernel(module: nn.Module, x: Tensor, y: Tensor) -> tuple[int, ...]:
     """Return the window of a layer, () if it has none: any layer with a `kernel_size`, and adaptive pooling."""
     sizes = x.shape[2:]
     if isinstance(module, ADAPTIVE):
@@ -248,26 +250,26 @@ def _kernel(module: Module, x: Tensor, y: Tensor) -> tuple[int, ...]:
     return () if kernel is None else _per_axis(kernel, sizes)
 
 
-def _work(module: Module, kernel: tuple[int, ...], x: Tensor, y: Tensor) -> tuple[int, int]:
+def _work(module: nn.Module, kernel: tuple[int, ...], x: Tensor, y: Tensor) -> tuple[int, int]:
     """Return the multiply-adds and the connections of a layer, or what it says of itself."""
     if hasattr(module, "work"):
         return module.work(tuple(y.shape))
     products = 0
-    if isinstance(module, (_Conv, Linear, Bilinear)):  # each weight meets every output (or input) of its channel
+    if isinstance(module, (_Conv, *LINEAR)):  # each weight meets every output (or input) of its channel
         products = (x if getattr(module, "transposed", False) else y).numel() * prod(module.weight.shape[1:])
     reached = products or (y.numel() * prod(kernel) if kernel else 0)
     biases = y.numel() if reached and getattr(module, "bias", None) is not None else 0
     return products, reached + biases
 
 
-def summary(model: Module, input_size: Any = None, *, input_data: Any = None) -> Summary:
+def summary(model: nn.Module, input_size: Any = None, *, input_data: Any = None) -> Summary:
     """Return the layers of a network as one forward pass meets them: a table as text, and rows of data.
 
     `input_size` is the size of the input with its batch axis, or a list of sizes for several inputs, which are then zeros of
-    the parameters' dtype; `input_data` gives the inputs themselves.  A layer is a module without others inside, or with
-    parameters of its own; one that is called twice has two rows.  What a forward computes by functions is not counted.  A
-    layer of one's own is a window if it has `kernel_size` (and `stride`, `dilation`); its method `work(output_shape)`, if it has
-    one, returns its multiply-adds and connections.  The pass runs in evaluation mode, and leaves the network as it was.
+    the parameters' dtype; `input_data` gives the inputs themselves.  The pass runs in evaluation mode, and leaves the network
+    as it was.  A layer is a module without others inside, or with parameters of its own; one that is called twice has two
+    rows.  What a forward computes by functions is not counted.  A layer of one's own is a window if it has `kernel_size` (and
+    `stride`, `dilation`); its method `work(output_shape)`, if it has one, returns its multiply-adds and connections.
     """
     if (input_size is None) == (input_data is None):
         raise ValueError("summary: exactly one of input_size and input_data must be given")
@@ -298,7 +300,7 @@ def summary(model: Module, input_size: Any = None, *, input_data: Any = None) ->
     return Summary(tuple(watch.layers), trainable, sum(p.numel() * p.element_size() for p in parameters))
 
 
-def _inputs(model: Module, input_size: Any) -> list[Tensor]:
+def _inputs(model: nn.Module, input_size: Any) -> list[Tensor]:
     """Return zeros of the given size or sizes."""
     sizes: list[Any] = list(input_size) if isinstance(input_size, (tuple, list)) else []
     sizes = sizes if sizes and all(isinstance(size, (tuple, list)) for size in sizes) else [sizes]
