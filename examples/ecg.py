@@ -38,7 +38,7 @@ def generate(count, rng):
 def main():
     """Train, and test on beats that were not seen."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--beats", type=int, default=4000)
     args = parser.parse_args()
     tg.manual_seed(0)

@@ -1,7 +1,6 @@
 """Classify solids by convolution of volumes: `python examples/volumes.py`.
 
-The volumes are generated: balls, boxes, tori and cylinders of many sizes, places and directions, with a tenth of the voxels
-wrong.
+The volumes are generated: balls, boxes, tori and cylinders of many sizes, places and directions, with some wrong voxels.
 """
 
 import argparse
@@ -13,7 +12,7 @@ from tinygrad_cnn import models, optim
 from tinygrad_cnn.nn import functional as F
 from tinygrad_cnn.utils.data import DataLoader, TensorDataset
 
-SIDE, WRONG = 32, 0.1  # voxels along an edge; the fraction that is wrong
+SIDE, WRONG = 32, 0.05  # voxels along an edge; the fraction that is wrong
 SOLIDS = {  # whether points (x, y, z) lie inside of a solid of size 1
     "ball": lambda x, y, z: x**2 + y**2 + z**2 < 1,
     "box": lambda x, y, z: np.maximum(np.maximum(abs(x), abs(y)), abs(z)) < 0.75,
@@ -31,7 +30,7 @@ def generate(count, rng):
     volumes = np.empty((count, 1, SIDE, SIDE, SIDE), np.float32)
     for volume, label in zip(volumes, labels):
         turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
-        local = (points - rng.uniform(-0.2, 0.2, 3)) @ turn / rng.uniform(0.4, 0.8)
+        local = (points - rng.uniform(-0.2, 0.2, 3)) @ turn / rng.uniform(0.5, 0.9)
         volume[0] = inside[label](*np.moveaxis(local, -1, 0)) ^ (rng.random(volume[0].shape) < WRONG)
     return tg.from_numpy(volumes), tg.tensor(labels)
 
@@ -39,8 +38,8 @@ def generate(count, rng):
 def main():
     """Train, and test on volumes that were not seen."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--volumes", type=int, default=600)
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--volumes", type=int, default=800)
     args = parser.parse_args()
     tg.manual_seed(0)
     rng = np.random.default_rng(0)

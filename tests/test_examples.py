@@ -64,6 +64,16 @@ def test_gradient_check(tmp_path: Path) -> None:
     assert "scaled" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("ecg", ["--epochs", "1", "--beats", "500"]), ("volumes", ["--epochs", "1", "--volumes", "20"])],
+)
+def test_generated_data(tmp_path: Path, name: str, options: list[str]) -> None:
+    done = run(str(ROOT / f"examples/{name}.py"), *options, cwd=tmp_path)
+    assert "parameters are trained" in done.stdout  # the summary
+    assert re.search(r"epoch 1: [\d.]+ % of the test", done.stdout)
+
+
 def snippets() -> list[object]:
     """Return the Python of every document, one program for each: its blocks may use what earlier ones define."""
     documents = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -141,7 +141,7 @@ def test_initial_weights():
     net = models.squeezenet1_1(num_classes=100)
     assert std(net.classifier[1]) == pytest.approx(0.01, rel=0.05)
     assert std(net.features[3].expand3x3) == pytest.approx(math.sqrt(2 / (16 * 9)), rel=0.05)
-    assert std(models.nin().features[7]) == pytest.approx(0.05, rel=0.05)
+    assert std(models.nin().features[8]) == pytest.approx(0.05, rel=0.05)
     mobile = models.mobilenet_v2(num_classes=50)
     assert std(mobile.classifier[1]) == pytest.approx(0.01, rel=0.05)
     assert std(mobile.features[18][0]) == pytest.approx(math.sqrt(2 / 1280), rel=0.05)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from tinygrad_cnn import models, nn
 from tinygrad_cnn.models.googlenet import INCEPTIONS
 
 IMAGE, CIFAR = (1, 3, 224, 224), (1, 3, 32, 32)
+DOCUMENT = Path(__file__).parents[2] / "docs" / "models.md"
 
 
 def weighted(summary):
@@ -46,6 +49,21 @@ def test_parameter_count(name):
 @pytest.mark.usefixtures("undrawn")
 def test_the_deepest_cifar_network():
     assert sum(p.numel() for p in models.resnet1202().parameters()) == 19_421_274
+
+
+def test_the_table_of_the_documentation():
+    rows = re.findall(r"^\| `(\w+)`.*?\| ([\d,]+) \|", DOCUMENT.read_text(), re.M)
+    found = {name: int(count.replace(",", "")) for name, count in rows}
+    others = {
+        "lenet5": 61_706,
+        "resnet1202": 19_421_274,
+        "resnet18": 11_689_512,
+        "resnet34": 21_797_672,
+        "resnet50": 25_557_032,
+    }
+    cifar = {"resnet20": 269_722, "resnet32": 464_154, "resnet56": 853_018}
+    assert found == {**COUNTS, **others, **cifar}
+    assert set(found) <= set(models.list_models())
 
 
 # ---- AlexNet ----

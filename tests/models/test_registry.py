@@ -44,7 +44,7 @@ def test_get_model():
     model = models.get_model("ECG_Net", num_classes=3)
     assert isinstance(model, models.ECGNet)
     assert model.classifier[-1].out_features == 3
-    with pytest.raises(ValueError, match="Unknown model 'resnet19'; did you mean .*resnet18"):
+    with pytest.raises(ValueError, match=r"Unknown model .resnet19.; did you mean .*resnet18"):
         models.get_model("resnet19")
 
 

@@ -23,9 +23,7 @@ from .vgg import (
 )  # fmt: skip
 from .voxnet import VoxNet, voxnet
 
-for build in (lenet5,):
-    register_model()(build)
-del build
+register_model()(lenet5)
 
 __all__ = [
     "AlexNet", "AlexNet2012", "CifarResNet", "DenseNet", "ECGNet", "GoogLeNet", "GoogLeNet2014", "GoogLeNetOutputs",
