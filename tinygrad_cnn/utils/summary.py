@@ -84,14 +84,13 @@ class Summary:
         rows = [head, *map(_cells, self.layers), (*totals, _bytes(self.activation_bytes), "")]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
-            "  ".join(
-                cell.ljust(w) if i < 3 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths))
-            ).rstrip()
+            "  ".join(cell.ljust(w) if i < 3 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths)))
             for row in rows
         ]
+        lines = [line.rstrip() for line in lines]
         rule = "-" * max(map(len, lines))
-        parameters = f"{self.trainable_parameters:,} of {self.parameters:,} parameters are trained; "
-        end = parameters + f"they take {_bytes(self.parameter_bytes)}."
+        end = f"{self.trainable_parameters:,} of {self.parameters:,} parameters are trained; they take "
+        end += f"{_bytes(self.parameter_bytes)}."
         return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], end])
 
 
@@ -293,8 +292,9 @@ def summary(model: nn.Module, input_size: Any = None, *, input_data: Any = None)
         for module, mode in training.items():
             module.training = mode
     used = {layer.name for layer in watch.layers}
-    unused = [(m, n) for m, n in ((m, watch.parameters(m)) for m in layers if watch.names[m] not in used) if n]
-    watch.layers += [LayerSummary(watch.names[m], type(m).__name__, n) for m, n in unused]
+    for module in layers:
+        if watch.names[module] not in used and (left := watch.parameters(module)):
+            watch.layers.append(LayerSummary(watch.names[module], type(module).__name__, left))
     parameters = list(model.parameters())
     trainable = sum(p.numel() for p in parameters if p.requires_grad)
     return Summary(tuple(watch.layers), trainable, sum(p.numel() * p.element_size() for p in parameters))
