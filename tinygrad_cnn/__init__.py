@@ -6,7 +6,7 @@ from tinygrad_cnn import nn, optim, datasets, models
 
 # fmt: off
 from . import accelerator, amp, autograd, backends, compat, cuda, datasets, dtypes, linalg, models, nn, ops, optim
-from . import testing, transforms, utils, version
+from . import testing, training, transforms, utils, version
 from .amp import autocast, GradScaler
 from .autograd import (
     enable_grad, inference_mode, is_anomaly_enabled, is_grad_enabled, is_inference_mode_enabled, no_grad,
@@ -63,8 +63,8 @@ __all__ = [
     "newaxis", "nn", "no_grad", "normal", "ones", "ones_like", "ops", "optim", "pi", "preserve_format", "promote_types",
     "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "save", "scalar_tensor", "seed",
     "set_conv_algorithm", "set_default_dtype", "set_grad_enabled", "set_num_threads", "set_rng_state", "short",
-    "show_config", "strided", "summary", "tensor", "testing", "transforms", "tril_indices", "triu_indices", "uint8", "utils",
-    "version", "zeros", "zeros_like",
+    "show_config", "strided", "summary", "tensor", "testing", "training", "transforms", "tril_indices", "triu_indices",
+    "uint8", "utils", "version", "zeros", "zeros_like",
 ]
 __all__ += (
     compat.__all__ + ops.arrange.__all__ + ops.elementwise.__all__ + ops.index.__all__ + ops.linalg.__all__
