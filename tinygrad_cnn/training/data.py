@@ -11,7 +11,7 @@ from ..creation import from_numpy, randperm
 from ..dtypes import get_default_dtype
 from ..random import Generator, default_generator
 from ..tensor import Tensor
-from ..utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
+from ..utils.data import DataLoader, IterableDataset, Subset, TensorDataset
 
 BATCH_SIZE = 32
 SPLITS = ("last", "random", "stratified")
@@ -33,7 +33,7 @@ def as_dataset(data: Any, by: str) -> Any:
         return TensorDataset(_as_tensor(data[0]), _as_tensor(data[1], labels=True))
     if isinstance(data, (Tensor, np.ndarray)):
         return TensorDataset(_as_tensor(data))
-    if isinstance(data, Dataset) or (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
+    if hasattr(data, "__getitem__") and not isinstance(data, (str, dict)):
         return data
     raise TypeError(f"{by}: data must be a DataLoader, a Dataset or a pair (x, y), got {type(data).__name__}")
 
