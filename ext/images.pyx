@@ -9,11 +9,11 @@ import_runtime()
 
 cdef struct Batch:
     const uint8_t* images   # (N, H, W, C)
-    const int64_t* index
+    const int64_t* index    # (chosen,)
     const int64_t* windows  # (B, 4): top, left, upside down, mirrored
-    const real* table       # (C, 257): the value of each byte, and of what lies outside the image
+    const real* table       # (tables, C, 257): the value of each byte, and of what lies outside the image
     real* out               # (B, C, rows, columns)
-    Py_ssize_t channels, height, width, rows, columns
+    Py_ssize_t chosen, tables, channels, height, width, rows, columns
 
 
 cdef inline Py_ssize_t within(Py_ssize_t i, Py_ssize_t end) noexcept nogil:
@@ -24,7 +24,9 @@ cdef void gather_task(void* args, Py_ssize_t b) noexcept nogil:
     """Write one image of the batch."""
     cdef Batch* batch = <Batch*> args
     cdef const int64_t* window = batch.windows + 4 * b
-    cdef const uint8_t* image = batch.images + batch.index[b] * batch.height * batch.width * batch.channels
+    cdef Py_ssize_t number = batch.index[b % batch.chosen]
+    cdef const uint8_t* image = batch.images + number * batch.height * batch.width * batch.channels
+    cdef const real* tables = batch.table + b % batch.tables * batch.channels * 257
     cdef Py_ssize_t top = window[0], left = window[1], columns = batch.columns, step = batch.channels
     # Columns first ... last - 1 of the output show the image; x is the column of the image that the first of them shows.
     cdef Py_ssize_t first = within(-left, columns), last = within(batch.width - left, columns), x = left + first
@@ -39,7 +41,7 @@ cdef void gather_task(void* args, Py_ssize_t b) noexcept nogil:
     for i in range(batch.rows):
         y = top + (batch.rows - 1 - i if window[2] else i)
         for c in range(batch.channels):
-            table = batch.table + 257 * c
+            table = tables + 257 * c
             line = batch.out + ((b * batch.channels + c) * batch.rows + i) * columns
             if y < 0 or y >= batch.height or first >= last:
                 for j in range(columns):
@@ -63,6 +65,7 @@ def gather_images(object images, object index, object table, object windows, obj
     batch.windows = <const int64_t*> address(windows, 8, PyBUF_SIMPLE)
     batch.table = read(table)
     batch.out = write(out)
+    batch.chosen, batch.tables = index.shape[0], table.shape[0]
     batch.height, batch.width, batch.channels = images.shape[1:]
     batch.rows, batch.columns = out.shape[2:]
     with nogil:

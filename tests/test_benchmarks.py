@@ -18,6 +18,7 @@ sys.path.append(str(Path(__file__).parents[1]))  # last, so that an installed ti
 
 from benchmarks import __main__ as command  # noqa: E402
 from benchmarks import algorithms as convolution  # noqa: E402
+from benchmarks import augmentation  # noqa: E402
 from benchmarks import data as loaders  # noqa: E402
 from benchmarks import mnist, report, runner, timing, workloads  # noqa: E402
 from benchmarks.frameworks import Ours, Torch  # noqa: E402
@@ -282,6 +283,18 @@ def test_the_benchmark_of_loaders(monkeypatch, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("| thousand images a second")
     assert len(lines) == 6
+
+
+def test_the_benchmark_of_augmentation(monkeypatch, capsys):
+    small = [case._replace(count=20, batch=4) for case in augmentation.CASES]
+    monkeypatch.setattr(augmentation, "CASES", small)
+    assert _main(augmentation, monkeypatch, "--only", "resnet20", "--seconds", 0) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[2].startswith("| resnet20, batch 4 | ")
+    images = np.random.default_rng(0).integers(0, 256, (4, 256, 256, 3), np.uint8)
+    augmentation.check(images, small[0].training)
+    augmentation.check(images, small[0].testing)
 
 
 # ---- algorithms of convolution ----

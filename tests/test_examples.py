@@ -57,6 +57,13 @@ def test_train_mnist_is_short() -> None:
     assert len((ROOT / "examples/train_mnist.py").read_text().splitlines()) < 80
 
 
+def test_keras_style(tmp_path: Path, data: Path) -> None:
+    done = run(str(ROOT / "examples/keras_style.py"), cwd=tmp_path, data=data)
+    lines = done.stdout.splitlines()
+    assert [line.partition(":")[0] for line in lines] == [*(f"epoch {i}/5" for i in range(1, 6)), "test accuracy"]
+    assert all("val_accuracy" in line for line in lines[:5])
+
+
 def test_gradient_check(tmp_path: Path) -> None:
     done = run(str(ROOT / "examples/gradient_check.py"), cwd=tmp_path)
     assert done.stdout.count("True") == 2

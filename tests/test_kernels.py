@@ -333,10 +333,14 @@ def test_dropout_masks_are_the_same_everywhere(level: str, dtype: Any) -> None:
 @on_levels
 @on_reals
 @pytest.mark.parametrize("size", [(5, 3), (2, 2), (9, 11), (1, 1), (0, 4)])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_gather_images(level: str, dtype: Any, channels: int, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("channels", "tables", "positions"), [(1, 1, 80), (3, 1, 80), (3, 80, 80), (3, 20, 20), (1, 1, 8)]
+)
+def test_gather_images(
+    level: str, dtype: Any, channels: int, tables: int, positions: int, size: tuple[int, int]
+) -> None:
     images = rng().integers(0, 256, (9, 5, 3, channels), dtype=np.uint8)
-    table, index = rng(1).standard_normal((channels, 257)).astype(dtype), rng(2).integers(0, 9, 80)
+    table, index = rng(1).standard_normal((tables, channels, 257)).astype(dtype), rng(2).integers(0, 9, positions)
     windows = np.stack(
         [rng(3).integers(-7, 8, 80), rng(4).integers(-9, 6, 80), *rng(5).integers(0, 2, (2, 80))], axis=1
     )
@@ -346,9 +350,9 @@ def test_gather_images(level: str, dtype: Any, channels: int, size: tuple[int, i
 
 def test_gather_images_crops_and_flips() -> None:
     images = np.arange(6, dtype=np.uint8).reshape(1, 2, 3, 1)
-    table = np.arange(257, dtype=np.float32)[None]
+    table = np.arange(257, dtype=np.float32)[None, None]
     windows = np.array([[0, 0, 0, 0], [-1, 1, 0, 0], [0, 0, 1, 0], [0, 1, 0, 1]])
-    y = REFERENCE.gather_images(images, np.zeros(4, np.int64), table, windows, (2, 2))
+    y = REFERENCE.gather_images(images, np.zeros(1, np.int64), table, windows, (2, 2))
     assert y[:, 0].tolist() == [[[0, 1], [3, 4]], [[256, 256], [1, 2]], [[3, 4], [0, 1]], [[2, 1], [5, 4]]]
 
 

@@ -436,11 +436,12 @@ class Backend:
 
     @kernel
     def gather_images(self, images: Array, index: Array, table: Array, windows: Array, size: Shape) -> Array:
-        """Make a batch (B, C, *size) from uint8 images (N, H, W, C): y[b, c, i, j] = table[c][images[index[b], u, v, c]].
+        """Make a batch (B, C, *size) from uint8 images (N, H, W, C): y[b, c, i, j] = table[t, c][images[index[n], u, v, c]].
 
         `windows` (B, 4), int64, holds top, left and two flags: u = top + i, or counted from the last row if the first flag is
-        set; v = left + j, or from the last column if the second is.  `table` (C, 257) holds the value of each byte (scaling
-        and normalisation in one step), and at 256 the value of what lies outside the image.
+        set; v = left + j, or from the last column if the second is.  `table` (T, C, 257) holds the value of each byte (scaling
+        and normalisation in one step), and at 256 the value of what lies outside the image.  If there are more windows than
+        positions or tables, these start again: n = b % len(index), t = b % T.
         """
 
 

@@ -406,7 +406,7 @@ class CpuBackend(ReferenceBackend):
     # ---- images ----
 
     def gather_images(self, images: Array, index: Array, table: Array, windows: Array, size: Shape) -> Array:
-        out = _empty((len(index), images.shape[3], *size), table.dtype)
+        out = _empty((len(windows), images.shape[3], *size), table.dtype)
         self._kernels("images", table.dtype).gather_images(_contiguous(images), index, table, windows, out)
         return out
 

@@ -580,15 +580,15 @@ class ReferenceBackend(Backend):
     def gather_images(self, images: Array, index: Array, table: Array, windows: Array, size: Shape) -> Array:
         _, height, width, channels = images.shape
         rows, columns = size
-        y = np.empty((len(index), channels, rows, columns), table.dtype)
-        y[...] = table[:, 256, None, None]
+        y = np.empty((len(windows), channels, rows, columns), table.dtype)
         for b, (top, left, upside_down, mirrored) in enumerate(windows.tolist()):
             u = top + (np.arange(rows)[::-1] if upside_down else np.arange(rows))
             v = left + (np.arange(columns)[::-1] if mirrored else np.arange(columns))
             i, j = [np.flatnonzero((at >= 0) & (at < end)) for at, end in ((u, height), (v, width))]
-            pixels = images[index[b], u[i, None], v[j]]
-            for c in range(channels):
-                y[b, c, i[:, None], j] = table[c][pixels[..., c]]
+            pixels = images[index[b % len(index)], u[i, None], v[j]]
+            for c, values in enumerate(table[b % len(table)]):
+                y[b, c] = values[256]
+                y[b, c, i[:, None], j] = values[pixels[..., c]]
         return y
 
 

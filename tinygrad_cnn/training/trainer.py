@@ -266,7 +266,9 @@ class Trainer:
         """Take over what state_dict returned, in a trainer that was made in the same way; ValueError if it was not."""
         s = state_dict
         if "counts" not in s:
-            raise ValueError(f"Trainer: this is not a checkpoint of a Trainer; it holds {', '.join(map(str, [*s][:5]))} ...")
+            raise ValueError(
+                f"Trainer: this is not a checkpoint of a Trainer; it holds {', '.join(map(str, [*s][:5]))} ..."
+            )
         for name, own in (("scheduler", self.scheduler), ("averaged", self.averaged)):
             if (own is None) != (s[name] is None):
                 raise ValueError(f"Trainer: {name} is set in only one of the checkpoint and this trainer")

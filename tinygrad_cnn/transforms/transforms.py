@@ -30,6 +30,14 @@ def draw(count: int = 1) -> np.ndarray:
     return backend.to_numpy(backend.random_bits(words, *default_generator.take(words))) / 2.0**32
 
 
+def draw_normal(count: int) -> np.ndarray:
+    """Return standard normal random numbers, two of each block."""
+    blocks = -(-count // 2)
+    backend = get_backend("cpu")
+    numbers = backend.random_normal((2 * blocks,), np.dtype(np.float64), *default_generator.take(blocks * BLOCK))
+    return backend.to_numpy(numbers)[:count]
+
+
 def _between(share: float, low: float, high: float) -> float:
     return low + float(share) * (high - low)
 
@@ -565,10 +573,15 @@ class PCANoise(Transform):
             raise ValueError(f"PCANoise: {len(eigenvalues)} eigenvalues need as many eigenvectors, got {eigenvectors}")
         self.std, self.eigenvalues, self.eigenvectors = std, eigenvalues, eigenvectors
 
+    def shift(self, numbers: np.ndarray) -> np.ndarray:
+        """Return what each channel gains, for normal random numbers (..., components)."""
+        amounts = numbers * self.std * np.asarray(self.eigenvalues)
+        return (np.asarray(self.eigenvectors) * amounts[..., None, :]).sum(-1)
+
     def forward(self, img: Tensor) -> Tensor:
         if not isinstance(img, Tensor) or not img.is_floating_point() or img.shape[-3:-2] != (len(self.eigenvalues),):
             raise TypeError(
                 f"PCANoise: expected a floating tensor (..., {len(self.eigenvalues)}, H, W); ToTensor() makes one"
             )
-        amounts = randn(len(self.eigenvalues), dtype=img.dtype) * self.std * tensor(self.eigenvalues, dtype=img.dtype)
-        return img + (tensor(self.eigenvectors, dtype=img.dtype) @ amounts).reshape(-1, 1, 1)
+        shift = self.shift(draw_normal(len(self.eigenvalues)))
+        return img + tensor(shift, dtype=img.dtype).reshape(-1, 1, 1)
