@@ -18,9 +18,8 @@ sys.path.append(str(Path(__file__).parents[1]))  # last, so that an installed ti
 
 from benchmarks import __main__ as command  # noqa: E402
 from benchmarks import algorithms as convolution  # noqa: E402
-from benchmarks import augmentation  # noqa: E402
+from benchmarks import augmentation, mnist, report, runner, timing, workloads  # noqa: E402
 from benchmarks import data as loaders  # noqa: E402
-from benchmarks import mnist, report, runner, timing, workloads  # noqa: E402
 from benchmarks.frameworks import Ours, Torch  # noqa: E402
 from benchmarks.verify import VerificationError, relative_error, verify  # noqa: E402
 from benchmarks.workloads import WORKLOADS, Workload, select, steps  # noqa: E402
