@@ -12,4 +12,4 @@ model = nn.Sequential(
     nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10),
 )  # fmt: skip
 fit(model, train, loss="cross_entropy", optimizer="adam", epochs=5, validation_split=0.1, metrics=["accuracy"])
-print(f"test accuracy: {evaluate(model, test)['accuracy']:.2%}")
+print(f"test accuracy: {evaluate(model, test, metrics=['accuracy'])['accuracy']:.2%}")

@@ -40,9 +40,8 @@ def evaluate_batches(model: Module, batches: Iterable[Any], loss: Function, metr
 
 
 def evaluate(
-    model: Module, data: Any, loss: Any = "cross_entropy", metrics: Iterable[Any] = ("accuracy",),
-    batch_size: int | None = None,
-) -> dict[str, float]:  # fmt: skip
+    model: Module, data: Any, loss: Any = "cross_entropy", metrics: Iterable[Any] = (), batch_size: int | None = None
+) -> dict[str, float]:
     """Return the loss and the metrics of a model on data, by name: averages over samples.
 
     `data`, `loss` and `metrics` as in fit().

@@ -28,9 +28,13 @@ def text_of(values: dict[str, float]) -> str:
 class Progress:
     """The progress of an epoch: a bar if tqdm is installed, and a line at its end."""
 
-    def __init__(self, title: str, total: int | None, done: int, show: bool) -> None:
+    def __init__(self, title: str, batches: Any, done: int, show: bool) -> None:
         self._title, self._show, self._bar = title, show, None
         if show and find_spec("tqdm"):
+            try:
+                total = len(batches)
+            except TypeError:
+                total = None
             self._bar = import_module("tqdm").tqdm(total=total, initial=done, desc=title, unit="batch", leave=False)
 
     def batch(self, values: dict[str, float]) -> None:

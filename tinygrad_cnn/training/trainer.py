@@ -29,8 +29,12 @@ INTERVALS = ("epoch", "step")
 COUNTS = ("epoch", "batch", "step", "stop", "_samples", "_seconds")  # attributes that checkpoints hold
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, between two batches."""
+
+
 class Trainer:
-    """Trains a model: `fit(data, epochs)`, then `evaluate(data)` and `predict(data)`; `save` and `load` at any time.
+    """Trains a model: `fit(data, epochs)`, then `evaluate(data)` and `predict(data)`; `save` and `load` between batches.
 
     loss           function of output and target, a module, or a name: "cross_entropy", "mse" ...
     optimizer      object, class, function of the parameters, or a name: "adam", "sgd" ...
@@ -42,7 +46,8 @@ class Trainer:
     ema            decay of an exponential average of the weights, which then validates and predicts (`averaged`)
 
     `epoch` counts finished epochs, `batch` the batches of the one at work, `step` the steps of the optimiser.  Ctrl-C ends
-    the training between two batches: fit() then goes on from there, as it does after load() in another process.
+    the training between two batches (a second one at once): fit() then goes on from there, as it does after load() in
+    another process.
     """
 
     def __init__(
@@ -57,9 +62,8 @@ class Trainer:
             raise ValueError(f"Trainer: accumulate must be a positive number of batches, got {accumulate}")
         self.model, self.loss, self.metrics = model, loss_function(loss), metric_functions(metrics)
         self.optimizer = optimizer_of(model, optimizer)
-        self.scheduler = (
-            scheduler if scheduler is None or isinstance(scheduler, LRScheduler) else scheduler(self.optimizer)
-        )
+        made = scheduler is None or isinstance(scheduler, LRScheduler)
+        self.scheduler = scheduler if made else scheduler(self.optimizer)
         if isinstance(self.scheduler, Plateau):
             raise TypeError("Trainer: ReduceLROnPlateau needs a number to watch; use the callback of this name")
         self.scheduler_interval, self.accumulate, self.progress = scheduler_interval, accumulate, progress
@@ -94,9 +98,8 @@ class Trainer:
             data, validation_data = split(data, validation_split)
         loader = as_loader(data, batch_size, shuffle, "fit")
         if validation_data is not None:
-            validation_data = as_loader(
-                validation_data, None if isinstance(validation_data, DataLoader) else batch_size, False, "fit"
-            )
+            size = None if isinstance(validation_data, DataLoader) else batch_size
+            validation_data = as_loader(validation_data, size, False, "fit")
         self._generators = generators_of(loader)
         self._tell("on_fit_start")
         if self._now is not None:
@@ -106,7 +109,7 @@ class Trainer:
             try:
                 while self.epoch < epochs and not self.stop:
                     self._fit_epoch(loader, validation_data, f"epoch {self.epoch + 1}/{epochs}")
-            except KeyboardInterrupt:
+            except Interrupted:
                 self._tell("on_interrupt")
                 raise
         self._tell("on_fit_end")
@@ -114,9 +117,8 @@ class Trainer:
 
     def evaluate(self, data: Any, batch_size: int | None = None) -> dict[str, float]:
         """Return loss and metrics on data, by name."""
-        return evaluate_batches(
-            self.evaluated_model, as_loader(data, batch_size, False, "evaluate"), self.loss, self.metrics
-        )
+        loader = as_loader(data, batch_size, False, "evaluate")
+        return evaluate_batches(self.evaluated_model, loader, self.loss, self.metrics)
 
     def predict(self, data: Any, batch_size: int | None = None) -> Tensor:
         """Return the outputs for all samples, in one tensor."""
@@ -131,7 +133,7 @@ class Trainer:
 
     def _fit_epoch(self, loader: DataLoader, validation: DataLoader | None, title: str) -> None:
         """Train for (the rest of) an epoch, validate, and take note."""
-        progress = Progress(title, _length(loader), self.batch, self.progress)
+        progress = Progress(title, loader, self.batch, self.progress)
         try:
             self._train_epoch(loader, progress)
         finally:
@@ -157,6 +159,8 @@ class Trainer:
         if self.batch == 0:
             self._tell("on_epoch_start")
         self.model.train()
+        if not self._samples:
+            self.optimizer.zero_grad()
         for batch in self._until_interrupted(self._rest_of(loader)):
             self._train_batch(batch)
             self._seconds = time.perf_counter() - start
@@ -185,7 +189,7 @@ class Trainer:
         return batches
 
     def _until_interrupted(self, batches: Iterable[Any]) -> Iterator[Any]:
-        """Yield batches; raise KeyboardInterrupt between two of them."""
+        """Yield batches; raise Interrupted between two of them."""
         iterator = iter(batches)
         while not self._interrupted.is_set():
             try:
@@ -193,7 +197,7 @@ class Trainer:
             except StopIteration:
                 return
             yield batch
-        raise KeyboardInterrupt
+        raise Interrupted
 
     def _train_batch(self, batch: Any) -> None:
         """Compute gradients, and step if it is time."""
@@ -247,14 +251,23 @@ class Trainer:
 
     # ---- checkpoints ----
 
+    def _parts(self) -> dict[str, Any]:
+        """Return what has a state of its own, by name."""
+        parts = {
+            "model": self.model,
+            "optimizer": self.optimizer,
+            "scheduler": self.scheduler,
+            "averaged": self.averaged,
+        }
+        for callback in self.callbacks:
+            alike = [other for other in self.callbacks if type(other) is type(callback)]
+            parts[f"{type(callback).__name__} {alike.index(callback)}"] = callback
+        return {name: part for name, part in parts.items() if part is not None}
+
     def state_dict(self) -> dict[str, Any]:
         """Return all that the rest of the training depends on but the data: of those, the place in the epoch."""
         return {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
-            "averaged": None if self.averaged is None else self.averaged.state_dict(),
-            "callbacks": [callback.state_dict() for callback in self.callbacks],
+            "parts": {name: state for name, part in self._parts().items() if (state := part.state_dict())},
             "gradients": [p.grad for p in self.model.parameters()] if self._samples else [],
             "generators": {"start": self._start, "now": self._now or random_states(self._generators)},
             "counts": {name: getattr(self, name) for name in COUNTS},
@@ -264,29 +277,18 @@ class Trainer:
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what state_dict returned, in a trainer that was made in the same way; ValueError if it was not."""
-        s = state_dict
-        if "counts" not in s:
-            raise ValueError(
-                f"Trainer: this is not a checkpoint of a Trainer; it holds {', '.join(map(str, [*s][:5]))} ..."
-            )
-        for name, own in (("scheduler", self.scheduler), ("averaged", self.averaged)):
-            if (own is None) != (s[name] is None):
-                raise ValueError(f"Trainer: {name} is set in only one of the checkpoint and this trainer")
-        if len(s["callbacks"]) != len(self.callbacks):
-            raise ValueError(f"Trainer: {len(s['callbacks'])} callbacks in the checkpoint, {len(self.callbacks)} here")
-        self.model.load_state_dict(s["model"])
-        self.optimizer.load_state_dict(s["optimizer"])
-        for part, state in zip(
-            (self.scheduler, self.averaged, *self.callbacks), (s["scheduler"], s["averaged"], *s["callbacks"])
-        ):
-            if part is not None:
-                part.load_state_dict(state)
-        for p, gradient in zip(self.model.parameters(), s["gradients"]):
+        parts, states = self._parts(), state_dict.get("parts", {})
+        different = states.keys() ^ {name for name, part in parts.items() if part.state_dict()}
+        if different:
+            raise ValueError(f"Trainer: only one of the checkpoint and this trainer has {', '.join(sorted(different))}")
+        for name, state in states.items():
+            parts[name].load_state_dict(state)
+        for p, gradient in zip(self.model.parameters(), state_dict["gradients"]):
             p.grad = gradient
-        self._start, self._now = s["generators"]["start"], s["generators"]["now"]
+        self._start, self._now = state_dict["generators"]["start"], state_dict["generators"]["now"]
         for name in COUNTS:
-            setattr(self, name, s["counts"][name])
-        self._means, self.history = Means(**s["means"]), History(s["history"])
+            setattr(self, name, state_dict["counts"][name])
+        self._means, self.history = Means(**state_dict["means"]), History(state_dict["history"])
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write a checkpoint; the file is replaced in one step."""
@@ -295,14 +297,6 @@ class Trainer:
     def load(self, path: str | PathLike[str]) -> None:
         """Read a checkpoint: fit() then goes on where it was written, and ends with the same bits as if it had not stopped."""
         self.load_state_dict(load(path))
-
-
-def _length(loader: DataLoader) -> int | None:
-    """Return the number of batches, if it is known."""
-    try:
-        return len(loader)
-    except TypeError:
-        return None
 
 
 def _shape(value: Any) -> Any:

@@ -178,7 +178,7 @@ def transform_images(images: np.ndarray, index: np.ndarray, transform: Any) -> A
     backend = get_backend("cpu")
     table = np.ascontiguousarray(batch.values.numpy().reshape(-1, images.shape[3], OUTSIDE + 1))
     windows = batch.windows.reshape(-1, 4)
-    arrays = [backend.from_numpy(a) for a in (images, index, table, windows)]
-    made = wrap(Tensor, backend.gather_images(*arrays, (batch.rows, batch.columns)), backend)
+    images, index, table, windows = [backend.from_numpy(a) for a in (images, index, table, windows)]
+    made = wrap(Tensor, backend.gather_images(images, index, table, windows, (batch.rows, batch.columns)), backend)
     crops = len(batch.windows)
     return made if crops == 1 else list(made.reshape(crops, len(index), *made.shape[1:]).unbind())
