@@ -46,7 +46,6 @@ class History(dict[str, list[float]]):
     def plot(self, names: Iterable[str] | None = None) -> Any:
         """Return a figure of matplotlib's with the curves of training and validation: the loss and the metrics, or `names`."""
         plt = required("matplotlib.pyplot", "History.plot", "viz")
-        ticks = required("matplotlib.ticker", "History.plot", "viz").MaxNLocator(integer=True)
         shown = [n for n in self if not n.startswith("val_") and n not in OTHERS] if names is None else list(names)
         figure, axes = plt.subplots(1, len(shown), figsize=(4.5 * len(shown), 3.5), squeeze=False, layout="constrained")
         for axis, name in zip(axes[0], shown):
@@ -54,6 +53,6 @@ class History(dict[str, list[float]]):
                 if key in self:
                     axis.plot(range(1, self.epochs + 1), self[key], marker=".", label=label)
             axis.set(title=name, xlabel="epoch")
-            axis.xaxis.set_major_locator(ticks)
+            axis.xaxis.get_major_locator().set_params(integer=True)
             axis.legend()
         return figure

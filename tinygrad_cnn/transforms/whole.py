@@ -8,6 +8,7 @@ random numbers of the transforms applied image by image.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -156,7 +157,7 @@ def _draw(count: int, blocks: int, normal: bool) -> tuple[np.ndarray, np.ndarray
     uniform = T.draw(count * blocks * T.BLOCK).reshape(count, blocks, T.BLOCK)
     if not normal:
         return uniform, uniform
-    default_generator.set_state(state)
+    default_generator.set_state(state)  # the same blocks once more
     return uniform, T.draw_normal(count * blocks * 2).reshape(count, blocks, 2)
 
 
@@ -169,12 +170,10 @@ def transform_images(images: np.ndarray, index: np.ndarray, transform: Any) -> A
     if not fits(chain, *images.shape[1:]):
         return None
     batch = _Batch(len(index), *images.shape[1:])
-    uniform, normal = _draw(len(index), sum(map(_blocks, chain)), any(isinstance(t, T.PCANoise) for t in chain))
-    drawn = 0
-    for t in chain:
-        numbers = normal if isinstance(t, T.PCANoise) else uniform
-        STEPS[type(t)](batch, t, numbers[:, drawn : drawn + _blocks(t)])
-        drawn += _blocks(t)
+    ends = [0, *accumulate(map(_blocks, chain))]
+    uniform, normal = _draw(len(index), ends[-1], any(isinstance(t, T.PCANoise) for t in chain))
+    for t, (start, stop) in zip(chain, pairwise(ends)):
+        STEPS[type(t)](batch, t, (normal if isinstance(t, T.PCANoise) else uniform)[:, start:stop])
     backend = get_backend("cpu")
     table = np.ascontiguousarray(batch.values.numpy().reshape(-1, images.shape[3], OUTSIDE + 1))
     windows = batch.windows.reshape(-1, 4)
