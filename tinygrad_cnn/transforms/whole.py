@@ -148,7 +148,7 @@ def _blocks(transform: Any) -> int:
     """Return how many blocks of random numbers a transform draws for an image: of four uniform or two normal numbers."""
     if isinstance(transform, T.PCANoise):
         return -(-len(transform.eigenvalues) // 2)
-    return isinstance(transform, (T.RandomCrop, T.RandomHorizontalFlip))
+    return int(isinstance(transform, (T.RandomCrop, T.RandomHorizontalFlip)))
 
 
 def _draw(count: int, blocks: int, normal: bool) -> tuple[np.ndarray, np.ndarray]:
