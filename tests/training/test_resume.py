@@ -179,6 +179,29 @@ def test_a_second_interrupt_does_not_wait():
         fit(nets.net(), nets.arrays(), loss=loss, callbacks=[NotTold()], progress=False)
 
 
+def test_interrupt_while_workers_are_awaited(tmp_path):
+    """Ctrl-C reaches all processes of a terminal."""
+    code = (
+        "import os, signal, sys, threading, time\n"
+        "from training import nets\n"
+        "class Slow(nets.Images):\n"
+        "    batch = None\n"
+        "    def __getitem__(self, i):\n"
+        "        time.sleep(0.05)\n"
+        "        return super().__getitem__(i)\n"
+        "data = nets.DataLoader(Slow(), 8, num_workers=1)\n"
+        "press = lambda: threading.Timer(0.2, os.killpg, (os.getpgid(0), signal.SIGINT)).start()\n"
+        "nets.everything(sys.argv[1], 0, nets.StopAt(2, press)).fit(data, 9)\n"
+    )
+    tests = Path(__file__).parents[1]
+    command = [sys.executable, "-P", "-c", code, str(tmp_path / "run.safetensors")]
+    done = subprocess.run(
+        command, env=_path(tests), timeout=120, check=False, start_new_session=True, capture_output=True, text=True
+    )
+    assert "Interrupted: in epoch 1, after batch" in done.stderr
+    assert tg.load(tmp_path / "run.safetensors")["counts"]["batch"] >= 2
+
+
 def test_interrupt_during_validation(tmp_path):
     def metric(output: Any, target: Any) -> float:
         if not trainer.model.training:

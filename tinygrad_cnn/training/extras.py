@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
+from operator import length_hint
 from typing import Any
 
 
@@ -31,10 +32,7 @@ class Progress:
     def __init__(self, title: str, batches: Any, done: int, show: bool) -> None:
         self._title, self._show, self._bar = title, show, None
         if show and find_spec("tqdm"):
-            try:
-                total = len(batches)
-            except TypeError:
-                total = None
+            total = length_hint(batches) or None
             self._bar = import_module("tqdm").tqdm(total=total, initial=done, desc=title, unit="batch", leave=False)
 
     def batch(self, values: dict[str, float]) -> None:

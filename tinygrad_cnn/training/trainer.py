@@ -156,9 +156,9 @@ class Trainer:
 
     def _train_epoch(self, loader: DataLoader, progress: Progress) -> None:
         start = time.perf_counter() - self._seconds
+        self.model.train()
         if self.batch == 0:
             self._tell("on_epoch_start")
-        self.model.train()
         if not self._samples:
             self.optimizer.zero_grad()
         for batch in self._until_interrupted(self._rest_of(loader)):
@@ -196,8 +196,12 @@ class Trainer:
                 batch = next(iterator)
             except StopIteration:
                 return
+            except RuntimeError:
+                if self._interrupted.is_set():  # Ctrl-C reaches workers too, and has ended them
+                    break
+                raise
             yield batch
-        raise Interrupted
+        raise Interrupted(f"in epoch {self.epoch + 1}, after batch {self.batch}; fit() goes on from there")
 
     def _train_batch(self, batch: Any) -> None:
         """Compute gradients, and step if it is time."""
