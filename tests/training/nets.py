@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,16 @@ class Images(ImagesInMemory):
         )
         x, y = arrays(count)
         self.data, self.targets = (np.clip(x[:, 0], -2, 2) * 60 + 128).astype(np.uint8), y.tolist()
+
+
+class SlowImages(Images):
+    """One by one, and not at once."""
+
+    batch = None
+
+    def __getitem__(self, index: int) -> Any:
+        time.sleep(0.05)
+        return super().__getitem__(index)
 
 
 class StopAt(Callback):

@@ -179,22 +179,21 @@ def test_a_second_interrupt_does_not_wait():
         fit(nets.net(), nets.arrays(), loss=loss, callbacks=[NotTold()], progress=False)
 
 
-def test_interrupt_while_workers_are_awaited(tmp_path):
-    """Ctrl-C reaches all processes of a terminal."""
+@pytest.mark.parametrize("context", ["fork", "spawn"])
+def test_interrupt_while_workers_are_awaited(tmp_path, context):
+    """Ctrl-C reaches all processes of a terminal; it ends workers that were not forked."""
     code = (
-        "import os, signal, sys, threading, time\n"
+        "import os, signal, sys, threading\n"
         "from training import nets\n"
-        "class Slow(nets.Images):\n"
-        "    batch = None\n"
-        "    def __getitem__(self, i):\n"
-        "        time.sleep(0.05)\n"
-        "        return super().__getitem__(i)\n"
-        "data = nets.DataLoader(Slow(), 8, num_workers=1)\n"
-        "press = lambda: threading.Timer(0.2, os.killpg, (os.getpgid(0), signal.SIGINT)).start()\n"
-        "nets.everything(sys.argv[1], 0, nets.StopAt(2, press)).fit(data, 9)\n"
+        "def main():\n"
+        "    data = nets.DataLoader(nets.SlowImages(), 8, num_workers=1, multiprocessing_context=sys.argv[2])\n"
+        "    press = lambda: threading.Timer(0.2, os.killpg, (os.getpgid(0), signal.SIGINT)).start()\n"
+        "    nets.everything(sys.argv[1], 0, nets.StopAt(2, press)).fit(data, 9)\n"
+        "if __name__ == '__main__':\n"
+        "    main()\n"
     )
     tests = Path(__file__).parents[1]
-    command = [sys.executable, "-P", "-c", code, str(tmp_path / "run.safetensors")]
+    command = [sys.executable, "-P", "-c", code, str(tmp_path / "run.safetensors"), context]
     done = subprocess.run(
         command, env=_path(tests), timeout=120, check=False, start_new_session=True, capture_output=True, text=True
     )
