@@ -76,7 +76,7 @@ def test_resume_with_any_loader(tmp_path, make):
         {"scheduler": lambda o: optim.lr_scheduler.CyclicLR(o, 1e-3, 1e-2, cycle_momentum=False, step_size_up=2)},
         {"scheduler": None},
     ],
-    ids=str,
+    ids=["each", "three", "no average", "values clipped", "each epoch", "one after the other", "cyclic", "constant"],
 )  # fmt: skip
 def test_resume_with_any_options(tmp_path, options):
     check(tmp_path, 4, **options)
