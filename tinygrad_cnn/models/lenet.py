@@ -1,10 +1,10 @@
-"""LeNet-5 as it is taught today."""
+"""LeNet-5 as it is taught today, and Caffe's LeNet.  lenet5_1998.py has the original."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..nn import AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Module, ReLU, Sequential, Sigmoid
+from ..nn import AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Module, ReLU, Sequential, Sigmoid, init
 from ..tensor import Tensor
 
 
@@ -42,3 +42,19 @@ class LeNet5(Module):
 def lenet5(num_classes: int = 10, activation: str = "relu", pooling: str = "max") -> LeNet5:
     """Return LeNet-5 with ReLU and max pooling, or with activation='sigmoid', pooling='avg' as in older textbooks."""
     return LeNet5(num_classes, activation, pooling)
+
+
+def caffe_lenet(num_classes: int = 10) -> Sequential:
+    """Return the LeNet of Caffe's MNIST example, for images (N, 1, 28, 28): 431,080 parameters.
+
+    Conv 20@5x5, pool 2, conv 50@5x5, pool 2, 500, ReLU, and the classes: rectified once only.  Jia et al., 2014.  Initialised
+    by Caffe's "xavier" filler, weights from U(-a, a), a = sqrt(3 / fan_in), and zero biases; its pixels are from 0 to 1.
+    """
+    model = Sequential(
+        Conv2d(1, 20, 5), MaxPool2d(2, 2),
+        Conv2d(20, 50, 5), MaxPool2d(2, 2),
+        Flatten(), Linear(50 * 4 * 4, 500), ReLU(), Linear(500, num_classes),
+    )  # fmt: skip
+    for parameter in model.parameters():
+        init.kaiming_uniform_(parameter, nonlinearity="linear") if parameter.ndim > 1 else init.zeros_(parameter)
+    return model

@@ -4,10 +4,12 @@ from . import lr_scheduler, swa_utils
 from .adam import Adam, AdamW
 from .formulas import ASGD, Adadelta, Adagrad, Adamax, NAdam, RAdam, RMSprop, Rprop
 from .optimizer import Optimizer
+from .sdlm import SDLM
 from .sgd import SGD
 
 __all__ = [
     "ASGD",
+    "SDLM",
     "SGD",
     "Adadelta",
     "Adagrad",
