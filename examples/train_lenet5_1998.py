@@ -37,7 +37,7 @@ def main():
     prepare = transforms.Pad(2), transforms.ToTensor(), transforms.Normalize((-PAPER / scale,), (1 / scale,))
     train_set, test_set = load(args.data, *prepare)
     test_batches = DataLoader(test_set, 500)
-    samples = DataLoader(train_set, 500, shuffle=True)  # for the second derivatives
+    samples = DataLoader(train_set, 500, shuffle=True)  # for the second derivatives: those of the right answer's distance
 
     model = models.lenet5_1998(power=0.5)
     optimizer = optim.SDLM(model.parameters(), mu=0.02)
@@ -45,7 +45,7 @@ def main():
     for number, rate in enumerate(RATES[: args.passes], 1):
         optimizer.param_groups[0]["lr"] = rate
         x, y = next(iter(samples))
-        optimizer.estimate(model.features, x, lambda f6, y=y: models.map_loss(-model.output(f6), y, J, "sum"))
+        optimizer.estimate(model.features, x, lambda f6, y=y: model.output(f6).gather(1, y.unsqueeze(1)).sum())
         batch = max(1, min(args.batch, round(8e-4 / rate)))  # steps of many images must be short
         mistakes = 0
         for x, y in tqdm(DataLoader(train_set, batch, shuffle=True), f"pass {number}/{args.passes}"):
