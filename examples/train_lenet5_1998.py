@@ -37,7 +37,7 @@ def main():
     prepare = transforms.Pad(2), transforms.ToTensor(), transforms.Normalize((-PAPER / scale,), (1 / scale,))
     train_set, test_set = load(args.data, *prepare)
     test_batches = DataLoader(test_set, 500)
-    samples = DataLoader(train_set, 500, shuffle=True)  # for the second derivatives: those of the right answer's distance
+    samples = DataLoader(train_set, 500, shuffle=True)  # for the second derivatives of the right answer's distance
 
     model = models.lenet5_1998(power=0.5)
     optimizer = optim.SDLM(model.parameters(), mu=0.02)
