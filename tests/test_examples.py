@@ -89,7 +89,6 @@ def test_translation_invariance(tmp_path: Path, data: Path) -> None:
     done = run(str(ROOT / "examples/translation_invariance.py"), "--epochs", "1", cwd=tmp_path, data=data)
     rows = re.findall(r"^(MLP|CNN|CNN, global maximum) +((?: +[\d.]+){9})$", done.stdout, re.M)
     assert [name for name, _ in rows] == ["MLP", "CNN", "CNN, global maximum"]
-    assert len(set(rows[2][1].split())) == 1  # 12 digits, all found or missed wherever they are
     assert (tmp_path / "out/translation_invariance.png").read_bytes().startswith(b"\x89PNG")
 
 
