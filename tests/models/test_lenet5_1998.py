@@ -43,6 +43,14 @@ def test_parameters_connections_and_shapes(net, name):
     assert sum((fan_in(name, unit) + 1) * math.prod(shape[1:]) for unit in range(shape[0])) == connections
 
 
+def test_summary_counts_the_connections(net):
+    rows = {row.name: (row.parameters, row.connections) for row in tg.summary(net, (1, 1, 32, 32)).layers}
+    for name, (parameters, connections, _) in LAYERS.items():
+        assert rows[f"features.{name}"] == (parameters, connections)
+    assert rows["output"] == (0, 840)
+    assert sum(connections for _, connections in rows.values()) == 340_908
+
+
 def test_60_000_parameters_and_fixed_outputs(net):
     assert sum(p.numel() for p in net.parameters()) == 60_000
     assert list(net.output.parameters()) == []

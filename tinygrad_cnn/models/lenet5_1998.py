@@ -69,7 +69,7 @@ class Subsampling(Module):
 
     def __init__(self, channels: int, kernel_size: Pair = 2) -> None:
         super().__init__()
-        self.kernel_size = pair("Subsampling", "kernel_size", kernel_size, 1)
+        self.kernel_size = self.stride = pair("Subsampling", "kernel_size", kernel_size, 1)
         self.weight = Parameter(empty(channels, 1, 1, 1))
         self.bias = Parameter(empty(channels))
         self.reset_parameters()
@@ -85,6 +85,11 @@ class Subsampling(Module):
         return F.conv2d(
             sums, self.weight, self.bias, groups=len(self.weight)
         )  # coefficients are kernels of one element
+
+    def work(self, output_shape: tuple[int, ...]) -> tuple[int, int]:
+        """Return the multiply-adds and the connections, for utils.summary."""
+        units = math.prod(output_shape)
+        return units, units * (math.prod(self.kernel_size) + 1)
 
     def extra_repr(self) -> str:
         """Show the sizes."""
@@ -123,6 +128,11 @@ class TableConv2d(Module):
         kernels = complete.index_copy(0, self.places, self.weight)
         return F.conv2d(x, kernels.reshape(-1, self.in_channels, *self.kernel_size), self.bias)
 
+    def work(self, output_shape: tuple[int, ...]) -> tuple[int, int]:
+        """Return the multiply-adds of the links and the connections, for utils.summary."""
+        products = output_shape[0] * math.prod(output_shape[2:]) * self.weight.numel()
+        return products, products + math.prod(output_shape)
+
     def extra_repr(self) -> str:
         """Show the sizes."""
         return f"{self.in_channels}, {len(self.table)}, kernel_size={self.kernel_size}, links={self.places.numel()}"
@@ -140,6 +150,10 @@ class RBF(Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the distances."""
         return (x.unsqueeze(1) - self.codes).square().sum(2)
+
+    def work(self, output_shape: tuple[int, ...]) -> tuple[int, int]:
+        """Return the multiply-adds and the connections, for utils.summary."""
+        return (output_shape[0] * self.codes.numel(),) * 2
 
 
 def map_loss(scores: Tensor, target: Tensor, j: float = 1.0, reduction: str = "mean") -> Tensor:
