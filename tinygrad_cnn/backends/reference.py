@@ -191,6 +191,17 @@ def cropped(y: np.ndarray, window: Window, size: tuple[int, int]) -> np.ndarray:
     return np.ascontiguousarray(y[:, :, window.pt : window.pt + h, window.pl : window.pl + w])
 
 
+def window_counts(window: Window, size: tuple[int, int], count_include_pad: bool, divisor: int) -> np.ndarray:
+    """Return what each window's sum is divided by in average pooling, (OH, OW)."""
+    if divisor:
+        return np.full((window.oh, window.ow), divisor)
+    counted = padded(np.ones((1, 1, *size), np.int64), window)
+    if count_include_pad:
+        counted[:, :, : window.pt + size[0] + window.pb, : window.pl + size[1] + window.pr] = 1
+    counts: Any = sum(counted[0, 0, rows, columns] for _, _, rows, columns in taps(window))
+    return counts
+
+
 def channel_axes(x: np.ndarray) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return all axes of x but 1, and the shape that lines a vector of channels up with x."""
     return (0, *range(2, x.ndim)), (1, -1, *[1] * (x.ndim - 2))
@@ -440,26 +451,16 @@ class ReferenceBackend(Backend):
         h, w = x.shape[2:]
         image = padded(x, window)
         total: Any = sum(image[:, :, rows, columns] for _, _, rows, columns in taps(window))
-        return (total / self._counts(window, (h, w), count_include_pad, divisor)).astype(x.dtype)
+        return (total / window_counts(window, (h, w), count_include_pad, divisor)).astype(x.dtype)
 
     def avg_pool2d_grad(
         self, dy: Array, window: Window, size: tuple[int, int], count_include_pad: bool, divisor: int
     ) -> Array:
-        share = (dy / self._counts(window, size, count_include_pad, divisor)).astype(dy.dtype)
+        share = (dy / window_counts(window, size, count_include_pad, divisor)).astype(dy.dtype)
         dx = np.zeros((*dy.shape[:2], *padded_size(window, *size)), dy.dtype)
         for _, _, rows, columns in taps(window):
             dx[:, :, rows, columns] += share
         return cropped(dx, window, size)
-
-    def _counts(self, window: Window, size: tuple[int, int], count_include_pad: bool, divisor: int) -> np.ndarray:
-        """Return what each window's sum is divided by, (OH, OW)."""
-        if divisor:
-            return np.full((window.oh, window.ow), divisor)
-        counted = padded(np.ones((1, 1, *size), np.int64), window)
-        if count_include_pad:
-            counted[:, :, : window.pt + size[0] + window.pb, : window.pl + size[1] + window.pr] = 1
-        counts: Any = sum(counted[0, 0, rows, columns] for _, _, rows, columns in taps(window))
-        return counts
 
     # ---- resampling ----
 

@@ -1,0 +1,95 @@
+"""Drivers: an NVIDIA GPU, and Numba's simulator of one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import simulated
+from ._numba import SIMULATED, cuda, signature
+from .array import Driver
+from .launch import Kernel
+
+
+class GpuDriver:
+    """A GPU, by Numba's context and dispatchers."""
+
+    def __init__(self, index: int = 0) -> None:
+        cuda.select_device(index)
+        self.compiled: dict[Kernel, Any] = {}
+        self.stream: Any = cuda.default_stream()
+
+    def allocate(self, size: int) -> tuple[int, Any]:
+        memory = cuda.device_array(size, np.uint8)
+        return int(memory.device_ctypes_pointer.value), memory
+
+    def free(self, address: int, size: int) -> None:
+        """Do nothing: the memory goes with what keeps it."""
+
+    def upload(self, address: int, host: np.ndarray) -> None:
+        self._memory(address, host.nbytes).copy_to_device(host.reshape(-1).view(np.uint8), stream=self.stream)
+
+    def download(self, address: int, host: np.ndarray) -> None:
+        self._memory(address, host.nbytes).copy_to_host(host.reshape(-1).view(np.uint8), stream=self.stream)
+        self.stream.synchronize()
+
+    def _memory(self, address: int, size: int) -> Any:
+        """Return bytes at an address as Numba's array."""
+        interface = {"shape": (size,), "typestr": "|u1", "data": (address, False), "version": 3, "strides": None}
+        return cuda.from_cuda_array_interface(interface, sync=False)
+
+    def launch(self, kernel: Kernel, grid: tuple[int, int, int], arguments: list[Any]) -> None:
+        found = self.compiled.get(kernel)
+        if found is None:
+            bounds = (kernel.threads, kernel.blocks_per_sm)
+            compiler = cuda.jit(signature(kernel.parameters), launch_bounds=bounds)
+            found = self.compiled[kernel] = compiler(kernel.function)
+        found[grid, kernel.threads, self.stream](*arguments)
+
+    def synchronize(self) -> None:
+        self.stream.synchronize()
+
+
+class SimulatorDriver:
+    """Numba's simulator: memory is NumPy's, and an address is looked up."""
+
+    def __init__(self) -> None:
+        self.compiled: dict[Kernel, Any] = {}
+
+    def allocate(self, size: int) -> tuple[int, Any]:
+        return simulated.allocate(size), None
+
+    def free(self, address: int, size: int) -> None:
+        simulated.free(address)
+
+    def upload(self, address: int, host: np.ndarray) -> None:
+        simulated.pointer_from(address, np.uint8)[: host.nbytes] = host.reshape(-1).view(np.uint8)
+
+    def download(self, address: int, host: np.ndarray) -> None:
+        host.reshape(-1).view(np.uint8)[:] = simulated.pointer_from(address, np.uint8)[: host.nbytes]
+
+    def launch(self, kernel: Kernel, grid: tuple[int, int, int], arguments: list[Any]) -> None:
+        found = self.compiled.get(kernel)
+        if found is None:
+            found = self.compiled[kernel] = cuda.jit(kernel.function)
+        views = [
+            simulated.pointer_from(value, parameter.dtype) if parameter.pointer else value
+            for parameter, value in zip(kernel.parameters, arguments)
+        ]
+        with np.errstate(all="ignore"):
+            found[grid, kernel.threads](*views)
+
+    def synchronize(self) -> None:
+        """Do nothing: the simulator is done when a launch returns."""
+
+
+def open_driver() -> Driver:
+    """Return the driver of this process; RuntimeError says what is missing."""
+    if SIMULATED:
+        return SimulatorDriver()
+    if not cuda.is_available():
+        raise RuntimeError("cuda: no NVIDIA GPU, or no driver for it, was found; use device='cpu'")
+    return GpuDriver()
+
+
