@@ -195,16 +195,15 @@ def _registers(body: str) -> dict[str, str]:
 
 
 def _instructions(body: str) -> tuple[list[Instruction], dict[str, int]]:
-    body = re.sub(r"^\s*\.(?:reg|local|shared|param|loc|file|pragma)\b[^;\n]*;?", " ", body, flags=re.M)
+    body = re.sub(r"^\s*\.(?:loc|file)\b[^\n]*", " ", body, flags=re.M)
     body = re.sub(r"([\w$]+):", r"\1:;", body)
     instructions: list[Instruction] = []
     labels: dict[str, int] = {}
     for statement in body.split(";"):
-        text = " ".join(statement.split()).lstrip("{} ") if not statement.strip().startswith("@") else statement.strip()
-        text = text.strip()
+        text = " ".join(statement.split()).lstrip("{} ")  # scopes only hold names of their own
         if text.endswith(":"):
             labels[text[:-1]] = len(instructions)
-        elif text.strip("{} "):
+        elif text and text[0] != ".":  # declarations were read already
             instructions.append(_instruction(text))
     return instructions, labels
 

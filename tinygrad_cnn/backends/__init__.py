@@ -3,7 +3,9 @@
 cpu         compiled kernels (cpu.py)
 reference   the same contract in plain NumPy, for tests and for looking things up (reference.py)
 
-cuda, cudnn, mkldnn and mps hold the switches and answers that programs expect under these names.
+cuda        NVIDIA GPUs: Numba kernels (cuda/)
+
+cuda, cudnn, mkldnn and mps also hold the switches and answers that programs expect under these names.
 """
 
 from __future__ import annotations
@@ -31,8 +33,8 @@ class device:
         if not isinstance(type, str):
             raise TypeError(f"device: expected a name such as 'cpu', got {type!r}")
         name, colon, number = type.partition(":")
-        if name not in _factories and name != "cuda":
-            raise RuntimeError(f"device: unknown device {type!r}; known: {', '.join([*_factories, 'cuda'])}")
+        if name not in _factories:
+            raise RuntimeError(f"device: unknown device {type!r}; known: {', '.join(_factories)}")
         if colon:
             if not number.isdecimal() or index is not None:
                 raise RuntimeError(f"device: invalid device string {type!r}")
@@ -68,7 +70,13 @@ def _reference() -> Backend:
     return ReferenceBackend()
 
 
-_factories: dict[str, Callable[[], Backend]] = {"cpu": _cpu, "reference": _reference}
+def _cuda() -> Backend:
+    from .cuda.layers import CudaBackend
+
+    return CudaBackend()
+
+
+_factories: dict[str, Callable[[], Backend]] = {"cpu": _cpu, "reference": _reference, "cuda": _cuda}
 _backends: dict[str, Backend] = {}
 
 
@@ -84,8 +92,8 @@ def get_backend(where: str | device | None = None) -> Backend:
     found = _backends.get(name)
     if found is None:
         chosen = device(name)
-        if chosen.type not in _factories:
-            raise RuntimeError(f"device {name!r}: this version has no backend for it; use device='cpu'")
+        if chosen.index:
+            raise RuntimeError(f"device {name!r}: one device of each kind is supported; use {chosen.type!r}")
         found = _backends.get(chosen.type)
         if found is None:
             found = _backends[chosen.type] = _factories[chosen.type]()

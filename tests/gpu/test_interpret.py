@@ -1,0 +1,46 @@
+"""The op table on device('cuda') whose kernels are compiled to PTX, and the PTX is executed by the interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from op_cases import OpCase
+from test_ops import TABLE, gradients, run
+
+from tinygrad_cnn import backends
+from tinygrad_cnn.testing import assert_close
+
+pytest.importorskip("numba", reason="Numba's compiler is missing: pip install '.[gpucheck]'")
+
+from interpreter import InterpreterDriver  # noqa: E402
+
+from tinygrad_cnn.backends.cuda.layers import CudaBackend  # noqa: E402
+
+DRIVER = InterpreterDriver()
+few = settings(max_examples=2, deadline=None, derandomize=True, database=None)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _device() -> Iterator[None]:
+    backends.register("cuda", lambda: CudaBackend(DRIVER))
+    yield
+    backends.register("cuda", backends._cuda)
+
+
+@pytest.mark.parametrize("case", TABLE, ids=repr)
+@few
+@given(st.data())
+def test_the_op_table(case: OpCase, data: Any) -> None:
+    call = data.draw(case.inputs)
+    expected, inputs = run(case, call, dtype="float32")
+    y, moved = run(case, call, "cuda", dtype="float32", grad=case.differentiable)
+    assert y.dtype == expected.dtype
+    assert_close(y.cpu().detach(), expected.detach(), rtol=1e-3, atol=1e-4)
+    if case.differentiable and y.is_floating_point() and y.requires_grad:
+        expected, inputs = run(case, call, dtype="float32", grad=True)
+        for got, want in zip(gradients(y, moved), gradients(expected, inputs)):
+            assert_close(got.cpu(), want, rtol=1e-3, atol=1e-3)
