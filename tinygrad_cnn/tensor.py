@@ -415,6 +415,13 @@ class Tensor(Arithmetic):
         array = self.numpy()
         return np.array(array, dtype, copy=copy)
 
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """Describe the memory of a tensor on a GPU for CuPy, Numba and others, which share it."""
+        if self.device.type != "cuda":
+            raise AttributeError(f"__cuda_array_interface__: this tensor is on {self.device}, not on a GPU")
+        return self._array.__cuda_array_interface__
+
     def __dlpack__(self, **kwargs: Any) -> Any:
         return self.numpy().__dlpack__(**kwargs)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from op_cases import OpCase
 from test_ops import TABLE, gradients, run
@@ -21,7 +21,7 @@ from interpreter import InterpreterDriver  # noqa: E402
 from tinygrad_cnn.backends.cuda.layers import CudaBackend  # noqa: E402
 
 DRIVER = InterpreterDriver()
-few = settings(max_examples=2, deadline=None, derandomize=True, database=None)
+few = settings(max_examples=2, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -32,6 +32,27 @@ class Driver(Protocol):
     def synchronize(self) -> None:
         """Wait for all kernels."""
 
+    def begin_recording(self) -> None:
+        """Note launches from now on instead of running them."""
+
+    def end_recording(self) -> Any:
+        """Return what was noted."""
+
+    def replay(self, graph: Any) -> None:
+        """Run what was noted."""
+
+    def name(self) -> str:
+        """Return the name of the device."""
+
+    def capability(self) -> tuple[int, int]:
+        """Return its compute capability."""
+
+    def event(self) -> Any:
+        """Return a mark for timing."""
+
+    def record(self, event: Any) -> None:
+        """Place a mark behind the kernels launched so far."""
+
 
 class Pool:
     """Blocks of device memory by size.  Kernels run in order, so a block may be used again as soon as its array is gone."""

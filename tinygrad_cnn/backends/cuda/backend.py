@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from math import prod
 from typing import Any
@@ -27,6 +28,20 @@ def real_type(dtype: np.dtype) -> Any:
     return np.uint8 if dtype == bool else dtype.type
 
 
+class Recorded:
+    """The launches of a step, and the memory that they use."""
+
+    def __init__(self, driver: Driver) -> None:
+        self.driver = driver
+        self.keep: list[Any] = []
+        self.uploads: list[tuple[int, np.ndarray]] = []
+        self.graph: Any = None
+
+    def launch(self) -> None:
+        """Run them."""
+        self.driver.replay(self.graph)
+
+
 class CudaMemory(Backend):
     """Memory, launches and views."""
 
@@ -42,6 +57,7 @@ class CudaMemory(Backend):
         self._tables: dict[Any, CudaArray] = {}
         self._wrong: CudaArray | None = None  # where kernels note what they cannot raise
         self._doubtful: str | None = None  # the last kernel that may have done so
+        self._recorded: Recorded | None = None  # while a step is recorded
 
     def launch(self, spec: Spec, threads: int, arguments: list[Any], grid: Any = None, **options: Any) -> None:
         """Run a kernel with `threads` threads in all, or a grid of blocks; arrays become addresses, None becomes 0."""
@@ -50,6 +66,8 @@ class CudaMemory(Backend):
             grid = (-(-threads // kernel.threads), 1, 1)
         if threads == 0 or 0 in grid:
             return
+        if self._recorded is not None:
+            self._recorded.keep += [a.block for a in arguments if isinstance(a, CudaArray)]
         values = [
             a.address if isinstance(a, CudaArray) else 0 if a is None else p.dtype(a) if not p.pointer and not p.length else a
             for a, p in zip(arguments, kernel.parameters, strict=True)
@@ -62,8 +80,34 @@ class CudaMemory(Backend):
         if found is None:
             if len(self._tables) >= 1024:
                 self._tables.clear()
-            found = self._tables[key] = self.from_numpy(make())
+            host = np.ascontiguousarray(make())
+            found = self._tables[key] = self.empty(host.shape, host.dtype)
+            if self._recorded is not None:  # constants can come before the first replay
+                self._recorded.uploads.append((found.address, host))
+            elif host.size:
+                self.driver.upload(found.address, host)
+        if self._recorded is not None:
+            self._recorded.keep.append(found.block)
         return found
+
+    @contextmanager
+    def recording(self) -> Iterator[Recorded]:
+        """Record launches instead of running them."""
+        self._recorded = recorded = Recorded(self.driver)
+        self.driver.begin_recording()
+        try:
+            yield recorded
+        finally:
+            self._recorded = None
+            recorded.graph = self.driver.end_recording()
+        for address, host in recorded.uploads:
+            self.driver.upload(address, host)
+
+    def _refuse(self, what: str) -> None:
+        if self._recorded is not None:
+            raise RuntimeError(
+                f"cuda.graph: {what} cannot be part of a recorded step: each replay would repeat what was recorded"
+            )
 
     def suspects(self, kernel: str) -> CudaArray:
         """Return where a kernel notes a wrong index; it is looked at when numbers are next read."""
@@ -86,6 +130,7 @@ class CudaMemory(Backend):
     # ---- memory ----
 
     def from_numpy(self, array: np.ndarray) -> Array:
+        self._refuse("a copy from the host")
         host = np.ascontiguousarray(array).reshape(array.shape)
         y = self.empty(host.shape, host.dtype)
         if host.size:
@@ -93,6 +138,7 @@ class CudaMemory(Backend):
         return y
 
     def to_numpy(self, x: Array) -> np.ndarray:
+        self._refuse("reading numbers")
         self.check()
         host = np.empty(x.shape, x.dtype)
         if host.size:
@@ -132,10 +178,7 @@ class CudaMemory(Backend):
     # ---- views: NumPy works out shapes and steps on an array without memory ----
 
     def _view(self, kernel: str, x: CudaArray, *args: Any) -> CudaArray:
-        base = np.empty(0, x.dtype)
-        shadow = np.ndarray(x.shape, x.dtype, memoryview(bytearray(1)), 0, (0,) * x.ndim) if not x.shape else None
-        if shadow is None:
-            shadow = np.lib.stride_tricks.as_strided(base, x.shape, x.strides)
+        shadow = np.lib.stride_tricks.as_strided(np.empty(1, x.dtype), x.shape, x.strides)
         view = getattr(REFERENCE, kernel)(shadow, *args)
         moved = view.__array_interface__["data"][0] - shadow.__array_interface__["data"][0]
         return CudaArray(x.block, x.offset + moved, view.shape, view.strides, x.dtype)
@@ -165,6 +208,8 @@ class CudaMemory(Backend):
         shape = shapes[0] if all(s == shapes[0] for s in shapes) else np.broadcast_shapes(*shapes)
         values = arrays[1:] if op == "where" and isinstance(operands[0], CudaArray) else arrays
         dtype = values[0].dtype if values else np.result_type(*operands[1:])
+        if op == "bitwise_not" and dtype == bool:
+            op = "logical_not"
         y = self.empty(shape, np.dtype(bool) if op in CONDITIONS else dtype)
         first = arrays[0].dtype.type if isinstance(operands[0], CudaArray) else dtype.type
         self._map(op, y, list(operands), real_type(dtype), first)

@@ -12,13 +12,31 @@ from .array import Driver
 from .launch import Kernel
 
 
+class LaunchList:
+    """Recording for drivers without graphs: launches are kept in a list."""
+
+    noted: list[tuple[Any, ...]] | None = None
+
+    def begin_recording(self) -> None:
+        self.noted = []
+
+    def end_recording(self) -> Any:
+        noted, self.noted = self.noted, None
+        return noted
+
+    def replay(self, graph: Any) -> None:
+        for launch in graph:
+            self.launch(*launch)  # type: ignore[attr-defined]
+
+
 class GpuDriver:
     """A GPU, by Numba's context and dispatchers."""
 
     def __init__(self, index: int = 0) -> None:
         cuda.select_device(index)
         self.compiled: dict[Kernel, Any] = {}
-        self.stream: Any = cuda.default_stream()
+        self.stream: Any = cuda.stream()
+        self.builder: Any = None  # while a step is recorded
 
     def allocate(self, size: int) -> tuple[int, Any]:
         memory = cuda.device_array(size, np.uint8)
@@ -45,13 +63,43 @@ class GpuDriver:
             bounds = (kernel.threads, kernel.blocks_per_sm)
             compiler = cuda.jit(signature(kernel.parameters), launch_bounds=bounds)
             found = self.compiled[kernel] = compiler(kernel.function)
-        found[grid, kernel.threads, self.stream](*arguments)
+        found[grid, kernel.threads, self.builder or self.stream](*arguments)
 
     def synchronize(self) -> None:
         self.stream.synchronize()
 
+    def begin_recording(self) -> None:
+        self.builder = self._core_stream().create_graph_builder()
+        self.builder.begin_building()
 
-class SimulatorDriver:
+    def end_recording(self) -> Any:
+        builder, self.builder = self.builder, None
+        return builder.end_building().complete()
+
+    def replay(self, graph: Any) -> None:
+        graph.launch(self._core_stream())
+
+    def _core_stream(self) -> Any:
+        """Return the stream as cuda.core's, which knows graphs."""
+        from cuda.core import Stream
+
+        return Stream.from_handle(int(self.stream.handle.value))
+
+    def name(self) -> str:
+        name = cuda.get_current_device().name
+        return name.decode() if isinstance(name, bytes) else name
+
+    def capability(self) -> tuple[int, int]:
+        return tuple(cuda.get_current_device().compute_capability)  # type: ignore[return-value]
+
+    def event(self) -> Any:
+        return cuda.event(timing=True)
+
+    def record(self, event: Any) -> None:
+        event.record(self.stream)
+
+
+class SimulatorDriver(LaunchList):
     """Numba's simulator: memory is NumPy's, and an address is looked up."""
 
     def __init__(self) -> None:
@@ -70,6 +118,9 @@ class SimulatorDriver:
         host.reshape(-1).view(np.uint8)[:] = simulated.pointer_from(address, np.uint8)[: host.nbytes]
 
     def launch(self, kernel: Kernel, grid: tuple[int, int, int], arguments: list[Any]) -> None:
+        if self.noted is not None:
+            self.noted.append((kernel, grid, arguments))
+            return
         found = self.compiled.get(kernel)
         if found is None:
             found = self.compiled[kernel] = cuda.jit(kernel.function)
@@ -82,6 +133,18 @@ class SimulatorDriver:
 
     def synchronize(self) -> None:
         """Do nothing: the simulator is done when a launch returns."""
+
+    def name(self) -> str:
+        return "Numba's CUDA simulator"
+
+    def capability(self) -> tuple[int, int]:
+        return 0, 0
+
+    def event(self) -> Any:
+        return cuda.event(timing=True)
+
+    def record(self, event: Any) -> None:
+        event.record()
 
 
 def open_driver() -> Driver:

@@ -28,22 +28,26 @@ class CudaBackend(CudaMemory):
     # ---- random numbers ----
 
     def random_bits(self, count: int, seed: int, counter: int) -> Array:
+        self._refuse("random numbers")
         y = self.empty((count,), np.dtype(np.uint32))
         self.launch(random.random_bits, -(-count // 4), [y, count, seed, counter])
         return y
 
     def random_uniform(self, shape: Shape, dtype: np.dtype, seed: int, counter: int) -> Array:
+        self._refuse("random numbers")
         y = self.empty(shape, dtype)
         threads = -(-y.size // (4 if y.dtype.itemsize == 4 else 2))
         self.launch(random.random_uniform, threads, [y, y.size, seed, counter], real=y.dtype.type)
         return y
 
     def random_normal(self, shape: Shape, dtype: np.dtype, seed: int, counter: int) -> Array:
+        self._refuse("random numbers")
         y = self.empty(shape, dtype)
         self.launch(random.random_normal, -(-y.size // 2), [y, y.size, seed, counter], real=y.dtype.type)
         return y
 
     def dropout(self, x: Array, p: float, seed: int, counter: int) -> Array:
+        self._refuse("random numbers")
         y, x = self.empty(x.shape, x.dtype), self.packed(x)
         arguments = [y, x, y.size, int(p * 2**32), 1 / (1 - p), seed, counter]
         self.launch(random.dropout, -(-y.size // 4), arguments, real=x.dtype.type)
@@ -372,6 +376,7 @@ class CudaBackend(CudaMemory):
         peaks: Sequence[Array | None], steps: Sequence[int], lr: float, beta1: float, beta2: float, eps: float,
         weight_decay: float, decoupled: bool, maximize: bool,
     ) -> None:  # fmt: skip
+        self._refuse("Adam, whose steps are counted on the host,")
         for places in _by_type(params):
             table, keep = self._chunks([[a[i] for i in places] for a in (params, grads, means, squares, peaks)])
             real = params[places[0]].dtype.type
