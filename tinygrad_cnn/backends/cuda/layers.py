@@ -17,7 +17,8 @@ from .kernels import conv, loss, matmul, norm, optim, random
 from .kernels import index as indexing
 from .kernels import pool as pooling
 
-TILE = matmul.TILE
+SMALL, LARGE = matmul.SMALL, matmul.LARGE
+BUSY = 128  # blocks that a device works on at once, by which tiles are chosen
 CHUNK = 4096  # elements of a parameter that one block updates
 FEW = 16  # outputs of a group for which a tile of 64 would be too empty
 
@@ -74,8 +75,8 @@ class CudaBackend(CudaMemory):
         batch_steps = [_batch_steps(t, batch) for t in (x, y)]
         sizes, moves = joined(batch, batch_steps)
         arguments = [z, x, y, b, m, n, depth, x.steps[-2:], y.steps[-2:], tuple(sizes), *map(tuple, moves)]
-        grid = (-(-n // TILE), -(-m // TILE), prod(batch))
-        options = {"x_along": x_along, "y_along": y_along, "wide": wide, "axes": len(sizes), "bias": b is not None}
+        tile, grid = _tiles(n, m, prod(batch))
+        options = {"tile": tile, "x_along": x_along, "y_along": y_along, "wide": wide, "axes": len(sizes), "bias": b is not None}
         self.launch(matmul.matmul, 1, arguments, grid, real=real_type(x.dtype), **options)
         return z
 
@@ -103,8 +104,8 @@ class CudaBackend(CudaMemory):
         if groups > 1 and outputs < FEW:
             self.launch(conv.grouped_conv2d, y.size, [*start, y.size, outputs, depth, *tail], **options)
         else:
-            grid = (-(-n * window.oh * window.ow // TILE), -(-outputs // TILE), groups)
-            self.launch(conv.conv2d, 1, [*start, n, outputs, depth, *tail], grid, **options)
+            tile, grid = _tiles(n * window.oh * window.ow, outputs, groups)
+            self.launch(conv.conv2d, 1, [*start, n, outputs, depth, *tail], grid, tile=tile, **options)
         return y
 
     def conv2d_input_grad(self, dy: Array, w: Array, window: Window, groups: int, size: tuple[int, int]) -> Array:
@@ -121,8 +122,9 @@ class CudaBackend(CudaMemory):
             arguments = [*start, dx.size, channels, depth, *rest]
             self.launch(conv.grouped_conv2d_input_grad, dx.size, arguments, real=dy.dtype.type)
         else:
-            grid = (-(-n * prod(size) // TILE), -(-channels // TILE), groups)
-            self.launch(conv.conv2d_input_grad, 1, [*start, n, channels, depth, *rest], grid, real=dy.dtype.type)
+            tile, grid = _tiles(n * prod(size), channels, groups)
+            arguments = [*start, n, channels, depth, *rest]
+            self.launch(conv.conv2d_input_grad, 1, arguments, grid, real=dy.dtype.type, tile=tile)
         return dx
 
     def conv2d_weight_grad(self, dy: Array, x: Array, window: Window, groups: int) -> Array:
@@ -140,13 +142,13 @@ class CudaBackend(CudaMemory):
             arguments = [dw, dy, x, table, n, outputs, depth, groups, *tail]
             self.launch(conv.grouped_conv2d_weight_grad, 1, arguments, (dw.size, 1, 1), real=x.dtype.type)
             return dw
-        tiles = -(-depth // TILE) * -(-outputs // TILE) * groups
-        parts = max(1, min(-(-pixels // 512), 512 // tiles))  # blocks for the whole device, each with enough to do
+        tile, (columns, rows, _) = _tiles(depth, outputs, groups)
+        parts = max(1, min(-(-pixels // 512), 512 // (columns * rows * groups)))  # blocks for the whole device, each with enough to do
         length = -(-pixels // parts)
         some = self.empty((parts, *shape), x.dtype)
-        grid = (-(-depth // TILE), -(-outputs // TILE), groups * parts)
+        grid = (columns, rows, groups * parts)
         arguments = [some, dy, x, table, n, outputs, depth, groups, length, *tail]
-        self.launch(conv.conv2d_weight_grad, 1, arguments, grid, real=x.dtype.type)
+        self.launch(conv.conv2d_weight_grad, 1, arguments, grid, real=x.dtype.type, tile=tile)
         return self.reshape(some, shape) if parts == 1 else self.reduce("sum", some, (0,), False)
 
     def _patch_table(self, window: Window, channels: int, h: int, width: int) -> CudaArray:
@@ -403,6 +405,15 @@ class CudaBackend(CudaMemory):
             return np.array(rows, np.int64).reshape(-1, 2 + len(lists))
 
         return self.table(key, make), lists
+
+
+def _tiles(columns: int, rows: int, products: int) -> tuple[matmul.Tile, tuple[int, int, int]]:
+    """Return the tile for products of (rows, columns), and the grid: large ones where they fill the device."""
+    for tile in (LARGE, SMALL):
+        grid = (-(-columns // tile.size), -(-rows // tile.size), products)
+        if rows >= tile.size and prod(grid) >= BUSY:
+            break
+    return tile, grid
 
 
 def _slide(window: Window) -> list[tuple[int, int]]:

@@ -13,34 +13,38 @@ from .._numba import cuda
 from ..intrinsics import quotient
 from ..launch import INTEGER, integers, pointer, spec
 from .common import ADD, I32, block_reduce, global_thread, split
-from .matmul import CELLS, DEPTH, PITCH, THREADS, TILE, multiply_tile
+from .matmul import LARGE, THREADS, Tile, multiply_tile
 
 
 @spec(
-    threads=THREADS, registers=128, shared=2 * CELLS * 4, blocks_per_sm=2, fma_share=0.7,
-    example={"real": np.float32, "bias": True},
+    threads=THREADS, registers=128, shared=2 * LARGE.cells * 4, blocks_per_sm=2, fma_share=0.85,
+    example={"real": np.float32, "tile": LARGE, "bias": True},
 )  # fmt: skip
-def conv2d(real: Any, bias: bool) -> Callable[..., None]:
+def conv2d(real: Any, tile: Tile, bias: bool) -> Callable[..., None]:
     """Make y (N, G * O, OH, OW) from x (N, G * C, H, W) and w (G * O, C, KH, KW); table (K, 3): place, rows, columns."""
-    multiply, zero = multiply_tile(real), real(0)
+    multiply, zero = multiply_tile(real, tile), real(0)
+    cells, span, step, each, pitch = tile.cells, tile.size, tile.depth, tile.each, tile.pitch
+    results, lines, rows = each * each, THREADS // tile.size, THREADS // tile.depth
 
     def conv2d(
         y: pointer(real), x: pointer(real), w: pointer(real), b: pointer(real), table: pointer(np.int32),
         images: INTEGER, outputs: INTEGER, depth: INTEGER, groups: INTEGER, x_group: INTEGER, size: integers(2),
         y_size: integers(2), stride: integers(2), padding: integers(2),
     ) -> None:  # fmt: skip
-        w_tile = cuda.shared.array(CELLS, real)
-        x_tile = cuda.shared.array(CELLS, real)
-        sums = cuda.local.array(16, real)
-        for s in range(16):
+        w_tile = cuda.shared.array(cells, real)
+        x_tile = cuda.shared.array(cells, real)
+        sums = cuda.local.array(results, real)
+        a_row = cuda.local.array(each, real)
+        b_row = cuda.local.array(each, real)
+        for s in range(results):
             sums[s] = zero
         t = I32(cuda.threadIdx.x)
         group = I32(cuda.blockIdx.z)
-        row, column = I32(cuda.blockIdx.y * TILE), I32(cuda.blockIdx.x * TILE)
+        row, column = I32(cuda.blockIdx.y * span), I32(cuda.blockIdx.x * span)
         area = I32(y_size[0] * y_size[1])
         pixels = I32(images * area)
         # the pixel that this thread reads, and where its window begins
-        pixel = I32(column + (t & 63))
+        pixel = I32(column + (t & (span - 1)))
         image = quotient(pixel, area)
         rest = I32(pixel - I32(image * area))
         i = quotient(rest, y_size[1])
@@ -51,32 +55,32 @@ def conv2d(real: Any, bias: bool) -> Callable[..., None]:
         k0 = I32(0)
         while k0 < depth:
             for r in range(4):
-                k = I32(k0 + (t >> 6) + 4 * r)
+                k = I32(k0 + t // span + lines * r)
                 value = zero
                 if k < depth and pixel < pixels:
                     u, v = I32(top + table[I32(3 * k + 1)]), I32(left + table[I32(3 * k + 2)])
                     if u >= 0 and u < size[0] and v >= 0 and v < size[1]:
                         value = x[I32(first + table[I32(3 * k)])]
-                x_tile[I32(I32((t >> 6) + 4 * r) * PITCH + (t & 63))] = value
+                x_tile[I32(I32(t // span + lines * r) * pitch + (t & (span - 1)))] = value
             for r in range(4):
-                o, k = I32(row + (t >> 4) + 16 * r), I32(k0 + (t & 15))
+                o, k = I32(row + t // step + rows * r), I32(k0 + (t & (step - 1)))
                 value = zero
                 if o < outputs and k < depth:
                     value = w[I32(w_first + I32(o * depth) + k)]
-                w_tile[I32(I32(t & 15) * PITCH + (t >> 4) + 16 * r)] = value
+                w_tile[I32(I32(t & (step - 1)) * pitch + t // step + rows * r)] = value
             cuda.syncthreads()
-            multiply(w_tile, x_tile, sums, I32((t >> 4) << 2), I32((t & 15) << 2))
+            multiply(w_tile, x_tile, sums, a_row, b_row, I32((t >> 4) << 2), I32((t & 15) << 2))
             cuda.syncthreads()
-            k0 = I32(k0 + DEPTH)
-        for j in range(4):
-            pixel = I32(column + I32((t & 15) << 2) + j)
+            k0 = I32(k0 + step)
+        for j in range(each):
+            pixel = I32(column + I32((t & 15) << 2) + (j & 3) + 64 * (j >> 2))
             if pixel < pixels:
                 image = quotient(pixel, area)
                 at = I32(I32(I32(image * groups + group) * outputs) * area + I32(pixel - I32(image * area)))
-                for i in range(4):
-                    o = I32(row + I32((t >> 4) << 2) + i)
+                for i in range(each):
+                    o = I32(row + I32((t >> 4) << 2) + (i & 3) + 64 * (i >> 2))
                     if o < outputs:
-                        value = sums[i * 4 + j]
+                        value = sums[i * each + j]
                         if bias:
                             value += b[I32(I32(group * outputs) + o)]
                         y[I32(at + I32(o * area))] = value
@@ -85,28 +89,32 @@ def conv2d(real: Any, bias: bool) -> Callable[..., None]:
 
 
 @spec(
-    threads=THREADS, registers=128, shared=2 * CELLS * 4, blocks_per_sm=2, fma_share=0.7, example={"real": np.float32}
+    threads=THREADS, registers=128, shared=2 * LARGE.cells * 4, blocks_per_sm=2, fma_share=0.85, example={"real": np.float32, "tile": LARGE}
 )
-def conv2d_input_grad(real: Any) -> Callable[..., None]:
+def conv2d_input_grad(real: Any, tile: Tile) -> Callable[..., None]:
     """Make dx (N, G * C, H, W) from dy (N, G * O, OH, OW); table (K, 4) for k = (o, u, v): place in w, in dy, rows, columns."""
-    multiply, zero = multiply_tile(real), real(0)
+    multiply, zero = multiply_tile(real, tile), real(0)
+    cells, span, step, each, pitch = tile.cells, tile.size, tile.depth, tile.each, tile.pitch
+    results, lines, rows = each * each, THREADS // tile.size, THREADS // tile.depth
 
     def conv2d_input_grad(
         dx: pointer(real), dy: pointer(real), w: pointer(real), table: pointer(np.int32), images: INTEGER, channels: INTEGER,
         depth: INTEGER, groups: INTEGER, taps: INTEGER, w_group: INTEGER, dy_group: INTEGER, size: integers(2),
         y_size: integers(2), stride: integers(2), padding: integers(2),
     ) -> None:  # fmt: skip
-        w_tile = cuda.shared.array(CELLS, real)
-        y_tile = cuda.shared.array(CELLS, real)
-        sums = cuda.local.array(16, real)
-        for s in range(16):
+        w_tile = cuda.shared.array(cells, real)
+        y_tile = cuda.shared.array(cells, real)
+        sums = cuda.local.array(results, real)
+        a_row = cuda.local.array(each, real)
+        b_row = cuda.local.array(each, real)
+        for s in range(results):
             sums[s] = zero
         t = I32(cuda.threadIdx.x)
         group = I32(cuda.blockIdx.z)
-        row, column = I32(cuda.blockIdx.y * TILE), I32(cuda.blockIdx.x * TILE)
+        row, column = I32(cuda.blockIdx.y * span), I32(cuda.blockIdx.x * span)
         area = I32(size[0] * size[1])
         pixels = I32(images * area)
-        pixel = I32(column + (t & 63))
+        pixel = I32(column + (t & (span - 1)))
         image = quotient(pixel, area)
         rest = I32(pixel - I32(image * area))
         h = quotient(rest, size[1])
@@ -117,7 +125,7 @@ def conv2d_input_grad(real: Any) -> Callable[..., None]:
         k0 = I32(0)
         while k0 < depth:
             for r in range(4):
-                k = I32(k0 + (t >> 6) + 4 * r)
+                k = I32(k0 + t // span + lines * r)
                 value = zero
                 if k < depth and pixel < pixels:
                     down, right = I32(top - table[I32(4 * k + 2)]), I32(left - table[I32(4 * k + 3)])
@@ -126,63 +134,67 @@ def conv2d_input_grad(real: Any) -> Callable[..., None]:
                         meets = I32(i * stride[0]) == down and I32(j * stride[1]) == right
                         if meets and i < y_size[0] and j < y_size[1]:
                             value = dy[I32(first + table[I32(4 * k + 1)] + I32(i * y_size[1]) + j)]
-                y_tile[I32(I32((t >> 6) + 4 * r) * PITCH + (t & 63))] = value
+                y_tile[I32(I32(t // span + lines * r) * pitch + (t & (span - 1)))] = value
             for r in range(4):
-                c, k = I32(row + (t >> 4) + 16 * r), I32(k0 + (t & 15))
+                c, k = I32(row + t // step + rows * r), I32(k0 + (t & (step - 1)))
                 value = zero
                 if c < channels and k < depth:
                     value = w[I32(w_first + table[I32(4 * k)] + I32(c * taps))]
-                w_tile[I32(I32(t & 15) * PITCH + (t >> 4) + 16 * r)] = value
+                w_tile[I32(I32(t & (step - 1)) * pitch + t // step + rows * r)] = value
             cuda.syncthreads()
-            multiply(w_tile, y_tile, sums, I32((t >> 4) << 2), I32((t & 15) << 2))
+            multiply(w_tile, y_tile, sums, a_row, b_row, I32((t >> 4) << 2), I32((t & 15) << 2))
             cuda.syncthreads()
-            k0 = I32(k0 + DEPTH)
-        for j in range(4):
-            pixel = I32(column + I32((t & 15) << 2) + j)
+            k0 = I32(k0 + step)
+        for j in range(each):
+            pixel = I32(column + I32((t & 15) << 2) + (j & 3) + 64 * (j >> 2))
             if pixel < pixels:
                 image = quotient(pixel, area)
                 at = I32(I32(I32(image * groups + group) * channels) * area + I32(pixel - I32(image * area)))
-                for i in range(4):
-                    c = I32(row + I32((t >> 4) << 2) + i)
+                for i in range(each):
+                    c = I32(row + I32((t >> 4) << 2) + (i & 3) + 64 * (i >> 2))
                     if c < channels:
-                        dx[I32(at + I32(c * area))] = sums[i * 4 + j]
+                        dx[I32(at + I32(c * area))] = sums[i * each + j]
 
     return conv2d_input_grad
 
 
 @spec(
-    threads=THREADS, registers=128, shared=2 * CELLS * 4, blocks_per_sm=2, fma_share=0.7, example={"real": np.float32}
+    threads=THREADS, registers=128, shared=2 * LARGE.cells * 4, blocks_per_sm=2, fma_share=0.85, example={"real": np.float32, "tile": LARGE}
 )
-def conv2d_weight_grad(real: Any) -> Callable[..., None]:
+def conv2d_weight_grad(real: Any, tile: Tile) -> Callable[..., None]:
     """Make parts (P, G * O, K) whose sum over P is dw: part p adds up `length` pixels of dy; table as conv2d's."""
-    multiply, zero = multiply_tile(real), real(0)
+    multiply, zero = multiply_tile(real, tile), real(0)
+    cells, span, step, each, pitch = tile.cells, tile.size, tile.depth, tile.each, tile.pitch
+    results, lines, rows = each * each, THREADS // tile.size, THREADS // tile.depth
 
     def conv2d_weight_grad(
         parts: pointer(real), dy: pointer(real), x: pointer(real), table: pointer(np.int32), images: INTEGER,
         outputs: INTEGER, depth: INTEGER, groups: INTEGER, length: INTEGER, x_group: INTEGER, size: integers(2),
         y_size: integers(2), stride: integers(2), padding: integers(2),
     ) -> None:  # fmt: skip
-        y_tile = cuda.shared.array(CELLS, real)
-        x_tile = cuda.shared.array(CELLS, real)
-        sums = cuda.local.array(16, real)
+        y_tile = cuda.shared.array(cells, real)
+        x_tile = cuda.shared.array(cells, real)
+        sums = cuda.local.array(results, real)
+        a_row = cuda.local.array(each, real)
+        b_row = cuda.local.array(each, real)
         move = cuda.local.array(4, np.int32)
         down = cuda.local.array(4, np.int32)
         right = cuda.local.array(4, np.int32)
-        for s in range(16):
+        for s in range(results):
             sums[s] = zero
         t = I32(cuda.threadIdx.x)
         part = quotient(I32(cuda.blockIdx.z), groups)
         group = I32(I32(cuda.blockIdx.z) - I32(part * groups))
-        row, column = I32(cuda.blockIdx.y * TILE), I32(cuda.blockIdx.x * TILE)
+        row, column = I32(cuda.blockIdx.y * span), I32(cuda.blockIdx.x * span)
         area = I32(y_size[0] * y_size[1])
         pixels = I32(images * area)
         for r in range(4):
-            k = min(I32(column + (t >> 4) + 16 * r), I32(depth - 1))
+            k = min(I32(column + t // step + rows * r), I32(depth - 1))
             move[r], down[r], right[r] = table[I32(3 * k)], table[I32(3 * k + 1)], table[I32(3 * k + 2)]
         start = I32(part * length)
         end = min(pixels, I32(start + length))
         while start < end:
-            pixel = I32(start + (t & 15))
+            pixel = I32(start + (t & (step - 1)))
             image = quotient(pixel, area)
             rest = I32(pixel - I32(image * area))
             i = quotient(rest, y_size[1])
@@ -191,27 +203,27 @@ def conv2d_weight_grad(real: Any) -> Callable[..., None]:
             x_first = I32(I32(I32(image * groups + group) * x_group) + I32(top * size[1]) + left)
             y_first = I32(I32(I32(image * groups + group) * outputs) * area + rest)
             for r in range(4):
-                o = I32(row + (t >> 4) + 16 * r)
+                o = I32(row + t // step + rows * r)
                 value = zero
                 if o < outputs and pixel < end:
                     value = dy[I32(y_first + I32(o * area))]
-                y_tile[I32(I32(t & 15) * PITCH + (t >> 4) + 16 * r)] = value
+                y_tile[I32(I32(t & (step - 1)) * pitch + t // step + rows * r)] = value
                 u, v = I32(top + down[r]), I32(left + right[r])
                 value = zero
                 if pixel < end and u >= 0 and u < size[0] and v >= 0 and v < size[1]:
                     value = x[I32(x_first + move[r])]
-                x_tile[I32(I32(t & 15) * PITCH + (t >> 4) + 16 * r)] = value
+                x_tile[I32(I32(t & (step - 1)) * pitch + t // step + rows * r)] = value
             cuda.syncthreads()
-            multiply(y_tile, x_tile, sums, I32((t >> 4) << 2), I32((t & 15) << 2))
+            multiply(y_tile, x_tile, sums, a_row, b_row, I32((t >> 4) << 2), I32((t & 15) << 2))
             cuda.syncthreads()
-            start = I32(start + DEPTH)
-        for i in range(4):
-            o = I32(row + I32((t >> 4) << 2) + i)
-            for j in range(4):
-                k = I32(column + I32((t & 15) << 2) + j)
+            start = I32(start + step)
+        for i in range(each):
+            o = I32(row + I32((t >> 4) << 2) + (i & 3) + 64 * (i >> 2))
+            for j in range(each):
+                k = I32(column + I32((t & 15) << 2) + (j & 3) + 64 * (j >> 2))
                 if o < outputs and k < depth:
                     at = I32(I32(I32(part * groups + group) * outputs) + o)
-                    parts[I32(I32(at * depth) + k)] = sums[i * 4 + j]
+                    parts[I32(I32(at * depth) + k)] = sums[i * each + j]
 
     return conv2d_weight_grad
 

@@ -105,7 +105,7 @@ def put(real: Any) -> Callable[..., None]:
     return put
 
 
-@spec(threads=256, registers=32, example={"real": np.float32})
+@spec(threads=256, registers=40, example={"real": np.float32})
 def put_sums(real: Any) -> Callable[..., None]:
     """Add to target[places[i]] the values order[starts[i]] to order[starts[i + 1] - 1], one after another."""
 
