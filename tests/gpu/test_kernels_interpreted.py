@@ -1,0 +1,208 @@
+"""Every row of the table of kernels as compiled PTX in the interpreter: results, memory traffic, planted faults."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba", reason="Numba's compiler is missing: pip install '.[gpucheck]'")
+
+import interpreter  # noqa: E402
+from interpreter import InterpreterDriver, compile_ptx  # noqa: E402
+from kernel_cases import CASES, compare, floats  # noqa: E402
+from ptx_parser import PtxError, parse  # noqa: E402
+
+import tinygrad_cnn as tg  # noqa: E402
+from tinygrad_cnn import backends, nn  # noqa: E402
+from tinygrad_cnn.backends.base import Backend, kernel_names  # noqa: E402
+from tinygrad_cnn.backends.cuda import layers  # noqa: E402
+from tinygrad_cnn.backends.cuda.graph import Graph  # noqa: E402
+from tinygrad_cnn.backends.cuda.layers import CudaBackend  # noqa: E402
+from tinygrad_cnn.backends.cuda.launch import SPECS  # noqa: E402
+from tinygrad_cnn.nn import functional as F  # noqa: E402
+
+# kernel -> sectors moved per sector needed in loads and stores together, where the case's odd steps or places cost more than 2
+SECTORS = {"strided": 4.0, "reduce_by_block": 3.0, "softmax": 4.0, "softmax_grad": 4.0, "matmul": 6.0, "random_bits": 4.0}
+TURNS = {"matmul": 2.5}  # turns of shared memory per turn needed, where more than 2
+
+
+def test_every_kernel_has_a_case() -> None:
+    assert set(CASES) == set(SPECS)
+
+
+@pytest.mark.parametrize("name", kernel_names())
+def test_the_backend_has_the_kernels_of_the_contract(name: str) -> None:
+    ours, contract = (inspect.signature(getattr(cls, name)).parameters for cls in (CudaBackend, Backend))
+    assert [(p.name, p.default) for p in ours.values()] == [(p.name, p.default) for p in contract.values()]
+    assert not getattr(getattr(CudaBackend, name), "is_kernel", False)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_kernel_equals_the_reference(name: str) -> None:
+    driver = InterpreterDriver(counts=True)
+    compare(CudaBackend(driver), name)
+    assert name in driver.launches
+    traffic = driver.traffic[name]
+    moved, needed = sum(traffic.sectors.values()), sum(traffic.least_sectors.values())
+    assert moved <= SECTORS.get(name, 2.0) * needed + 64
+    assert traffic.conflicts() <= TURNS.get(name, 2.0)
+
+
+@pytest.mark.parametrize("name", ["matmul", "conv2d", "conv2d_input_grad", "conv2d_weight_grad"])
+def test_large_tiles(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layers, "BUSY", 0)
+    monkeypatch.setattr(layers, "LARGE", layers.matmul.Tile(128))
+    monkeypatch.setattr(layers, "SMALL", layers.matmul.Tile(128))
+    compare(CudaBackend(InterpreterDriver()), name)
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "replacement", "fault"),
+    [
+        ("reduce_by_block", r"bar\.sync\s+0;", "", "race|read before"),
+        ("matmul", r"bar\.sync\s+0;", "", "race|read before"),
+        ("flat", r"@%p1 bra", "@!%p1 bra", "out-of-bounds"),
+        ("softmax", r"(mul\.wide\.s32\s+%rd\d+, %r\d+, )4;", r"\g<1>8;", "out-of-bounds|outside|Mismatch"),
+        ("im2col", r"setp\.lt\.s32", "setp.ge.s32", "out-of-bounds|outside|differ|not equal|Mismatch"),
+    ],
+)
+def test_a_planted_fault_is_seen(
+    name: str, pattern: str, replacement: str, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Remove a barrier, turn a bounds test round, change a step: the interpreter or the comparison must fail."""
+
+    def damaged(kernel: object) -> object:
+        ptx = compile_ptx(kernel)
+        return parse(re.sub(pattern, replacement, ptx, count=1) if kernel.name == name else ptx, kernel.name)
+
+    monkeypatch.setattr(interpreter, "entry", damaged)
+    with pytest.raises((PtxError, AssertionError), match=fault):
+        compare(CudaBackend(InterpreterDriver()), name)
+
+
+# ---- host code ----
+
+
+@pytest.fixture
+def driver() -> InterpreterDriver:
+    driver = InterpreterDriver()
+    backends.register("cuda", lambda: CudaBackend(driver))
+    yield driver
+    backends.register("cuda", backends._cuda)
+
+
+def net() -> nn.Sequential:
+    tg.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 3, 3, padding=1, bias=False), nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(48, 5)
+    )
+
+
+def batch() -> tuple[tg.Tensor, tg.Tensor]:
+    rng = np.random.default_rng(0)
+    return tg.tensor(floats(rng, 4, 1, 8, 8)), tg.tensor([0, 3, 1, 4])
+
+
+def trained(device: str, steps: int, adam: bool = False) -> list[np.ndarray]:
+    model = net().to(device)
+    optimizer = (
+        tg.optim.Adam(model.parameters(), lr=0.01)
+        if adam
+        else tg.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01)
+    )
+    x, t = (v.to(device) for v in batch())
+    for _ in range(steps):
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), t).backward()
+        optimizer.step()
+    return [v.cpu().numpy() for v in model.state_dict().values()]
+
+
+@pytest.mark.parametrize("adam", [False, True])
+def test_a_network_trains_as_on_the_cpu(driver: InterpreterDriver, adam: bool) -> None:
+    for got, wanted in zip(trained("cuda", 2, adam), trained("cpu", 2, adam)):
+        np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-4)
+
+
+def test_a_recorded_step_equals_steps(driver: InterpreterDriver) -> None:
+    model = net().to("cuda")
+    optimizer = tg.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    x, t = (v.to("cuda") for v in batch())
+
+    def step() -> tg.Tensor:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), t)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    recorded = Graph(backends.get_backend("cuda"), step, warmup=2)
+    replayed = [recorded.replay().item() for _ in range(2)]
+    plain = net().to("cuda")
+    optimizer = tg.optim.SGD(plain.parameters(), lr=0.1, momentum=0.9)
+    losses = []
+    for _ in range(4):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(plain(x), t)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    np.testing.assert_allclose(replayed, losses[2:], rtol=1e-5)
+    for got, wanted in zip(model.parameters(), plain.parameters()):
+        np.testing.assert_allclose(got.cpu().detach().numpy(), wanted.cpu().detach().numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_what_a_recorded_step_refuses(driver: InterpreterDriver) -> None:
+    backend = backends.get_backend("cuda")
+    x = tg.ones(3, device="cuda")
+    for step, what in ((lambda: x.sum().item(), "reading numbers"), (lambda: F.dropout(x, 0.5), "random numbers")):
+        with pytest.raises(RuntimeError, match=f"cuda.graph: {what}"):
+            Graph(backend, step, warmup=0)
+    assert x.sum().item() == 3  # afterwards all is as before
+
+
+def test_memory_is_reused(driver: InterpreterDriver) -> None:
+    pool = backends.get_backend("cuda").pool
+    trained("cuda", 2)
+    reserved = pool.reserved
+    trained("cuda", 4)
+    assert pool.reserved <= reserved + 4096  # tables of chunks for the new parameters
+    assert pool.allocated < reserved
+    pool.empty()
+    assert pool.reserved < reserved
+
+
+def test_a_wrong_class_is_reported_when_numbers_are_read(driver: InterpreterDriver) -> None:
+    loss = F.cross_entropy(tg.zeros(2, 3, device="cuda"), tg.tensor([0, 5]).cuda())
+    with pytest.raises(IndexError, match="cross_entropy: 5 is out of range"):
+        loss.item()
+    assert tg.ones(2, device="cuda").sum().item() == 2
+
+
+def test_errors_name_both_devices(driver: InterpreterDriver) -> None:
+    with pytest.raises(RuntimeError, match=r"cuda.*cpu|cpu.*cuda"):
+        tg.ones(2, device="cuda") + tg.ones(2)
+    with pytest.raises(TypeError, match="GPU"):
+        tg.ones(2, device="cuda").numpy()
+    with pytest.raises(RuntimeError, match="cuda:1"):
+        tg.ones(2, device="cuda:1")
+
+
+def test_the_array_interface(driver: InterpreterDriver) -> None:
+    x = tg.ones(2, 3, device="cuda").t()
+    interface = x.__cuda_array_interface__
+    assert interface["shape"] == (3, 2)
+    assert interface["strides"] == (4, 12)
+    assert interface["typestr"] == "<f4"
+    assert not hasattr(tg.ones(2), "__cuda_array_interface__")
+
+
+def test_masks_and_normal_numbers_are_those_of_the_cpu(driver: InterpreterDriver) -> None:
+    for draw in (lambda d: F.dropout(tg.ones(50, device=d), 0.4), lambda d: tg.randn(7, device=d)):
+        tg.manual_seed(3)
+        wanted = draw("cpu")
+        tg.manual_seed(3)
+        np.testing.assert_allclose(draw("cuda").cpu().numpy(), wanted.numpy(), rtol=1e-6)
