@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,7 +19,7 @@ from tinygrad_cnn.backends.cuda.launch import Kernel
 CAPABILITY = (8, 0)
 
 
-@lru_cache(maxsize=None)
+@cache
 def compile_ptx(kernel: Kernel, capability: tuple[int, int] = CAPABILITY) -> str:
     """Return a kernel's PTX.  Functions that it calls are compiled for the current device, which is told what to be."""
     numba.cuda.dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=capability)
@@ -30,7 +30,7 @@ def compile_ptx(kernel: Kernel, capability: tuple[int, int] = CAPABILITY) -> str
     return ptx
 
 
-@lru_cache(maxsize=None)
+@cache
 def entry(kernel: Kernel) -> Entry:
     """Return a kernel as the interpreter reads it."""
     return parse(compile_ptx(kernel), kernel.name)

@@ -32,9 +32,7 @@ def floats(rng: np.random.Generator, *shape: int) -> np.ndarray:
 
 def window(kernel: Any, stride: Any, padding: Any, dilation: Any, size: Any) -> Window:
     """Return a window with the same padding on both sides."""
-    outputs = [
-        (n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in zip(size, kernel, stride, padding, dilation)
-    ]
+    outputs = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in zip(size, kernel, stride, padding, dilation)]
     return Window(*kernel, *stride, padding[0], padding[0], padding[1], padding[1], *dilation, *outputs)
 
 
@@ -146,7 +144,9 @@ changed("scatter", lambda b, t, i, v: b.scatter_add(t, 1, i, v), real(4, 5, 7), 
 simple("take", lambda b, x, i: b.index(x, (i, slice(None), i)), real(4, 5, 7), whole(0, 4, 6))
 simple("take_rows", lambda b, x, i: b.index(x, (slice(None), i)), real(4, 5, 7), whole(-5, 5, 2, 3))
 changed("put", lambda b, t, i, v: b.index_put(t, (i,), v, False), real(4, 5), whole(0, 4, 6), real(6, 5))
-changed("put_sums", lambda b, t, i, v: b.index_put(t, (slice(None), i), v, True), real(4, 5), whole(0, 5, 6), real(4, 6))
+changed(
+    "put_sums", lambda b, t, i, v: b.index_put(t, (slice(None), i), v, True), real(4, 5), whole(0, 5, 6), real(4, 6)
+)
 simple(
     "resample", lambda b, x, *taps: b.resample(x, *taps), real(2, 5, 3), lambda rng: np.array([0, 2, 3, 6]),
     lambda rng: np.array([0, 1, 4, 2, 2, 3]), real(6),

@@ -121,7 +121,9 @@ def convert(i: Instruction, x: Lanes) -> Lanes:
             raise PtxError(f"no rounding to an integer: {i.text}")
         limits = np.iinfo(target)
         whole = rounding(x.astype(np.float64))
-        inside = np.clip(whole, float(limits.min), np.nextafter(float(limits.max), 0) if target.itemsize == 8 else limits.max)
+        inside = np.clip(
+            whole, float(limits.min), np.nextafter(float(limits.max), 0) if target.itemsize == 8 else limits.max
+        )
         result = np.nan_to_num(inside).astype(target)
         if target.itemsize == 8:
             result = np.where(whole >= float(limits.max), target.type(limits.max), result)

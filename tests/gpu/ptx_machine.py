@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from ptx_arithmetic import Lanes, compare, compute, source_types
-from ptx_parser import Address, Entry, Immediate, Instruction, PtxError, Register, Symbol, UNSIGNED, numpy_type
+from ptx_parser import UNSIGNED, Address, Entry, Immediate, Instruction, PtxError, Symbol, numpy_type
 
 GLOBAL = 0x7F0000000000  # where global memory begins; 0 stays invalid
 SHARED, LOCAL = 1 << 56, 2 << 56  # generic addresses of the other spaces
@@ -241,7 +241,7 @@ class Machine:
         if operand.name in self.special:
             return self.special[operand.name][lanes].astype(dtype)
         values = self._array(operand.name)[lanes]
-        if dtype == bool:
+        if dtype.kind == "b":
             return ~values if operand.negated else values
         if values.dtype.itemsize != dtype.itemsize:
             values = values.astype(UNSIGNED[8 * dtype.itemsize])
@@ -324,7 +324,11 @@ class Machine:
         targets = target if isinstance(target, tuple) else (target,)
         slot = self._slot(i, address)
         if slot is not None:
-            self._write(target, slot[lanes].reshape(-1).view(numpy_type(i.type))[:: slot.shape[1] // numpy_type(i.type).itemsize], lanes)
+            self._write(
+                target,
+                slot[lanes].reshape(-1).view(numpy_type(i.type))[:: slot.shape[1] // numpy_type(i.type).itemsize],
+                lanes,
+            )
             return
         for o, values in zip(targets, self._access(i, self._address(address, lanes), lanes, None)):  # type: ignore[arg-type]
             self._write(o, values, lanes)
@@ -496,7 +500,7 @@ class Machine:
         touched = np.concatenate([np.stack([part, (address >> 2) + k], 1) for k in range(words)])
         touched = np.unique(touched, axis=0)  # lanes at one word share it
         bank = touched[:, 0] * 32 + touched[:, 1] % 32
-        parts, index = np.unique(touched[:, 0], return_inverse=True)
+        parts = np.unique(touched[:, 0])
         values, counts = np.unique(bank, return_counts=True)
         most = np.zeros(len(parts), np.int64)
         np.maximum.at(most, np.searchsorted(parts, values // 32), counts)

@@ -44,7 +44,7 @@ class Immediate:
         if self.width:
             real = np.array(self.value, UNSIGNED[self.width]).view(FLOATS[self.width])
             return real.astype(dtype)[()] if dtype.kind == "f" else np.array(self.value, dtype)[()]
-        if dtype == bool:
+        if dtype.kind == "b":
             return np.bool_(self.value)
         bits = 8 * dtype.itemsize
         return np.array(self.value & (1 << bits) - 1, UNSIGNED[bits]).view(dtype)[()]

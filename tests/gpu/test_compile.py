@@ -10,11 +10,11 @@ import pytest
 
 pytest.importorskip("numba", reason="Numba's compiler is missing: pip install '.[gpucheck]'")
 
-from interpreter import compile_ptx  # noqa: E402
-from ptx_tools import Report, inspect, occupancy  # noqa: E402
+from interpreter import compile_ptx
+from ptx_tools import Report, inspect, occupancy
 
-from tinygrad_cnn.backends.cuda import kernels  # noqa: E402, F401
-from tinygrad_cnn.backends.cuda.launch import SPECS  # noqa: E402
+from tinygrad_cnn.backends.cuda import kernels  # noqa: F401
+from tinygrad_cnn.backends.cuda.launch import SPECS
 
 CAPABILITIES = [(8, 0), (9, 0)]
 BASELINES = Path(__file__).with_name("baselines.json")

@@ -16,9 +16,9 @@ from tinygrad_cnn.testing import assert_close
 
 pytest.importorskip("numba", reason="Numba's compiler is missing: pip install '.[gpucheck]'")
 
-from interpreter import InterpreterDriver  # noqa: E402
+from interpreter import InterpreterDriver
 
-from tinygrad_cnn.backends.cuda.layers import CudaBackend  # noqa: E402
+from tinygrad_cnn.backends.cuda.layers import CudaBackend
 
 DRIVER = InterpreterDriver()
 few = settings(max_examples=2, deadline=None, derandomize=True, database=None, phases=[Phase.generate])

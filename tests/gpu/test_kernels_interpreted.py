@@ -10,22 +10,29 @@ import pytest
 
 pytest.importorskip("numba", reason="Numba's compiler is missing: pip install '.[gpucheck]'")
 
-import interpreter  # noqa: E402
-from interpreter import InterpreterDriver, compile_ptx  # noqa: E402
-from kernel_cases import CASES, compare, floats  # noqa: E402
-from ptx_parser import PtxError, parse  # noqa: E402
+import interpreter
+from interpreter import InterpreterDriver, compile_ptx
+from kernel_cases import CASES, compare, floats
+from ptx_parser import PtxError, parse
 
-import tinygrad_cnn as tg  # noqa: E402
-from tinygrad_cnn import backends, nn  # noqa: E402
-from tinygrad_cnn.backends.base import Backend, kernel_names  # noqa: E402
-from tinygrad_cnn.backends.cuda import layers  # noqa: E402
-from tinygrad_cnn.backends.cuda.graph import Graph  # noqa: E402
-from tinygrad_cnn.backends.cuda.layers import CudaBackend  # noqa: E402
-from tinygrad_cnn.backends.cuda.launch import SPECS  # noqa: E402
-from tinygrad_cnn.nn import functional as F  # noqa: E402
+import tinygrad_cnn as tg
+from tinygrad_cnn import backends, nn
+from tinygrad_cnn.backends.base import Backend, kernel_names
+from tinygrad_cnn.backends.cuda import layers
+from tinygrad_cnn.backends.cuda.graph import Graph
+from tinygrad_cnn.backends.cuda.launch import SPECS
+from tinygrad_cnn.backends.cuda.layers import CudaBackend
+from tinygrad_cnn.nn import functional as F
 
 # kernel -> sectors moved per sector needed in loads and stores together, where the case's odd steps or places cost more than 2
-SECTORS = {"strided": 4.0, "reduce_by_block": 3.0, "softmax": 4.0, "softmax_grad": 4.0, "matmul": 6.0, "random_bits": 4.0}
+SECTORS = {
+    "strided": 4.0,
+    "reduce_by_block": 3.0,
+    "softmax": 4.0,
+    "softmax_grad": 4.0,
+    "matmul": 6.0,
+    "random_bits": 4.0,
+}
 TURNS = {"matmul": 2.5}  # turns of shared memory per turn needed, where more than 2
 
 
@@ -97,7 +104,12 @@ def driver() -> InterpreterDriver:
 def net() -> nn.Sequential:
     tg.manual_seed(0)
     return nn.Sequential(
-        nn.Conv2d(1, 3, 3, padding=1, bias=False), nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(48, 5)
+        nn.Conv2d(1, 3, 3, padding=1, bias=False),
+        nn.BatchNorm2d(3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(48, 5),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ptx_machine import Memory, Traffic, launch
+from ptx_machine import Machine, Memory, Traffic, launch
 from ptx_parser import PtxError, parse
 
 F32, F64, S32, U32, S64, U64 = np.float32, np.float64, np.int32, np.uint32, np.int64, np.uint64
@@ -190,10 +190,9 @@ def test_lanes_part_and_meet_again() -> None:
 def test_a_kernel_that_does_not_end_stops() -> None:
     memory = Memory()
     entry = parse(module("$again:\nbra $again;", 0))
+    machine = Machine(memory, entry, (1,), (4,), [])
     with pytest.raises(PtxError, match="does not end"):
-        from ptx_machine import Machine
-
-        Machine(memory, entry, (1,), (4,), []).run(limit=100)
+        machine.run(limit=100)
 
 
 SHARED = ".shared .align 16 .b8 scratch[{size}];"

@@ -143,8 +143,8 @@ class Event:
 def graph(step: Callable[[], Any], warmup: int = 2) -> Any:
     """Record a training step, and return it as one call.
 
-    `step` takes no arguments: it reads its batch from tensors that stay where they are (fill them with `copy_`).  It runs `warmup`
-    times, then is recorded; what depends on numbers of the host (a learning rate, Adam's step count, the mask of dropout) would
+    `step` takes no arguments: it reads its batch from tensors that stay where they are (fill them with `copy_`).  It
+    runs `warmup` times, then is recorded; what depends on numbers of the host (a learning rate, Adam's step count, the mask of dropout) would
     be repeated as recorded, so Adam, random numbers and reading results raise RuntimeError while a step is recorded.
     """
     from ..backends.cuda.graph import Graph

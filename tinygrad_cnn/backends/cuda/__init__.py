@@ -24,7 +24,7 @@ def is_built() -> bool:
     return importlib.util.find_spec("numba") is not None
 
 
-def simulated() -> bool:
+def is_simulated() -> bool:
     """Return whether Numba's simulator stands for a device (NUMBA_ENABLE_CUDASIM=1)."""
     return os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
 
@@ -33,7 +33,7 @@ def reason() -> str:
     """Return why CUDA cannot be used, or an empty string."""
     if not is_built():
         return "Numba is not installed; pip install 'tinygrad_cnn[cuda]' (CUDA 13) or 'tinygrad_cnn[cuda12]'"
-    if simulated():
+    if is_simulated():
         return ""
     try:
         ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")

@@ -25,7 +25,7 @@ PARTS = 1 << 15  # elements that one block adds up, if few results would leave t
 
 def real_type(dtype: np.dtype) -> Any:
     """Return the type that kernels compute with: bool is uint8 to them."""
-    return np.uint8 if dtype == bool else dtype.type
+    return np.uint8 if dtype.kind == "b" else dtype.type
 
 
 class Recorded:
@@ -69,7 +69,13 @@ class CudaMemory(Backend):
         if self._recorded is not None:
             self._recorded.keep += [a.block for a in arguments if isinstance(a, CudaArray)]
         values = [
-            a.address if isinstance(a, CudaArray) else 0 if a is None else p.dtype(a) if not p.pointer and not p.length else a
+            a.address
+            if isinstance(a, CudaArray)
+            else 0
+            if a is None
+            else p.dtype(a)
+            if not p.pointer and not p.length
+            else a
             for a, p in zip(arguments, kernel.parameters, strict=True)
         ]
         self.driver.launch(kernel, grid, values)
@@ -155,7 +161,9 @@ class CudaMemory(Backend):
         y = self.empty(shape, dtype)
         real = real_type(y.dtype)
         numbers = [real(value), real(0), real(0)]
-        self.launch(k.elementwise.flat, y.size, [y, None, None, None, *numbers, y.size], row="copy", real=real, kinds="n")
+        self.launch(
+            k.elementwise.flat, y.size, [y, None, None, None, *numbers, y.size], row="copy", real=real, kinds="n"
+        )
         return y
 
     def copy(self, x: Array) -> Array:
@@ -185,7 +193,9 @@ class CudaMemory(Backend):
 
     def reshape(self, x: Array, shape: Shape) -> Array:
         if x.contiguous and prod(shape) == x.size and -1 not in shape:
-            return CudaArray(x.block, x.offset, tuple(shape), contiguous_strides(tuple(shape), x.dtype.itemsize), x.dtype)
+            return CudaArray(
+                x.block, x.offset, tuple(shape), contiguous_strides(tuple(shape), x.dtype.itemsize), x.dtype
+            )
         return self._view("reshape", x, shape)
 
     def permute(self, x: Array, dims: Dims) -> Array:
@@ -208,7 +218,7 @@ class CudaMemory(Backend):
         shape = shapes[0] if all(s == shapes[0] for s in shapes) else np.broadcast_shapes(*shapes)
         values = arrays[1:] if op == "where" and isinstance(operands[0], CudaArray) else arrays
         dtype = values[0].dtype if values else np.result_type(*operands[1:])
-        if op == "bitwise_not" and dtype == bool:
+        if op == "bitwise_not" and dtype.kind == "b":
             op = "logical_not"
         y = self.empty(shape, np.dtype(bool) if op in CONDITIONS else dtype)
         first = arrays[0].dtype.type if isinstance(operands[0], CudaArray) else dtype.type
@@ -260,7 +270,9 @@ class CudaMemory(Backend):
         self._reduce(op, real, y, x, kept, list(dims), count)
         return y
 
-    def _reduce(self, op: str, real: Any, y: CudaArray, x: CudaArray, kept: list[int], dims: list[int], count: int) -> None:
+    def _reduce(
+        self, op: str, real: Any, y: CudaArray, x: CudaArray, kept: list[int], dims: list[int], count: int
+    ) -> None:
         outer, outer_steps = joined(tuple(x.shape[a] for a in kept), [tuple(x.steps[a] for a in kept)])
         inner, inner_steps = joined(tuple(x.shape[a] for a in dims), [tuple(x.steps[a] for a in dims)])
         layout = [tuple(outer), tuple(outer_steps[0]), tuple(inner), tuple(inner_steps[0])]

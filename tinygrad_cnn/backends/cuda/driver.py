@@ -154,5 +154,3 @@ def open_driver() -> Driver:
     if not cuda.is_available():
         raise RuntimeError("cuda: no NVIDIA GPU, or no driver for it, was found; use device='cpu'")
     return GpuDriver()
-
-

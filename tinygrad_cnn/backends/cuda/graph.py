@@ -1,4 +1,4 @@
-"""A whole step as one launch: the kernels of a step are recorded once and replayed, since launching them is what small nets wait for."""
+"""A whole step as one launch, recorded once and replayed: small nets wait for launches more than for kernels."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -73,7 +73,7 @@ class Spec:
     doubles: bool = False  # whether float32 kernels compute in double precision
     stack: bool = False  # sines and the like reduce large arguments in local memory
 
-    @lru_cache(maxsize=None)  # noqa: B019 - rows live as long as the program
+    @cache  # noqa: B019 - rows live as long as the program
     def build(self, **options: Any) -> Kernel:
         """Make the kernel for options such as real=float32."""
         return Kernel(self.name, self.make(**options), self.threads, self.blocks_per_sm)

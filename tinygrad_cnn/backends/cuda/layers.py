@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -76,7 +77,14 @@ class CudaBackend(CudaMemory):
         sizes, moves = joined(batch, batch_steps)
         arguments = [z, x, y, b, m, n, depth, x.steps[-2:], y.steps[-2:], tuple(sizes), *map(tuple, moves)]
         tile, grid = _tiles(n, m, prod(batch))
-        options = {"tile": tile, "x_along": x_along, "y_along": y_along, "wide": wide, "axes": len(sizes), "bias": b is not None}
+        options = {
+            "tile": tile,
+            "x_along": x_along,
+            "y_along": y_along,
+            "wide": wide,
+            "axes": len(sizes),
+            "bias": b is not None,
+        }
         self.launch(matmul.matmul, 1, arguments, grid, real=real_type(x.dtype), **options)
         return z
 
@@ -92,7 +100,7 @@ class CudaBackend(CudaMemory):
 
     def conv2d(self, x: Array, w: Array, b: Array | None, window: Window, groups: int) -> Array:
         x, w = self.packed(x), self.packed(w)
-        n, c, h, width = x.shape
+        n, _, h, width = x.shape
         outputs, channels = w.shape[0] // groups, w.shape[1]
         y = self.empty((n, w.shape[0], window.oh, window.ow), x.dtype)
         depth = channels * window.kh * window.kw
@@ -143,7 +151,9 @@ class CudaBackend(CudaMemory):
             self.launch(conv.grouped_conv2d_weight_grad, 1, arguments, (dw.size, 1, 1), real=x.dtype.type)
             return dw
         tile, (columns, rows, _) = _tiles(depth, outputs, groups)
-        parts = max(1, min(-(-pixels // 512), 512 // (columns * rows * groups)))  # blocks for the whole device, each with enough to do
+        parts = max(
+            1, min(-(-pixels // 512), 512 // (columns * rows * groups))
+        )  # blocks for the whole device, each with enough to do
         length = -(-pixels // parts)
         some = self.empty((parts, *shape), x.dtype)
         grid = (columns, rows, groups * parts)
@@ -185,7 +195,15 @@ class CudaBackend(CudaMemory):
     def col2im(self, columns: Array, window: Window, size: tuple[int, int]) -> Array:
         n, depth, _ = columns.shape
         dx = self.empty((n, depth // (window.kh * window.kw), *size), columns.dtype)
-        arguments = [dx, self.packed(columns), dx.size, dx.shape[1], (window.kh, window.kw), size, (window.oh, window.ow)]
+        arguments = [
+            dx,
+            self.packed(columns),
+            dx.size,
+            dx.shape[1],
+            (window.kh, window.kw),
+            size,
+            (window.oh, window.ow),
+        ]
         arguments += [*_slide(window), (window.dh, window.dw)]
         self.launch(conv.col2im, dx.size, arguments, real=real_type(columns.dtype))
         return dx
@@ -268,8 +286,15 @@ class CudaBackend(CudaMemory):
 
     def gather_images(self, images: Array, index: Array, table: Array, windows: Array, size: Shape) -> Array:
         _, height, width, channels = images.shape
-        y = self.empty((index.shape[0], channels, *size), table.dtype)
-        arguments = [y, *map(self.packed, (images, index, table, windows)), y.size, channels, (height, width), tuple(size)]
+        y = self.empty((windows.shape[0], channels, *size), table.dtype)
+        arguments = [
+            y,
+            *map(self.packed, (images, index, table, windows)),
+            y.size,
+            channels,
+            (height, width),
+            tuple(size),
+        ]
         self.launch(indexing.gather_images, y.size, arguments, real=real_type(table.dtype))
         return y
 
@@ -364,9 +389,8 @@ class CudaBackend(CudaMemory):
     ) -> None:  # fmt: skip
         for places in _by_type(params):
             table, keep = self._chunks([[a[i] for i in places] for a in (params, grads, momenta)])
-            running = self.table(
-                ("started", tuple(started[i] for i in places)), lambda: np.array([started[i] for i in places], np.int32)
-            )
+            flags = tuple(started[i] for i in places)
+            running = self.table(("started", flags), partial(np.array, flags, np.int32))
             real = params[places[0]].dtype.type
             options = {"momentum": momenta[places[0]] is not None, "nesterov": nesterov}
             arguments = [table, running, lr, weight_decay, momentum, 1 - dampening, -1 if maximize else 1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,17 +10,17 @@ import numpy as np
 
 from ._numba import SIMULATED, cuda
 
-_NAMES = (
-    "exp exp2 expm1 log log1p log2 log10 sqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh "
-    "floor ceil trunc rint pow fmod atan2 hypot copysign erf erfc rsqrt fabs sinpi cospi"
-).split()
+_NAMES = """
+    exp exp2 expm1 log log1p log2 log10 sqrt rsqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh
+    floor ceil trunc rint pow fmod atan2 hypot copysign erf erfc fabs sinpi cospi
+""".split()  # noqa: SIM905 - a list of quoted words is harder to read
 _NUMPY = {
     "asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arcsinh", "acosh": "arccosh", "atanh": "arctanh",
     "pow": "power", "atan2": "arctan2",
 }  # fmt: skip
 
 
-@lru_cache(maxsize=None)
+@cache
 def functions(real: Any) -> SimpleNamespace:
     """Return the functions of floats of a type; those of integers are float64's and are never compiled."""
     if SIMULATED:

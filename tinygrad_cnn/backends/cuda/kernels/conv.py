@@ -89,7 +89,12 @@ def conv2d(real: Any, tile: Tile, bias: bool) -> Callable[..., None]:
 
 
 @spec(
-    threads=THREADS, registers=128, shared=2 * LARGE.cells * 4, blocks_per_sm=2, fma_share=0.85, example={"real": np.float32, "tile": LARGE}
+    threads=THREADS,
+    registers=128,
+    shared=2 * LARGE.cells * 4,
+    blocks_per_sm=2,
+    fma_share=0.85,
+    example={"real": np.float32, "tile": LARGE},
 )
 def conv2d_input_grad(real: Any, tile: Tile) -> Callable[..., None]:
     """Make dx (N, G * C, H, W) from dy (N, G * O, OH, OW); table (K, 4) for k = (o, u, v): place in w, in dy, rows, columns."""
@@ -159,13 +164,18 @@ def conv2d_input_grad(real: Any, tile: Tile) -> Callable[..., None]:
 
 
 @spec(
-    threads=THREADS, registers=128, shared=2 * LARGE.cells * 4, blocks_per_sm=2, fma_share=0.85, example={"real": np.float32, "tile": LARGE}
+    threads=THREADS,
+    registers=128,
+    shared=2 * LARGE.cells * 4,
+    blocks_per_sm=2,
+    fma_share=0.85,
+    example={"real": np.float32, "tile": LARGE},
 )
 def conv2d_weight_grad(real: Any, tile: Tile) -> Callable[..., None]:
     """Make parts (P, G * O, K) whose sum over P is dw: part p adds up `length` pixels of dy; table as conv2d's."""
     multiply, zero = multiply_tile(real, tile), real(0)
     cells, span, step, each, pitch = tile.cells, tile.size, tile.depth, tile.each, tile.pitch
-    results, lines, rows = each * each, THREADS // tile.size, THREADS // tile.depth
+    results, rows = each * each, THREADS // tile.depth
 
     def conv2d_weight_grad(
         parts: pointer(real), dy: pointer(real), x: pointer(real), table: pointer(np.int32), images: INTEGER,

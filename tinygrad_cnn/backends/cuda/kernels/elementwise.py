@@ -57,9 +57,9 @@ def expressions(real: Any) -> dict[str, Callable[..., Any]]:
     }
     if real not in FLOATS:
         return rows | _whole(real)
-    infinity, half, half_pi = real(np.inf), real(0.5), real(1.5707963267948966)
-    exp, log, log1p, sqrt, floor, rsqrt = f.exp, f.log, f.log1p, f.sqrt, f.floor, f.rsqrt
-    copysign, fabs, fmod, power = f.copysign, f.fabs, f.fmod, f.pow
+    infinity, half = real(np.inf), real(0.5)
+    exp, log, log1p, floor = f.exp, f.log, f.log1p, f.floor
+    copysign, fabs, fmod = f.copysign, f.fabs, f.fmod
     sigmoid = device(lambda a: one / (one + exp(-a)))
 
     def remainder(a: Any, b: Any) -> Any:
@@ -214,9 +214,7 @@ def flat4(row: str, real: Any, kinds: str) -> Callable[..., None]:
 
 
 @spec(threads=256, registers=48, example={"row": "add", "real": np.float32, "kinds": "aa", "axes": 3})
-def strided(
-    row: str, real: Any, kinds: str, axes: int, first: Any = None, result: Any = None
-) -> Callable[..., None]:
+def strided(row: str, real: Any, kinds: str, axes: int, first: Any = None, result: Any = None) -> Callable[..., None]:
     """Make the same for arrays with steps (0 where they broadcast); y has steps too."""
     first, result = first or real, result or (bool if row in CONDITIONS else real)
     f = _function(row, _number_type(real), result, len(kinds))

@@ -7,7 +7,7 @@ import numpy as np
 
 from .._numba import device
 from ..launch import INTEGER, integers, pointer, spec
-from .common import I32, global_thread, place, quotient, split
+from .common import I32, global_thread, place, split
 from .elementwise import expressions
 
 
@@ -155,7 +155,8 @@ def gather_images(real: Any) -> Callable[..., None]:
 
     def gather_images(
         y: pointer(real), images: pointer(np.uint8), index: pointer(np.int64), table: pointer(real),
-        windows: pointer(np.int64), n: INTEGER, channels: INTEGER, size: integers(2), y_size: integers(2),
+        windows: pointer(np.int64), n: INTEGER, positions: INTEGER, tables: INTEGER, channels: INTEGER, size: integers(2),
+        y_size: integers(2),
     ) -> None:  # fmt: skip
         i = global_thread()
         if i < n:
@@ -166,8 +167,9 @@ def gather_images(real: Any) -> Callable[..., None]:
             v = I32(windows[I32(4 * b + 1)]) + (I32(y_size[1] - 1 - column) if windows[I32(4 * b + 3)] != 0 else column)
             byte = I32(256)
             if u >= 0 and u < size[0] and v >= 0 and v < size[1]:
-                image = I32(index[b])
+                image = I32(index[I32(b % positions)])
                 byte = I32(images[I32(I32(I32(I32(image * size[0]) + I32(u)) * size[1] + I32(v)) * channels + c)])
-            y[i] = table[I32(I32(c * 257) + byte)]
+            row = I32(I32(I32(b % tables) * channels) + c)
+            y[i] = table[I32(I32(row * 257) + byte)]
 
     return gather_images

@@ -95,7 +95,9 @@ def fill_tile(real: Any, tile: Tile, along: str, wide: bool) -> Any:
         )
 
     @device
-    def along_rows(cells: Any, p: Any, first: Any, row: Any, k: Any, rows: Any, depth: Any, row_step: Any, k_step: Any) -> None:
+    def along_rows(
+        cells: Any, p: Any, first: Any, row: Any, k: Any, rows: Any, depth: Any, row_step: Any, k_step: Any
+    ) -> None:
         t = I32(cuda.threadIdx.x)
         j = I32(t // by_row)
         i = I32(4 * (t - j * by_row))
@@ -105,7 +107,9 @@ def fill_tile(real: Any, tile: Tile, along: str, wide: bool) -> Any:
         store4(cells, I32(j * pitch + i), a, b, c, d)
 
     @device
-    def along_depth(cells: Any, p: Any, first: Any, row: Any, k: Any, rows: Any, depth: Any, row_step: Any, k_step: Any) -> None:
+    def along_depth(
+        cells: Any, p: Any, first: Any, row: Any, k: Any, rows: Any, depth: Any, row_step: Any, k_step: Any
+    ) -> None:
         t = I32(cuda.threadIdx.x)
         i = I32(t // by_depth)
         j = I32(4 * (t - i * by_depth))
@@ -124,9 +128,7 @@ def fill_tile(real: Any, tile: Tile, along: str, wide: bool) -> Any:
     threads=THREADS, registers=128, shared=2 * LARGE.cells * 4, blocks_per_sm=2, wide_loads=True, fma_share=0.85,
     example={"real": np.float32, "tile": LARGE, "x_along": "depth", "y_along": "rows", "wide": True, "axes": 1, "bias": False},
 )  # fmt: skip
-def matmul(
-    real: Any, tile: Tile, x_along: str, y_along: str, wide: bool, axes: int, bias: bool
-) -> Callable[..., None]:
+def matmul(real: Any, tile: Tile, x_along: str, y_along: str, wide: bool, axes: int, bias: bool) -> Callable[..., None]:
     """Make z (batch, M, N) = x (.., M, K) @ y (.., K, N) [+ b (N,)], with any steps; batch axes may have steps of 0."""
     multiply = multiply_tile(real, tile)
     fill_x, fill_y = fill_tile(real, tile, x_along, wide), fill_tile(real, tile, y_along, wide)

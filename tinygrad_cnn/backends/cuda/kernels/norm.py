@@ -141,7 +141,9 @@ def local_response_norm_grad(real: Any) -> Callable[..., None]:
             plane = quotient(i, size)
             c = I32(plane - I32(quotient(plane, channels) * channels))
             shares, direct = zero, zero
-            for e in range(max(I32(0), I32(c - after)), min(channels, I32(c + before + 1))):  # channels that saw this one
+            for e in range(
+                max(I32(0), I32(c - after)), min(channels, I32(c + before + 1))
+            ):  # channels that saw this one
                 total = zero
                 for d in range(max(I32(0), I32(I32(e) - before)), min(channels, I32(I32(e) + after + 1))):
                     value = x[I32(i + I32(I32(d) - c) * size)]
@@ -196,9 +198,7 @@ def softmax_grad(real: Any, log: bool) -> Callable[..., None]:
     zero, exp = real(0), functions(real).exp
     over_block = block_reduce(ADD, THREADS)
 
-    def softmax_grad(
-        dx: pointer(real), dy: pointer(real), y: pointer(real), length: INTEGER, inner: INTEGER
-    ) -> None:
+    def softmax_grad(dx: pointer(real), dy: pointer(real), y: pointer(real), length: INTEGER, inner: INTEGER) -> None:
         scratch = cuda.shared.array(THREADS, real)
         line, t = I32(cuda.blockIdx.x), I32(cuda.threadIdx.x)
         outer = quotient(line, inner)

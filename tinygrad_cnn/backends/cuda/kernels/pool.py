@@ -103,7 +103,12 @@ def max_pool2d_indices(offset: Any) -> Callable[..., None]:
     """Turn offsets into places in the image."""
 
     def max_pool2d_indices(
-        y: pointer(np.int64), offsets: pointer(offset), n: INTEGER, size: integers(2), y_size: integers(2), window: WINDOW
+        y: pointer(np.int64),
+        offsets: pointer(offset),
+        n: INTEGER,
+        size: integers(2),
+        y_size: integers(2),
+        window: WINDOW,
     ) -> None:
         index = global_thread()
         if index < n:

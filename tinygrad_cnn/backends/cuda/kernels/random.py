@@ -98,7 +98,13 @@ def dropout(real: Any) -> Callable[..., None]:
     zero = real(0)
 
     def dropout(
-        y: pointer(real), x: pointer(real), n: INTEGER, threshold: number(U32), scale: number(real), seed: SEED, counter: SEED
+        y: pointer(real),
+        x: pointer(real),
+        n: INTEGER,
+        threshold: number(U32),
+        scale: number(real),
+        seed: SEED,
+        counter: SEED,
     ) -> None:
         t = global_thread()
         words = philox(U64(counter + U64(t)), seed)

@@ -8,7 +8,6 @@ import numpy as np
 
 from .._numba import cuda, device
 from ..launch import INTEGER, integers, pointer, spec
-from ..scalar import functions
 from .common import I32, block_reduce, global_thread, place
 from .elementwise import expressions
 
@@ -63,7 +62,7 @@ def reduce_by_thread(op: str, real: Any, kept: int, reduced: int) -> Callable[..
 
 @spec(threads=THREADS, registers=48, example={"op": "sum", "real": np.float32, "kept": 1, "reduced": 2}, shared=1024)
 def reduce_by_block(op: str, real: Any, kept: int, reduced: int) -> Callable[..., None]:
-    """Make the reduction with a block for each result and part: y (parts, n), the last step of `mean` included if parts is 1."""
+    """Make the reduction with a block for each result and part of it: y (parts, n)."""
     combine, start, mean = combination(op, real), neutral(op, real), op == "mean"
     find_kept, find_reduced = place(kept), place(reduced)
     over_block = block_reduce(combine, THREADS)
