@@ -11,7 +11,7 @@ import numpy as np
 
 from . import _ext
 from ._ext import runtime
-from .backends import algorithms
+from .backends import algorithms, cuda
 from .version import __version__
 
 MOST_KEPT = 1 << 30  # bytes of memory kept for reuse
@@ -80,8 +80,8 @@ def show_config() -> None:
         "levels of the processor": ", ".join(runtime.cpu_levels()) or "unknown",
         "threads": f"{get_num_threads()} ({runtime.thread_library()}; OpenMP is not used)",
         "convolution": f"{get_conv_algorithm()} (of {', '.join(algorithms.NAMES)})",
-        "devices": "cpu, reference",
-        "CUDA": "not available: this version has no CUDA backend",
+        "devices": "cpu, reference" + ("" if cuda.reason() else ", cuda"),
+        "CUDA": cuda.reason() or "available",
     }
     width = max(map(len, lines))
     print("\n".join(f"{name:<{width}}  {value}" for name, value in lines.items()))

@@ -153,8 +153,8 @@ simple(
 )  # fmt: skip
 simple(
     "gather_images", lambda b, images, index, table, windows: b.gather_images(images, index, table, windows, (4, 5)),
-    lambda rng: rng.integers(0, 256, (6, 5, 5, 3)).astype(np.uint8), lambda rng: np.array([3, 1]), real(3, 257),
-    lambda rng: np.array([[-1, 0, 1, 0], [0, 1, 0, 1]]),
+    lambda rng: rng.integers(0, 256, (6, 5, 5, 3)).astype(np.uint8), lambda rng: np.array([3, 1]), real(2, 3, 257),
+    lambda rng: np.array([[-1, 0, 1, 0], [0, 1, 0, 1], [2, 2, 0, 0]]),
 )  # fmt: skip
 
 # ---- random numbers, optimisers ----

@@ -71,6 +71,9 @@ def _reference() -> Backend:
 
 
 def _cuda() -> Backend:
+    missing = cuda.reason()
+    if missing:
+        raise RuntimeError(f"device 'cuda': {missing}; use device='cpu'")
     from .cuda.layers import CudaBackend
 
     return CudaBackend()

@@ -34,9 +34,15 @@ def _backend() -> Any:
     return get_backend("cuda")
 
 
+def _pool() -> Any:
+    """Return the memory of the GPU, or None."""
+    backend: Any = get_backend("cuda") if is_available() else None
+    return backend and backend.pool
+
+
 def is_initialized() -> bool:
     """Return whether the GPU has been used."""
-    return is_available() and get_backend("cuda").pool.reserved > 0
+    return memory_reserved() > 0
 
 
 def current_device() -> int:
@@ -57,7 +63,7 @@ def get_device_name(device: Any = None) -> str:
 
 def get_device_capability(device: Any = None) -> tuple[int, int]:
     """Return the compute capability, as (9, 0)."""
-    return tuple(_backend().driver.capability())  # type: ignore[return-value]
+    return tuple(_backend().driver.capability())
 
 
 def synchronize(device: Any = None) -> None:
@@ -77,13 +83,14 @@ manual_seed_all = manual_seed
 
 def empty_cache() -> None:
     """Free the memory that is kept for reuse."""
-    if is_available():
-        get_backend("cuda").pool.empty()
+    pool = _pool()
+    if pool is not None:
+        pool.empty()
 
 
 def memory_stats(device: Any = None) -> dict[str, int]:
     """Return bytes in use, kept and at most in use, under PyTorch's names."""
-    pool = get_backend("cuda").pool if is_available() else None
+    pool = _pool()
     return {
         "allocated_bytes.all.current": pool.allocated if pool else 0,
         "allocated_bytes.all.peak": pool.peak if pool else 0,
@@ -111,8 +118,8 @@ max_memory_reserved = memory_reserved
 
 def reset_peak_memory_stats(device: Any = None) -> None:
     """Count the most bytes in use from now on."""
-    if is_available():
-        pool = get_backend("cuda").pool
+    pool = _pool()
+    if pool is not None:
         pool.peak = pool.allocated
 
 
@@ -144,8 +151,9 @@ def graph(step: Callable[[], Any], warmup: int = 2) -> Any:
     """Record a training step, and return it as one call.
 
     `step` takes no arguments: it reads its batch from tensors that stay where they are (fill them with `copy_`).  It
-    runs `warmup` times, then is recorded; what depends on numbers of the host (a learning rate, Adam's step count, the mask of dropout) would
-    be repeated as recorded, so Adam, random numbers and reading results raise RuntimeError while a step is recorded.
+    runs `warmup` times, then is recorded.  What depends on numbers of the host (a learning rate, Adam's step count, the
+    mask of dropout) would be repeated as recorded, so Adam, random numbers and reading results raise RuntimeError while
+    a step is recorded.
     """
     from ..backends.cuda.graph import Graph
 

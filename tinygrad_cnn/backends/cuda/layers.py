@@ -287,14 +287,8 @@ class CudaBackend(CudaMemory):
     def gather_images(self, images: Array, index: Array, table: Array, windows: Array, size: Shape) -> Array:
         _, height, width, channels = images.shape
         y = self.empty((windows.shape[0], channels, *size), table.dtype)
-        arguments = [
-            y,
-            *map(self.packed, (images, index, table, windows)),
-            y.size,
-            channels,
-            (height, width),
-            tuple(size),
-        ]
+        arguments = [y, *map(self.packed, (images, index, table, windows)), y.size, index.shape[0], table.shape[0]]
+        arguments += [channels, (height, width), tuple(size)]
         self.launch(indexing.gather_images, y.size, arguments, real=real_type(table.dtype))
         return y
 
