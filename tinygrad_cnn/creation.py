@@ -159,7 +159,11 @@ def asarray(
 
 
 def from_dlpack(ext_tensor: Any) -> Tensor:
-    """Return a tensor on the memory of any array that has `__dlpack__` (on the CPU)."""
+    """Return a tensor on the memory of any array that has `__dlpack__`, on the CPU or on a GPU."""
+    if ext_tensor.__dlpack_device__()[0] == 2:
+        from .backends.cuda.dlpack import adopt
+
+        return wrap(Tensor, adopt(ext_tensor.__dlpack__()), get_backend("cuda"))
     array = np.from_dlpack(ext_tensor)
     return from_numpy(array if array.flags.writeable else array.copy())
 

@@ -423,10 +423,14 @@ class Tensor(Arithmetic):
         return self._array.__cuda_array_interface__
 
     def __dlpack__(self, **kwargs: Any) -> Any:
+        if self.device.type == "cuda":
+            from .backends.cuda.dlpack import export
+
+            return export(self.detach()._array)
         return self.numpy().__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> tuple[Any, builtins.int]:
-        return self.numpy().__dlpack_device__()
+        return (2, 0) if self.device.type == "cuda" else self.numpy().__dlpack_device__()
 
     def __len__(self) -> builtins.int:
         if self._array.ndim == 0:

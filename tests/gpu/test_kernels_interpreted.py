@@ -18,7 +18,7 @@ from ptx_parser import PtxError, parse
 import tinygrad_cnn as tg
 from tinygrad_cnn import backends, nn
 from tinygrad_cnn.backends.base import Backend, kernel_names
-from tinygrad_cnn.backends.cuda import layers
+from tinygrad_cnn.backends.cuda import dlpack, layers
 from tinygrad_cnn.backends.cuda.graph import Graph
 from tinygrad_cnn.backends.cuda.launch import SPECS
 from tinygrad_cnn.backends.cuda.layers import CudaBackend
@@ -210,6 +210,24 @@ def test_the_array_interface(driver: InterpreterDriver) -> None:
     assert interface["strides"] == (4, 12)
     assert interface["typestr"] == "<f4"
     assert not hasattr(tg.ones(2), "__cuda_array_interface__")
+
+
+def test_dlpack_shares_memory(driver: InterpreterDriver) -> None:
+    x = tg.arange(6.0, device="cuda").view(2, 3)
+    y = tg.from_dlpack(x.t())
+    assert y.device.type == "cuda"
+    assert y.cpu().tolist() == x.cpu().t().tolist()
+    x.add_(1)
+    assert y.cpu().tolist() == x.cpu().t().tolist()
+    capsule = x.__dlpack__()
+    assert len(dlpack._lent) == 2
+    del capsule, y
+    assert not dlpack._lent
+    capsule = tg.zeros(2, dtype=tg.bool, device="cuda").__dlpack__()
+    assert dlpack.adopt(capsule).dtype == bool
+    with pytest.raises(ValueError, match="used before"):
+        dlpack.adopt(capsule)
+    assert not dlpack._lent
 
 
 def test_masks_and_normal_numbers_are_those_of_the_cpu(driver: InterpreterDriver) -> None:
