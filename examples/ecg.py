@@ -40,19 +40,21 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--beats", type=int, default=4000)
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda for an NVIDIA GPU")
     args = parser.parse_args()
     tg.manual_seed(0)
     rng = np.random.default_rng(0)
     batches = DataLoader(TensorDataset(*generate(args.beats, rng)), 50, shuffle=True)
-    beats, kinds = generate(1000, rng)
+    beats, kinds = [t.to(args.device) for t in generate(1000, rng)]
 
     model = models.ecg_net(num_classes=len(KINDS))
     print(tg.summary(model, (1, 1, SAMPLES)))
+    model.to(args.device)
     optimizer = optim.Adam(model.parameters(), lr=3e-3)
     for epoch in range(1, args.epochs + 1):
         for x, y in batches:
             optimizer.zero_grad()
-            F.cross_entropy(model(x), y).backward()
+            F.cross_entropy(model(x.to(args.device)), y.to(args.device)).backward()
             optimizer.step()
         with tg.no_grad():
             found = model(beats).argmax(1)

@@ -15,13 +15,13 @@ from tinygrad_cnn.nn import functional as F
 from tinygrad_cnn.utils.data import DataLoader
 
 
-def train(model, batches, epochs):
+def train(model, batches, epochs, device):
     """Train with Adam; return the loss of each step."""
     optimizer = optim.Adam(model.parameters(), lr=1e-3)
     losses = []
     for _ in range(epochs):
         for x, y in batches:
-            loss = F.cross_entropy(model(x), y)
+            loss = F.cross_entropy(model(x.to(device)), y.to(device))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -29,10 +29,12 @@ def train(model, batches, epochs):
     return losses
 
 
-def accuracy(model, batches):
+def accuracy(model, batches, device):
     """Return the percentage of right answers."""
     with tg.no_grad():
-        return 100 * sum(int((model(x).argmax(1) == y).sum()) for x, y in batches) / len(batches.dataset)
+        return (
+            100 * sum(int((model(x.to(device)).argmax(1).cpu() == y).sum()) for x, y in batches) / len(batches.dataset)
+        )
 
 
 def main():
@@ -41,16 +43,18 @@ def main():
     parser.add_argument("--data", help="folder with the MNIST files")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda for an NVIDIA GPU")
     args = parser.parse_args()
     train_set, test_set = load(args.data, transforms.ToTensor())
     curves = []
     for name, im2col in (("layers", False), ("im2col", True)):
         tg.manual_seed(args.seed)  # the same initial weights, and the same batches
-        model = models.simple_convnet(weight_init="he", im2col=im2col)
+        model = models.simple_convnet(weight_init="he", im2col=im2col).to(args.device)
         start = time.perf_counter()
-        curves.append(train(model, DataLoader(train_set, 100, shuffle=True), args.epochs))
+        curves.append(train(model, DataLoader(train_set, 100, shuffle=True), args.epochs, args.device))
         seconds = time.perf_counter() - start
-        print(f"{name}: test accuracy {accuracy(model, DataLoader(test_set, 1000)):.2f} % after {seconds:.1f} s")
+        tested = accuracy(model, DataLoader(test_set, 1000), args.device)
+        print(f"{name}: test accuracy {tested:.2f} % after {seconds:.1f} s")
     first = max(abs(a - b) for a, b in zip(*[curve[:10] for curve in curves]))
     print(f"largest difference of the losses of the first ten steps: {first:.1e}")
 

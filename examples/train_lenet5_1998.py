@@ -31,6 +31,7 @@ def main():
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the errors and the weights")
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda for an NVIDIA GPU")
     args = parser.parse_args()
     tg.manual_seed(args.seed)
     scale = INK - PAPER  # from black = 1, white = 0
@@ -39,16 +40,17 @@ def main():
     test_batches = DataLoader(test_set, 500)
     samples = DataLoader(train_set, 500, shuffle=True)  # for the second derivatives of the right answer's distance
 
-    model = models.lenet5_1998(power=0.5)
+    model = models.lenet5_1998(power=0.5).to(args.device)
     optimizer = optim.SDLM(model.parameters(), mu=0.02)
     errors = []
     for number, rate in enumerate(RATES[: args.passes], 1):
         optimizer.param_groups[0]["lr"] = rate
-        x, y = next(iter(samples))
+        x, y = [t.to(args.device) for t in next(iter(samples))]
         optimizer.estimate(model.features, x, lambda f6, y=y: model.output(f6).gather(1, y.unsqueeze(1)).sum())
         batch = max(1, min(args.batch, round(8e-4 / rate)))  # steps of many images must be short
         mistakes = 0
         for x, y in tqdm(DataLoader(train_set, batch, shuffle=True), f"pass {number}/{args.passes}"):
+            x, y = x.to(args.device), y.to(args.device)
             scores = model(x)
             loss = models.map_loss(scores, y, J, "sum")
             optimizer.zero_grad()
@@ -56,7 +58,7 @@ def main():
             optimizer.step()
             mistakes += wrong(scores, y)
         with tg.no_grad():
-            tested = sum(wrong(model(x), y) for x, y in test_batches)
+            tested = sum(wrong(model(x.to(args.device)), y.to(args.device)) for x, y in test_batches)
         errors.append((100 * mistakes / len(train_set), 100 * tested / len(test_set)))
         print(
             f"pass {number}: error {errors[-1][0]:.2f} % while training, {errors[-1][1]:.2f} % in the test", flush=True

@@ -17,8 +17,7 @@ BATCH, MEAN, STD = 64, 0.1307, 0.3081  # images in a batch; of the pixels of MNI
 
 def load(root, *prepare):
     """Return the training and the test set, with the pixels that `prepare` makes: by default of mean 0 and variance 1."""
-    prepare = prepare or (transforms.ToTensor(), transforms.Normalize((MEAN,), (STD,)))
-    transform = transforms.Compose(prepare)
+    transform = transforms.Compose(prepare or (transforms.ToTensor(), transforms.Normalize((MEAN,), (STD,))))
     try:
         return [datasets.MNIST(root, train=train, transform=transform, download=True) for train in (True, False)]
     except RuntimeError as error:
@@ -37,19 +36,20 @@ def main():
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the curve and the weights")
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda for an NVIDIA GPU")
     args = parser.parse_args()
     tg.manual_seed(args.seed)
     train_set, test_set = load(args.data)
     train_batches, test_batches = DataLoader(train_set, BATCH, shuffle=True), DataLoader(test_set, 1000)
 
-    model = models.lenet5()
+    model = models.lenet5().to(args.device)
     optimizer = optim.SGD(model.parameters(), momentum=0.9, nesterov=True, weight_decay=5e-4)
     rate = optim.lr_scheduler.OneCycleLR(optimizer, 0.1, epochs=args.epochs, steps_per_epoch=len(train_batches))
     losses, accuracies = [], []
     for epoch in range(1, args.epochs + 1):
         correct = seen = 0
         for x, y in (bar := tqdm(train_batches, f"epoch {epoch}/{args.epochs}")):
-            scores = model(x)
+            scores = model(x.to(args.device)).cpu()
             loss = F.cross_entropy(scores, y)
             optimizer.zero_grad()
             loss.backward()
@@ -60,7 +60,7 @@ def main():
             speed = f"{seen / bar.format_dict['elapsed']:,.0f} images/s"
             bar.set_postfix_str(f"loss {losses[-1]:.3f}, accuracy {100 * correct / seen:.2f} %, {speed}", refresh=False)
         with tg.no_grad():
-            hits = sum(int((model(x).argmax(1) == y).sum()) for x, y in test_batches)
+            hits = sum(int((model(x.to(args.device)).argmax(1).cpu() == y).sum()) for x, y in test_batches)
         accuracies.append(100 * hits / len(test_set))
         bar.write(f"epoch {epoch}: test accuracy {accuracies[-1]:.2f} %")
 

@@ -40,20 +40,22 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--volumes", type=int, default=800)
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda for an NVIDIA GPU")
     args = parser.parse_args()
     tg.manual_seed(0)
     rng = np.random.default_rng(0)
     batches = DataLoader(TensorDataset(*generate(args.volumes, rng)), 20, shuffle=True)
-    volumes, solids = generate(100, rng)
+    volumes, solids = [t.to(args.device) for t in generate(100, rng)]
 
     model = models.voxnet(num_classes=len(SOLIDS))
     print(tg.summary(model, (1, 1, SIDE, SIDE, SIDE)))
+    model.to(args.device)
     optimizer = optim.Adam(model.parameters(), lr=1e-3)
     for epoch in range(1, args.epochs + 1):
         model.train()
         for x, y in batches:
             optimizer.zero_grad()
-            F.cross_entropy(model(x), y).backward()
+            F.cross_entropy(model(x.to(args.device)), y.to(args.device)).backward()
             optimizer.step()
         with tg.no_grad():
             found = model.eval()(volumes).argmax(1)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..creation import from_numpy, randperm
 from ..dtypes import get_default_dtype
+from ..nn import Module
 from ..random import Generator, default_generator
 from ..tensor import Tensor
 from ..utils.data import DataLoader, IterableDataset, Subset, TensorDataset
@@ -47,6 +48,18 @@ def as_loader(data: Any, batch_size: int | None, shuffle: bool, by: str) -> Data
     dataset = as_dataset(data, by)
     shuffle = shuffle and not isinstance(dataset, IterableDataset)
     return DataLoader(dataset, BATCH_SIZE if batch_size is None else batch_size, shuffle=shuffle)
+
+
+def device_of(model: Module) -> Any:
+    """Return where the parameters of a model are."""
+    return next((p.device for p in model.parameters()), "cpu")
+
+
+def moved(value: Any, device: Any) -> Any:
+    """Return tensors on a device, also those in lists and tuples."""
+    if isinstance(value, Tensor):
+        return value.to(device)
+    return type(value)(moved(v, device) for v in value) if type(value) in (list, tuple) else value
 
 
 def parts(batch: Any, by: str) -> tuple[Any, Any]:

@@ -11,7 +11,7 @@ from ..autograd import no_grad
 from ..nn import Module
 from ..ops.shape import cat, stack
 from ..tensor import Tensor
-from .data import as_loader, parts
+from .data import as_loader, device_of, moved, parts
 from .names import Function, Means, Metrics, loss_function, main_output, metric_functions
 
 
@@ -30,10 +30,10 @@ def evaluating(model: Module) -> Iterator[None]:
 
 def evaluate_batches(model: Module, batches: Iterable[Any], loss: Function, metrics: Metrics) -> dict[str, float]:
     """Return the averages of loss and metrics over the samples of batches."""
-    means = Means()
+    means, device = Means(), device_of(model)
     with evaluating(model):
         for batch in batches:
-            x, y = parts(batch, "evaluate")
+            x, y = parts(moved(batch, device), "evaluate")
             output = model(x)
             means.add(float(loss(output, y)), metrics, output, y)
     return means.values("evaluate")
@@ -56,10 +56,11 @@ def predict(model: Module, data: Any, batch_size: int | None = None) -> Tensor:
     `data` as in fit(), or only the inputs.  Of a batch that is a list or tuple the first part is the input, and so the
     labels of a data set do no harm.
     """
-    outputs = []
+    outputs, device = [], device_of(model)
     with evaluating(model):
         for batch in as_loader(data, batch_size, False, "predict"):
-            outputs.append(main_output(model(batch[0] if isinstance(batch, (tuple, list)) else batch)))
+            x = batch[0] if isinstance(batch, (tuple, list)) else batch
+            outputs.append(main_output(model(moved(x, device))))
     if not outputs:
         raise ValueError("predict: the data are empty")
     return cat(outputs)

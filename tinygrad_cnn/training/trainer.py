@@ -19,7 +19,7 @@ from ..serialization import load, save
 from ..tensor import Tensor
 from ..utils.data import DataLoader
 from .callbacks import Callback, ModelCheckpoint
-from .data import as_loader, generators_of, parts, random_states, set_random_states, split
+from .data import as_loader, device_of, generators_of, moved, parts, random_states, set_random_states, split
 from .evaluation import evaluate_batches, predict
 from .extras import Progress, deferred_interrupt
 from .history import History
@@ -205,7 +205,7 @@ class Trainer:
 
     def _train_batch(self, batch: Any) -> None:
         """Compute gradients, and step if it is time."""
-        x, y = parts(batch, "fit")
+        x, y = parts(moved(batch, device_of(self.model)), "fit")
         try:
             output = self.model(x)
             loss = self.loss(output, y)
