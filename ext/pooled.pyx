@@ -12,7 +12,7 @@ they begin.
 Every task owns its outputs, and blocks depend on shapes alone: results do not depend on the number of threads.
 """
 from libc.stdint cimport uint8_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE
 
 from convolution cimport PANEL_VECS, WIDE_ROWS, outputs_tile, positions_tile, round_up, transpose
@@ -195,18 +195,24 @@ def pooled_conv2d_weight_grad(object dy, object offsets, object x, object dw, ob
 
 cdef void fill_table(const Pooled* p, const real* w) noexcept nogil:
     """Write the kernel of each output channel, moved to each position, as table[block][o][position][element of the patch]."""
-    cdef Py_ssize_t c, u, v, o, q, at, block, span = p.block * LANES, element = 0
-    memset(p.table, 0, sizeof(real) * p.o * p.positions * p.vecs * LANES)
+    cdef Py_ssize_t size = p.vecs * LANES, o, c, u, v, q, at, span
+    cdef real* kernel = p.table + p.o * p.positions * size      # room for two patches: a move is a shift of all elements
+    cdef const real* moved
+    memset(kernel, 0, 2 * sizeof(real) * size)
+    kernel += size
     for o in range(p.o):
         for c in range(p.c):
             for u in range(p.window.kh):
                 for v in range(p.window.kw):
-                    for q in range(p.positions):
-                        at = (u + q // p.pool.kw) * p.wide + (v + q % p.pool.kw) * p.c + c
-                        block = at // span
-                        p.table[block * span * p.o * p.positions
-                                + (o * p.positions + q) * min(span, p.vecs * LANES - block * span) + at % span] = w[element]
-                    element += 1
+                    kernel[u * p.wide + v * p.c + c] = w[v]
+                w += p.window.kw
+        for q in range(p.positions):
+            moved = kernel - (q // p.pool.kw * p.wide + q % p.pool.kw * p.c)
+            at = 0
+            while at < size:
+                span = min(p.block * LANES, size - at)
+                memcpy(p.table + at * p.o * p.positions + (o * p.positions + q) * span, moved + at, sizeof(real) * span)
+                at += span
 
 
 cdef void input_task(void* args, Py_ssize_t n) noexcept nogil:
@@ -234,7 +240,7 @@ def pooled_conv2d_input_grad(object dy, object offsets, object w, object dx, obj
     p.offsets = <const uint8_t*> address(offsets, 1, PyBUF_SIMPLE)
     with nogil:
         find_places(&p)
-        p.table = <real*> scratch_memory(2, sizeof(real) * p.o * p.positions * p.vecs * LANES)
+        p.table = <real*> scratch_memory(2, sizeof(real) * (p.o * p.positions + 2) * p.vecs * LANES)
         fill_table(&p, kernels)
         parallel_for(input_task, &p, p.n, 0.03 * p.n * p.count * p.o * p.c * p.window.kh * p.window.kw)
 
