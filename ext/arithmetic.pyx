@@ -8,17 +8,23 @@ import_runtime()
 
 cdef extern from *:
     """
-    /* One loop for two arrays, one for each side a number: the compiler vectorises each. */
+    #if defined(__GNUC__) && !defined(__clang__)
+    #define INDEPENDENT _Pragma("GCC ivdep")
+    #else
+    #define INDEPENDENT
+    #endif
+    /* One loop for two arrays, one for each side a number: the compiler vectorises each.  y may be a or b, but overlaps
+     * neither in part, so no element depends on another one. */
     #define LOOP(EXPRESSION, OPERAND_A, OPERAND_B) \\
+        INDEPENDENT                                \\
         for (Py_ssize_t i = from; i < to; i++) { const REAL A = OPERAND_A, B = OPERAND_B; y[i] = EXPRESSION; }
     #define BINARY(EXPRESSION)                       \\
         if (!a) LOOP(EXPRESSION, number, b[i])      \\
         else if (!b) LOOP(EXPRESSION, a[i], number) \\
         else LOOP(EXPRESSION, a[i], b[i])
-    #define UNARY(EXPRESSION) for (Py_ssize_t i = from; i < to; i++) { const REAL A = a[i]; y[i] = EXPRESSION; }
+    #define UNARY(EXPRESSION) INDEPENDENT for (Py_ssize_t i = from; i < to; i++) { const REAL A = a[i]; y[i] = EXPRESSION; }
 
-    static void elementwise_loop(int op, const REAL *a, const REAL *b, REAL number, REAL *restrict y, Py_ssize_t from,
-                                 Py_ssize_t to) {
+    static void elementwise_loop(int op, const REAL *a, const REAL *b, REAL number, REAL *y, Py_ssize_t from, Py_ssize_t to) {
         switch (op) { /* numbered as in runtime.pyx */
             case 0: BINARY(A + B) break;
             case 1: BINARY(A - B) break;

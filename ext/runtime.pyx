@@ -200,6 +200,13 @@ cdef class Loop:
 
     def run(self, object a, object b=None):
         """Compute; the bound method is what callers keep, since it is the cheapest thing to call."""
+        return self.compute(a, b, False)
+
+    def update(self, object a, object b=None):
+        """Compute, and write the result over `a` if that is possible; return it."""
+        return self.compute(a, b, True)
+
+    cdef object compute(self, object a, object b, bint over):
         cdef cnp.ndarray like = None, second = None
         cdef double number = 0
         cdef const void* x = NULL
@@ -222,7 +229,10 @@ cdef class Loop:
         else:
             return self.fall_back(a, b)
         kind = cnp.PyArray_TYPE(like)
-        result = new_array(cnp.PyArray_NDIM(like), cnp.PyArray_DIMS(like), kind, cnp.PyArray_ITEMSIZE(like))
+        if over and x != NULL and cnp.PyArray_ISWRITEABLE(like):
+            result = a
+        else:
+            result = new_array(cnp.PyArray_NDIM(like), cnp.PyArray_DIMS(like), kind, cnp.PyArray_ITEMSIZE(like))
         size = cnp.PyArray_SIZE(like)
         loops = self.float32 if kind == cnp.NPY_FLOAT else self.float64
         if size < UNLOCKED:

@@ -388,7 +388,8 @@ class Tensor(Arithmetic):
         """Call `hook(tensor)` after backward has added to the `.grad` of this leaf."""
         if self.grad_fn is not None or not self._requires_grad:
             raise RuntimeError("register_post_accumulate_grad_hook: expected a leaf that requires a gradient")
-        return add_hook(self.__dict__.setdefault("_post_accumulate_hooks", {}), hook)
+        self._after_hooks = {} if self._after_hooks is None else self._after_hooks
+        return add_hook(self._after_hooks, hook)
 
     # ---- to Python and NumPy ----
 

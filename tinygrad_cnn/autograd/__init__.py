@@ -7,9 +7,9 @@ from typing import Any
 
 from . import functional
 from .anomaly import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
-from .engine import propagate
+from .engine import accumulate, propagate
 from .function import Function
-from .graph import Node, TensorBase, overwrite, wrap
+from .graph import Node, TensorBase, wrap
 from .modes import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 
 __all__ = [
@@ -48,10 +48,10 @@ def backward(
     roots = _roots("backward", _listed(tensors), grad_tensors)
     grads, leaves = propagate(roots, targets, create_graph if retain_graph is None else retain_graph, create_graph)
     for total in leaves:
-        _accumulate(total.leaf, total.grad, total.fresh, create_graph)
+        accumulate(total.leaf, total.grad, create_graph)
     for target, gradient in zip(targets or (), grads):
         if target._node is not None and gradient is not None:
-            _accumulate(target, gradient, False, create_graph)
+            accumulate(target, gradient, create_graph)
 
 
 def grad(
@@ -126,17 +126,3 @@ def _roots(name: str, tensors: Sequence[Any], grads: Tensors | None) -> list[tup
         roots.append((tensor, gradient))
     return roots
 
-
-def _accumulate(leaf: Any, gradient: Any, fresh: bool, create_graph: bool) -> None:
-    """Add to `.grad`: the first gradient is taken over if nobody else holds it, later ones are added in place."""
-    if create_graph:
-        leaf._grad = gradient if leaf._grad is None else leaf._grad + gradient
-    elif leaf._grad is None:
-        backend = leaf._backend
-        array = gradient._array if fresh else backend.copy(gradient._array)
-        leaf._grad = wrap(leaf.result_class, array, backend)
-    else:
-        with no_grad():
-            overwrite(leaf._grad, leaf._grad.detach() + gradient)
-    for hook in list(leaf.__dict__.get("_post_accumulate_hooks", {}).values()):
-        hook(leaf)

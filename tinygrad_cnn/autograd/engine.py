@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
-from .graph import Hook, Node, TensorBase, gradient_edge, refresh, tell, wrap
+from .graph import Hook, Node, Op, Shortcut, TensorBase, gradient_edge, is_fresh, mixed_devices, refresh, tell, wrap
 from .modes import state
 from .rows import operators
 
 
 class LeafGradient:
-    """The gradient of a leaf so far, and whether nobody else can hold the same tensor."""
+    """The gradient of a leaf so far."""
 
-    __slots__ = ("fresh", "grad", "leaf")
+    __slots__ = ("grad", "leaf")
 
-    def __init__(self, leaf: Any) -> None:
+    def __init__(self, leaf: Any, grad: Any) -> None:
         self.leaf = leaf
-        self.grad: Any = None
-        self.fresh = False
+        self.grad = grad
 
 
 class _Table:
-    """Gradients on their way: those of nodes that have yet to run, and those of leaves."""
+    """Gradients on their way: those of nodes that have yet to run, and those of leaves.
+
+    A gradient that only this table holds is marked as fresh: what is added later goes into its memory.
+    """
 
     __slots__ = ("leaves", "nodes", "passed")
 
@@ -31,32 +34,35 @@ class _Table:
         self.passed: set[Node] = set()  # by shortcuts
         self.leaves: dict[int, LeafGradient] = {}
 
-    def add(self, target: Any, k: int, grad: Any) -> LeafGradient | None:
-        """Add a gradient of output k of a node, or of a leaf, whose total is returned."""
+    def add(self, target: Any, k: int, grad: Any) -> None:
+        """Add a gradient of output k of a node, or of a leaf."""
         if isinstance(target, Node):
             node: Node = target
             slots = self.nodes.get(node)
             if slots is None:
                 slots = self.nodes[node] = [None] * len(node.outputs)
             slots[k] = grad if slots[k] is None else _sum(slots[k], grad)
-            return None
+            return
         key = id(target)
         total = self.leaves.get(key)
         if total is None:
-            total = self.leaves[key] = LeafGradient(target)
-        if total.grad is None:
-            total.grad = grad
+            self.leaves[key] = LeafGradient(target, grad)
         else:
             total.grad = _sum(total.grad, grad)
-            total.fresh = True
-        return total
 
 
 def _sum(a: TensorBase, b: TensorBase) -> Any:
-    """Add two gradients of one shape and dtype."""
+    """Add two gradients of one shape and dtype, in the memory of one of them if that is fresh."""
     if state.grad:  # create_graph
         return operators.add(a, b)
-    return wrap(a.result_class, operators.add.loop(a._backend)(a._array, b._array), a._backend)
+    if not is_fresh(a):
+        a, b = b, a
+    if is_fresh(a):
+        operators.add.update(a, b)
+        return a
+    total: TensorBase = operators.add(a, b)
+    total._fresh = True
+    return total
 
 
 def propagate(
@@ -88,7 +94,6 @@ def propagate(
                 node.release()
         for total in table.leaves.values():
             if total.leaf._hooks:
-                total.fresh = False
                 total.grad = _call_hooks(total.leaf._hooks, total.grad)
     finally:
         state.grad = previous
@@ -104,8 +109,12 @@ def _run(node: Node, dys: list[Any], table: _Table, wanted: _Wanted | None) -> N
         wanted.take(node, dys)
         if node not in wanted.nodes:
             return
-    if node.shortcuts and not state.grad:
+    recording = state.grad
+    if node.shortcuts and not recording:
         node = _shortcut(node, table, wanted)
+    ours = isinstance(node, (Op, Shortcut))  # and not a user's Function, which may keep what it sees and returns
+    if not ours:
+        _seen(dys)
     grads = node.run(dys) if wanted is None else wanted.run(node, dys)
     tell(node, grads)
     edges = node.edges
@@ -114,12 +123,28 @@ def _run(node: Node, dys: list[Any], table: _Table, wanted: _Wanted | None) -> N
         if edge is None or grad is None or (wanted is not None and not wanted.leads(edge)):
             continue
         target, k = edge
-        fitted = _fit(node, i, target, k, grad)
-        total = table.add(target, k, fitted)
-        if total is not None and total.grad is fitted:  # the first gradient of a leaf may become its .grad
-            total.fresh = fitted is not grad or (
-                node.makes_fresh_gradients and grad._view is None and not _held(grad, dys, grads, i)
-            )
+        fitted: TensorBase = _fit(node, i, target, k, grad)
+        if not recording:
+            fitted._fresh = fitted is not grad or _is_ours(grad, dys, grads, i, ours)
+        table.add(target, k, fitted)
+
+
+def _is_ours(grad: TensorBase, dys: list[Any], grads: Sequence[Any], place: int, new: bool) -> bool:
+    """Return whether a gradient goes nowhere else, and was fresh when it came in, or (`new` says so) is when it was made."""
+    for i in range(len(grads)):
+        if i != place and grads[i] is grad:
+            return False
+    for dy in dys:
+        if dy is grad:
+            return grad._fresh
+    return new
+
+
+def _seen(grads: Iterable[Any]) -> None:
+    """Note that others see these gradients from now on."""
+    for grad in grads:
+        if grad is not None:
+            grad._fresh = False
 
 
 def _shortcut(node: Node, table: _Table, wanted: _Wanted | None) -> Node:
@@ -139,34 +164,28 @@ def _shortcut(node: Node, table: _Table, wanted: _Wanted | None) -> Node:
     return shortcut
 
 
-def _held(grad: Any, dys: list[Any], grads: Sequence[Any], place: int) -> bool:
-    """Return whether a gradient also came in, or goes elsewhere."""
-    for other in dys:
-        if other is grad:
-            return True
-    for i in range(len(grads)):  # noqa: SIM110  (any() would make a generator)
-        if i != place and grads[i] is grad:
-            return True
-    return False
-
-
 def _topological(starts: list[Any]) -> list[Any]:
     """Return all nodes that can be reached, later ones first."""
-    found: dict[int, Any] = {}
-    stack = []
-    for start in starts:
-        if start.sequence not in found:
-            found[start.sequence] = start
-            stack.append(start)
+    found: set[Any] = set()
+    order: list[Any] = []
+    stack = starts
+    is_sorted = True
+    last: Any = None
     while stack:
         node: Node = stack.pop()
+        if node in found:
+            continue
+        found.add(node)
+        order.append(node)
+        if last is not None and node.sequence > last.sequence:
+            is_sorted = False
+        last = node
         for edge in node.edges:
             if edge is not None and isinstance(edge[0], Node):
-                earlier: Node = edge[0]
-                if earlier.sequence not in found:
-                    found[earlier.sequence] = earlier
-                    stack.append(earlier)
-    return [found[sequence] for sequence in sorted(found, reverse=True)]
+                stack.append(edge[0])
+    if not is_sorted:
+        order.sort(key=attrgetter("sequence"), reverse=True)
+    return order
 
 
 def _fit(node: Node, i: int, target: Any, k: int, grad: Any) -> Any:
@@ -192,6 +211,7 @@ def _fit(node: Node, i: int, target: Any, k: int, grad: Any) -> Any:
 
 def _call_hooks(hooks: dict[int, Hook], grad: Any) -> Any:
     for hook in list(hooks.values()):
+        _seen((grad,))
         replaced = hook(grad)
         if not (replaced is None or isinstance(replaced, TensorBase)):
             raise TypeError(f"a gradient hook must return a tensor or None, got {type(replaced).__name__}")
@@ -207,7 +227,33 @@ def _run_hooks(node: Node, dys: list[Any]) -> None:
     for k, reference in (node.retaining or {}).items():
         tensor = reference()
         if tensor is not None and dys[k] is not None:
+            _seen((dys[k],))
             tensor._grad = dys[k] if tensor._grad is None else tensor._grad + dys[k]
+
+
+def accumulate(leaf: TensorBase, grad: TensorBase, create_graph: bool) -> None:
+    """Add to `.grad`: the first gradient is taken over if it is fresh, later ones are added in place."""
+    before: Any = leaf._grad
+    if create_graph:
+        leaf._grad = grad if before is None else before + grad
+    elif before is None:
+        backend = leaf._backend
+        leaf._grad = wrap(leaf.result_class, grad._array if is_fresh(grad) else backend.copy(grad._array), backend)
+    else:
+        _add_in_place(before, grad)
+    if leaf._after_hooks:
+        for hook in list(leaf._after_hooks.values()):
+            hook(leaf)
+
+
+def _add_in_place(total: TensorBase, grad: TensorBase) -> None:
+    """Add a gradient to a `.grad`, in its memory, which anybody may see."""
+    if total._backend is not grad._backend:
+        raise mixed_devices("backward", total._backend, grad._backend)
+    array = total._backend.update("add")(total._array, grad._array)
+    if array is not total._array:
+        total._backend.assign(total._array, array)
+    total._version.value += 1
 
 
 class _Wanted:
@@ -237,6 +283,7 @@ class _Wanted:
     def take(self, node: Node, dys: list[Any]) -> None:
         """Keep the gradients of those outputs of `node` that are targets."""
         if node in self.producers:
+            _seen(dys)
             for k, dy in enumerate(dys):
                 for i in self._places.get((id(node), k), ()):
                     self.found[i] = dy
@@ -253,6 +300,7 @@ class _Wanted:
     def gradients(self, leaves: dict[int, LeafGradient]) -> list[Any]:
         """Return the gradient of each target in order."""
         result = []
+        _seen([total.grad for total in leaves.values()])
         for i, (target, _) in enumerate(self.edges):
             if isinstance(target, Node):
                 result.append(self.found.get(i))

@@ -18,7 +18,6 @@ class Function(Node):
     written with tensor operations, can be differentiated again.
     """
 
-    makes_fresh_gradients = False
     materialize_grads = True
     needs_input_grad: tuple[bool, ...] = ()
 

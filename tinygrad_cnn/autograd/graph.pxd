@@ -15,9 +15,9 @@ cdef class View:
 
 @cython.trashcan(True)      # graphs may be deep
 cdef class TensorBase:
-    cdef public object _array, _backend, _grad, _hooks, _node
+    cdef public object _after_hooks, _array, _backend, _grad, _hooks, _node
     cdef public Py_ssize_t _output
-    cdef public bint _requires_grad, _retains_grad
+    cdef public bint _fresh, _requires_grad, _retains_grad
     cdef public Version _version
     cdef public View _view
 
@@ -52,6 +52,7 @@ cpdef Version new_version()
 cpdef Saved save_array(array, tensor, Py_ssize_t output, Version version)
 cpdef wrap(type cls, array, backend)
 cpdef TensorBase fill(TensorBase t, array, backend)
+cpdef bint is_fresh(TensorBase t)
 cpdef refresh(TensorBase t)
 cpdef tuple gradient_edge(TensorBase t)
 cdef object _watcher

@@ -54,13 +54,15 @@ class TensorBase:
     """An array, the backend that understands it, and its place in the graph."""
 
     __slots__ = (
-        "__dict__", "__weakref__", "_array", "_backend", "_grad", "_hooks", "_node", "_output", "_requires_grad",
-        "_retains_grad", "_version", "_view",
+        "__dict__", "__weakref__", "_after_hooks", "_array", "_backend", "_fresh", "_grad", "_hooks", "_node", "_output",
+        "_requires_grad", "_retains_grad", "_version", "_view",
     )  # fmt: skip
     result_class = None  # type: Any  # what operations on this class return
 
+    _after_hooks: dict[int, Hook] | None  # of a leaf, called when its `.grad` has grown
     _array: Array
     _backend: Backend
+    _fresh: bool  # a gradient that only the backward pass holds; see is_fresh
     _grad: Any
     _hooks: dict[int, Hook] | None  # of a leaf; those of other tensors sit on their node
     _node: Node | None
@@ -81,8 +83,10 @@ def wrap(cls: type, array: Array, backend: Backend) -> Any:
 
 def fill(t: TensorBase, array: Array, backend: Backend) -> TensorBase:
     """Give a new tensor its array, and no history."""
+    t._after_hooks = None
     t._array = array
     t._backend = backend
+    t._fresh = False
     t._grad = None
     t._hooks = None
     t._node = None
@@ -92,6 +96,11 @@ def fill(t: TensorBase, array: Array, backend: Backend) -> TensorBase:
     t._version = new_version()
     t._view = None
     return t
+
+
+def is_fresh(t: TensorBase) -> bool:
+    """Return whether a gradient may be written over: only the backward pass holds it, and nothing else sees its memory."""
+    return t._fresh and t._view is None and not t._version.shared
 
 
 def overwrite(t: TensorBase, values: TensorBase) -> None:
@@ -133,7 +142,6 @@ def gradient_edge(t: TensorBase) -> tuple[Any, int]:
 class Node:
     """A step of the graph: turns the gradients of its outputs into the gradients of its inputs."""
 
-    makes_fresh_gradients = True  # whether nobody else holds the gradients that run() returns
     shortcuts = None  # type: Any  # {kind of the node that input 0 comes from: function of this node -> Shortcut or None}
 
     edges: tuple[tuple[Any, int] | None, ...]  # of each argument of forward; None where no gradient goes
@@ -185,7 +193,8 @@ class Op(Node):
 
     forward gets the arguments of apply, arrays in place of tensors; it may `save` arrays (inputs, outputs, others) or
     plain values for backward and keep parameters as attributes.  backward returns a gradient or None for each tensor
-    argument; it need not undo broadcasting or type promotion, and may skip what needs_grad says nobody wants.
+    argument: a new tensor which it does not keep, a dy, or a view of one.  It need not undo broadcasting or type promotion,
+    and may skip what needs_grad says nobody wants.
     """
 
     is_view = False  # whether the output shares memory with the first argument

@@ -1,31 +1,45 @@
 # The C types of rows.py, for Cython only.
 cimport cython
 
-from tinygrad_cnn.autograd.graph cimport (Node, Op, TensorBase, gradient_edge, own, recall, refresh, save_array,
-                                          wrap)
+from tinygrad_cnn.autograd.graph cimport (Node, Op, TensorBase, gradient_edge, is_fresh, own, recall, refresh,
+                                          save_array, wrap)
+
+
+cdef class Step:
+    cdef public object derivative
+    cdef public tuple places
+    cdef public Row row
 
 
 cdef class Plan:
     cdef public list kept
     cdef public tuple needs, steps
+    cdef public Py_ssize_t last
 
 
 cdef class Row:
     cdef public str name
     cdef public tuple derivatives
     cdef public list uses
-    cdef public dict plans, loops
+    cdef public dict plans, loops, updates
     cdef public object function, shortcuts
     cpdef loop(self, backend)
+    @cython.locals(operand=TensorBase)
+    cpdef update(self, TensorBase t, other)
     cpdef Plan plan(self, Py_ssize_t needs, Py_ssize_t count)
 
 
 cdef class Elementwise(Op):
     cdef public Row row
     cdef public Plan plan
-    @cython.locals(plan=Plan, places=tuple, grads=list, i=Py_ssize_t)
+    @cython.locals(dy=TensorBase, plan=Plan, grads=list, i=Py_ssize_t, last=cython.bint)
     cpdef run(self, list dys)
 
+
+@cython.locals(places=tuple)
+cdef _derive(Step step, TensorBase dy, tuple saved, bint last)
+
+cdef bint _contains(list grads, dy)
 
 @cython.locals(t=TensorBase, before=Node)
 cdef _described(operand, tuple shape, dtype)

@@ -1,7 +1,9 @@
 """Elementwise operations, each one row: a kernel, its derivatives, and what they need.
 
 A derivative is a function of dy and of what it needs: the operands a, b, c and the result y, by these names.  Only what the
-wanted derivatives use is kept for backward.  The rows themselves are in ops/elementwise.py.
+wanted derivatives use is kept for backward.  The commonest derivatives need no Python: SAME is dy itself, and (row, "b") is
+row(dy, b), which is written over dy if nobody else sees it; ITSELF stands for the row whose derivative it is.  The rows
+themselves are in ops/elementwise.py.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from .graph import (
     Op,
     TensorBase,
     gradient_edge,
+    is_fresh,
     mixed_devices,
     next_sequence,
     own,
@@ -33,34 +36,60 @@ FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 POSITIONS = {"a": 0, "b": 1, "c": 2, "y": -1}
 
 
+SAME: tuple[Any, ...] = ()
+ITSELF = object()
+Derivative = Callable[..., Any] | tuple[Any, ...]
+
+
+class Step:
+    """A derivative, and where in what is saved it finds what it needs."""
+
+    __slots__ = ("derivative", "places", "row")
+
+    def __init__(self, derivative: Derivative, places: tuple[int, ...], row: Row) -> None:
+        self.derivative = derivative
+        self.places = places
+        first = derivative[0] if isinstance(derivative, tuple) and derivative else None
+        self.row: Row | None = row if first is ITSELF else first
+
+
 class Plan:
     """What to do for one choice of operands that need a gradient."""
 
-    __slots__ = ("kept", "needs", "steps")
+    __slots__ = ("kept", "last", "needs", "steps")
 
     def __init__(self, row: Row, needs: tuple[bool, ...]) -> None:
-        wanted = [u for need, u, d in zip(needs, row.uses, row.derivatives) if need and d is not None]
+        wanted = [need and d is not None for need, d in zip(needs, row.derivatives)]
+        uses = [places for want, places in zip(wanted, row.uses) if want]
         self.needs = needs
-        self.kept = sorted({i for places in wanted for i in places})  # positions in (*operands, y) of what is saved
-        self.steps = tuple([  # of each operand its derivative, and where in `kept` this finds what it needs
-            (d, tuple([self.kept.index(i) for i in u])) if need and d is not None else None
-            for need, d, u in zip(needs, row.derivatives, row.uses)
+        self.kept = sorted({i for places in uses for i in places})  # positions in (*operands, y) of what is saved
+        self.steps = tuple([
+            Step(d, tuple([self.kept.index(i) for i in places]), row) if want else None
+            for want, d, places in zip(wanted, row.derivatives, row.uses)
         ])  # fmt: skip
+        self.last = max([i for i, want in enumerate(wanted) if want], default=-1)  # the last one that reads dy
+
+
+def _needed(derivative: Derivative | None) -> list[int]:
+    """Return the positions in (*operands, y) of what a derivative needs besides dy."""
+    if derivative is None:
+        return []
+    names = derivative[1:] if isinstance(derivative, tuple) else list(inspect.signature(derivative).parameters)[1:]
+    return [POSITIONS[name] for name in names]
 
 
 class Row:
     """An elementwise operation: call it with tensors and numbers of one dtype."""
 
-    __slots__ = ("derivatives", "function", "loops", "name", "plans", "shortcuts", "uses")
+    __slots__ = ("derivatives", "function", "loops", "name", "plans", "shortcuts", "updates", "uses")
 
-    def __init__(self, name: str, derivatives: tuple[Callable[..., Any] | None, ...]) -> None:
+    def __init__(self, name: str, derivatives: tuple[Derivative | None, ...]) -> None:
         self.name = name
         self.derivatives = derivatives
-        self.uses = [
-            [] if d is None else [POSITIONS[p] for p in list(inspect.signature(d).parameters)[1:]] for d in derivatives
-        ]
+        self.uses = [_needed(d) for d in derivatives]
         self.plans: dict[int, Plan] = {}
         self.loops: dict[Backend, Any] = {}
+        self.updates: dict[Backend, Any] = {}
         self.function: Any = None  # what users call: it checks and promotes first
         self.shortcuts: dict[Any, Any] = {}  # of its nodes
 
@@ -73,6 +102,16 @@ class Row:
         if found is None:
             found = self.loops[backend] = backend.loop(self.name)
         return found
+
+    def update(self, t: TensorBase, other: Any) -> None:
+        """Let a tensor that nobody else sees become the result for it and another tensor, or a number, or None."""
+        kernel = self.updates.get(t._backend)
+        if kernel is None:
+            kernel = self.updates[t._backend] = t._backend.update(self.name)
+        if isinstance(other, TensorBase):
+            operand: TensorBase = other
+            other = operand._array
+        t._array = kernel(t._array) if other is None else kernel(t._array, other)
 
     def plan(self, needs: int, count: int) -> Plan:
         """Return the plan for `count` operands; bit i of `needs` says whether operand i needs a gradient."""
@@ -105,18 +144,37 @@ class Elementwise(Op):
         plan = self.plan
         saved = recall(self) if plan.kept else ()
         grads: list[Any] = []
-        for i, step in enumerate(plan.steps):
-            if step is None or not self.needs_grad[i]:
+        for i in range(len(plan.steps)):
+            if plan.steps[i] is None or not self.needs_grad[i]:
                 grads.append(None)
-                continue
-            derivative, places = step
-            if not places:
-                grads.append(derivative(dy))
-            elif len(places) == 1:
-                grads.append(derivative(dy, saved[places[0]]))
             else:
-                grads.append(derivative(dy, *[saved[k] for k in places]))
+                last = i == plan.last and is_fresh(dy) and not _contains(grads, dy)
+                grads.append(_derive(plan.steps[i], dy, saved, last))
         return grads
+
+
+def _derive(step: Step, dy: Any, saved: tuple[Any, ...], last: bool) -> Any:
+    """Return a derivative; if nobody needs dy after this, it may be written over."""
+    places = step.places
+    if step.row is not None:
+        other = saved[places[0]] if places else None
+        if not last:
+            return apply_row(step.row, (dy, other) if places else (dy,))
+        step.row.update(dy, other)
+        return dy
+    derivative = step.derivative
+    if derivative is SAME:
+        return dy
+    if len(places) == 1:
+        return derivative(dy, saved[places[0]])
+    return derivative(dy, *[saved[k] for k in places])
+
+
+def _contains(grads: list[Any], dy: Any) -> bool:
+    for grad in grads:  # noqa: SIM110  (any() would make a generator)
+        if grad is dy:
+            return True
+    return False
 
 
 def apply_row(row: Row, operands: tuple[Any, ...]) -> Any:

@@ -190,6 +190,10 @@ class Backend:
         """Return the kernel of a row of ELEMENTWISE as a function of its operands."""
         return partial(self.elementwise, op)
 
+    def update(self, op: str) -> Callable[..., Array]:
+        """Return the same function, which may also write its result over the first operand, if that has its shape."""
+        return self.loop(op)
+
     @kernel
     def reduce(self, op: str, x: Array, dims: Dims, keepdim: bool) -> Array:
         """Reduce (REDUCTIONS) along sorted axes, which stay as size 1 if keepdim; the dtype is kept."""

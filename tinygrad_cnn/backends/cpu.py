@@ -72,7 +72,7 @@ class CpuBackend(ReferenceBackend):
     def __init__(self, level: str = _ext.LEVEL) -> None:
         self._modules: dict[tuple[str, np.dtype], Any] = {}
         self._level = level
-        self._loops: dict[str, Callable[..., Array]] = {}
+        self._loops: dict[str, Any] = {}
 
     def _kernels(self, family: str, dtype: np.dtype) -> Any:
         """Return the compiled kernels of a family for a dtype, or None."""
@@ -112,15 +112,16 @@ class CpuBackend(ReferenceBackend):
         return super().elementwise(op, *operands) if y is None else y
 
     def loop(self, op: str) -> Callable[..., Array]:
+        return self._compiled(op).run if op in _LOOPS else super().loop(op)
+
+    def update(self, op: str) -> Callable[..., Array]:
+        return self._compiled(op).update if op in _LOOPS else super().loop(op)
+
+    def _compiled(self, op: str) -> Any:
         found = self._loops.get(op)
         if found is None:
-            otherwise = partial(self.elementwise, op)
-            if op in _LOOPS:
-                loops = [_ext.load("arithmetic", real, self._level).loops for real in _REALS.values()]
-                found = _ext.runtime.Loop(op, *loops, partial(self._elementwise, op)).run
-            else:
-                found = otherwise
-            self._loops[op] = found
+            loops = [_ext.load("arithmetic", real, self._level).loops for real in _REALS.values()]
+            found = self._loops[op] = _ext.runtime.Loop(op, *loops, partial(self._elementwise, op))
         return found
 
     def _map(self, op: str, operands: Sequence[Any]) -> Array | None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.graph import Op, TensorBase, wrap
-from ..autograd.rows import Row, operators
+from ..autograd.rows import ITSELF, SAME, Derivative, Row, operators
 from .inplace import into, operand, takes_out, write_
 
 __all__ = [
@@ -28,10 +28,9 @@ __all__ = [
 
 T = TypeVar("T", bound=TensorBase)
 Number = float | int | bool
-Derivative = Callable[..., Any] | None
 
 
-def row(name: str, *derivatives: Derivative) -> Row:
+def row(name: str, *derivatives: Derivative | None) -> Row:
     """Define the op of a kernel in backends.base.ELEMENTWISE; a derivative None is zero."""
     return Row(name, derivatives)
 
@@ -159,7 +158,7 @@ def _zero(dy: Any) -> Any:
     return tensor_like(dy, 0).expand(dy.shape)
 
 
-_neg = row("neg", lambda dy: -dy)
+_neg = row("neg", (ITSELF,))
 neg = unary(_neg, "Return -input.", bools=False)
 abs = unary(row("abs", lambda dy, a: dy * a.sign()), "Return |input|; the derivative at 0 is 0.", bools=False)
 sign = unary(row("sign", _zero), "Return -1, 0 or 1 for each element.")
@@ -189,9 +188,9 @@ _bitwise_not = unary(row("bitwise_not"), "")
 isnan = unary(row("isnan"), "Return whether each element is NaN, as bool.")
 isinf = unary(row("isinf"), "Return whether each element is infinite, as bool.")
 isfinite = unary(row("isfinite"), "Return whether each element is neither infinite nor NaN, as bool.")
-RELU = row("relu", lambda dy, y: _relu_grad(dy, y))
+_relu_grad = row("relu_grad", (ITSELF, "b"), None)
+RELU = row("relu", (_relu_grad, "y"))
 _relu = unary(RELU, "", bools=False)
-_relu_grad: Callable[..., Any] = row("relu_grad", lambda dy, b: _relu_grad(dy, b), None)
 _sigmoid_grad: Callable[..., Any] = row(
     "sigmoid_grad", lambda dy, b: _sigmoid_grad(dy, b), lambda dy, a, b: dy * a * (1 - 2 * b)
 )
@@ -228,12 +227,12 @@ def square(input: T) -> T:
 
 # ---- functions of two ----
 
-_add = row("add", lambda dy: dy, lambda dy: dy)
-_sub = row("sub", lambda dy: dy, lambda dy: -dy)
-_mul = row("mul", lambda dy, b: dy * b, lambda dy, a: dy * a)
-_div = row("div", lambda dy, b: dy / b, lambda dy, a, b: -dy * (a / b) / b)
+_add = row("add", SAME, SAME)
+_sub = row("sub", SAME, (_neg,))
+_mul = row("mul", (ITSELF, "b"), (ITSELF, "a"))
+_div = row("div", (ITSELF, "b"), lambda dy, a, b: -dy * (a / b) / b)
 _floor_divide = row("floor_divide", _zero, _zero)
-_remainder = row("remainder", lambda dy: dy, lambda dy, a, b: -dy * floor_divide(a, b))
+_remainder = row("remainder", SAME, lambda dy, a, b: -dy * floor_divide(a, b))
 _pow = row("pow", lambda dy, a, b: dy * _pow_base_slope(a, b), lambda dy, a, b, y: dy * _pow_exponent_slope(a, b, y))
 _maximum = row("maximum", lambda dy, a, b: dy * _wins(a > b, a, b), lambda dy, a, b: dy * _wins(b > a, a, b))
 _minimum = row("minimum", lambda dy, a, b: dy * _wins(a < b, a, b), lambda dy, a, b: dy * _wins(b < a, a, b))
