@@ -313,6 +313,15 @@ class Tensor(Arithmetic):
     def grad(self) -> None:
         self._grad = None
 
+    def _clear_grad(self, set_to_none: builtins.bool) -> None:
+        """Forget the gradient, or set it to zero in its memory."""
+        if set_to_none:
+            self._grad = None
+        elif self._grad is not None:
+            if self._grad._requires_grad:  # it has a graph, by create_graph
+                self._grad = self._grad.detach()
+            self._grad.zero_()
+
     def backward(
         self,
         gradient: Tensor | None = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 from . import functional
@@ -113,7 +114,7 @@ def _roots(name: str, tensors: Sequence[Any], grads: Tensors | None) -> list[tup
             raise RuntimeError(f"{name}: output {i} does not require a gradient and has no grad_fn")
         shape = tensor._array.shape
         if gradient is None:
-            if tensor.numel() != 1:
+            if prod(shape) != 1:
                 raise RuntimeError(
                     f"{name}: a gradient can be created implicitly only for one element, but output {i} has shape "
                     f"{tuple(shape)}; pass one, or reduce the output with sum() or mean()"

@@ -272,6 +272,10 @@ class Backend:
     def linear(self, x: Array, w: Array, b: Array | None) -> Array:
         """Compute x (..., K) @ w (N, K) transposed + b (N,) -> (..., N)."""
 
+    @kernel
+    def linear_grad(self, dy: Array, x: Array | None, w: Array | None, wanted: Sequence[bool]) -> tuple[Array, ...]:
+        """Return those of dx = dy @ w, dw = dy transposed @ x and db = the sum of dy (..., N) that are wanted."""
+
     # ---- convolution ----
 
     @kernel

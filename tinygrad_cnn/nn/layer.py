@@ -22,6 +22,7 @@ class Layer(Module):
     function: ClassVar[Callable[..., Any]]
     shown: ClassVar[tuple[str, ...] | None] = None
     signature: ClassVar[Signature] = Signature()
+    options: ClassVar[tuple[str, ...]] = ()  # the names of the constructor's arguments
 
     def __init_subclass__(cls, function: Callable[..., Any] | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -36,6 +37,7 @@ class Layer(Module):
                 fields.pop(name, None)
                 fields[name] = Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=default)
         cls.signature = cls.__signature__ = Signature(list(fields.values()))  # type: ignore[attr-defined]
+        cls.options = tuple(fields)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
@@ -53,9 +55,9 @@ class Layer(Module):
 
     def forward(self, *inputs: Any) -> Any:
         """Apply the function."""
-        return self.function(*inputs, **{name: getattr(self, name) for name in self.signature.parameters})
+        return self.function(*inputs, **{name: getattr(self, name) for name in self.options})
 
     def extra_repr(self) -> str:
         """Show the options; `inplace` only if it is set."""
-        names = self.signature.parameters if self.shown is None else self.shown
+        names = self.options if self.shown is None else self.shown
         return ", ".join([f"{n}={getattr(self, n)}" for n in names if n != "inplace" or self.inplace])

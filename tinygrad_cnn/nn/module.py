@@ -379,12 +379,7 @@ class Module:
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters, or set them to zero."""
         for parameter in self.parameters():
-            if parameter._grad is not None:
-                if set_to_none:
-                    parameter._grad = None
-                else:
-                    parameter._grad = parameter._grad.detach()
-                    parameter._grad.zero_()
+            parameter._clear_grad(set_to_none)
 
     # ---- state ----
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
 from ..autograd.graph import Op
 from ..geometry import broadcast
 from .elementwise import T, add, check_tensors
-from .reduce import _sum as sum_
 from .shape import reshape, squeeze, unsqueeze
 
 __all__ = [
@@ -47,17 +47,36 @@ class Linear(Op):
 
     def backward(self, dy: Any) -> Any:
         x, w = self.saved_tensors
-        dx = dw = db = None
-        shape = dy._array.shape
-        rows = _as_matrix(dy)
-        if self.needs_grad[0]:
-            dx = Matmul.apply(rows, w)
-            dx = dx if rows is dy else reshape(dx, *shape[:-1], w._array.shape[1])
-        if self.needs_grad[1]:
-            dw = Matmul.apply(rows, _as_matrix(x), True)
-        if self.needs_grad[2]:
-            db = sum_(rows, (0,))
-        return dx, dw, db
+        return _spread(LinearGrad.apply(dy, x, w, self.needs_grad), self.needs_grad)
+
+
+class LinearGrad(Op):
+    """dy (..., N), x (..., K) and w (N, K) -> those of dx, dw and db that are wanted."""
+
+    def forward(self, dy: Any, x: Any, w: Any, wanted: tuple[bool, ...]) -> Any:
+        self.wanted = wanted
+        self.save(dy, x, w)
+        return self.backend.linear_grad(dy, x, w, wanted)
+
+    def backward(self, *ds: Any) -> Any:
+        dy, x, w = self.saved_tensors
+        ddx, ddw, ddb = _spread(ds, self.wanted)
+        d, dx, dw = [], None, None
+        if ddx is not None:
+            d.append(Linear.apply(ddx, w, None))
+            dw = Matmul.apply(_as_matrix(dy), _as_matrix(ddx), True)
+        if ddw is not None:
+            d.append(Linear.apply(x, ddw, ddb))
+            dx = reshape(Matmul.apply(_as_matrix(dy), ddw), x._array.shape)
+        elif ddb is not None:
+            d.append(ddb.expand(dy._array.shape))
+        return sum(d[1:], start=d[0]), dx, dw
+
+
+def _spread(grads: Sequence[Any], wanted: Sequence[bool]) -> tuple[Any, ...]:
+    """Return gradients at the places that are wanted, and None at the others."""
+    found = iter(grads)
+    return tuple([next(found) if want else None for want in wanted])
 
 
 def _as_matrix(x: Any) -> Any:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from ..autograd.graph import Op, Shortcut, wrap
 from ..backends import algorithms
 from ..geometry import Padding, Pair, Window, check_pool_padding, window
-from .conv import Conv2d, checked_conv2d, image_input
+from .conv import Conv2d, check_filters, image_input
 from .elementwise import RELU, T, _relu_grad, relu
 from .reduce import _sum as sum_
 from .reduce import mean
@@ -223,16 +224,32 @@ def maxima(x: Any, place: Window) -> tuple[Any, Any]:
 
 def conv2d_max_pool2d_relu(input: T, weight: T, bias: T | None, convolution: Any, pooling: Any) -> T:
     """Return relu(max_pool2d(conv2d(input, weight, bias, *convolution), *pooling)), in one step where that is faster."""
-    x, single, place = checked_conv2d(input, weight, bias, *convolution)
-    outputs, channels = weight._array.shape[:2]
+    x, single = image_input("conv2d", input)
     groups = convolution[-1]
-    pool = pool_window("max_pool2d", (x._array.shape[0], outputs, place.oh, place.ow), *pooling)
-    if algorithms.fuses_pooling(place, groups, pool, channels, outputs):
+    check_filters("conv2d", x, weight, bias, groups)
+    args = (x._array.shape[2:], weight._array.shape, convolution, pooling, algorithms.current())
+    try:
+        place, pool, as_one = _pooled_windows(*args)
+    except TypeError:  # a list is as good as a tuple, but cannot be a cache key
+        place, pool, as_one = _pooled_windows.__wrapped__(*args)
+    if as_one:
         y, _ = PooledConv2d.apply(x, weight, bias, place, pool, True)
     else:
         y, _ = MaxPool2d.apply(Conv2d.apply(x, weight, bias, place, groups), pool)
         y = relu(y)
     return squeeze(y, 0) if single else y
+
+
+@lru_cache(maxsize=4096)
+def _pooled_windows(
+    size: tuple[int, int], weight: tuple[int, ...], convolution: Any, pooling: Any, algorithm: str
+) -> tuple[Window, Window, bool]:
+    """Return the windows of a convolution and of the pooling behind it, and whether both are one step."""
+    outputs, channels, *kernel = weight
+    *geometry, groups = convolution
+    place = window("conv2d", size, tuple(kernel), *geometry)
+    pool = pool_window("max_pool2d", (1, outputs, place.oh, place.ow), *pooling)
+    return place, pool, algorithms.fuses_pooling(place, groups, pool, channels, outputs)
 
 
 def avg_pool2d(

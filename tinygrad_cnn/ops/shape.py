@@ -56,7 +56,7 @@ class Reshape(Op):
         return self.backend.reshape(x, shape)
 
     def backward(self, dy: Any) -> Any:
-        return reshape(dy, self.shape)
+        return _reshaped(dy, self.shape)
 
 
 class Permute(Op):
@@ -164,11 +164,17 @@ def given(op: str, name: str, args: tuple[Any, ...], named: Any) -> tuple[int, .
 
 def reshape(input: T, *args: Any, shape: Any = None) -> T:
     """Return the elements in another shape, as a view where the memory allows it; one size may be -1."""
-    new = geometry.infer_shape("reshape", given("reshape", "shape", args, shape), prod(shape_of("reshape", input)))
+    return _reshaped(
+        input, geometry.infer_shape("reshape", given("reshape", "shape", args, shape), prod(shape_of("reshape", input)))
+    )
+
+
+def _reshaped(input: T, shape: tuple[int, ...]) -> T:
+    """Return the elements in another shape, which fits."""
     try:
-        return Reshape.apply(input, new)
+        return Reshape.apply(input, shape)
     except ValueError:  # not viewable
-        return Reshape.apply(clone(input), new)
+        return Reshape.apply(clone(input), shape)
 
 
 def view(input: T, *args: Any, size: Any = None) -> T:
@@ -195,7 +201,7 @@ def flatten(input: T, start_dim: int = 0, end_dim: int = -1) -> T:
         raise RuntimeError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim}")
     if start == end and shape:
         return input
-    return reshape(input, (*shape[:start], prod(shape[start : end + 1]), *shape[end + 1 :]))
+    return _reshaped(input, (*shape[:start], prod(shape[start : end + 1]), *shape[end + 1 :]))
 
 
 def unflatten(input: T, dim: int, sizes: Sequence[int]) -> T:
