@@ -48,7 +48,9 @@ cdef class Saved:
     cdef public Version version
 
 
+@cython.locals(version=Version)
 cpdef Version new_version()
+@cython.locals(saved=Saved)
 cpdef Saved save_array(array, tensor, Py_ssize_t output, Version version)
 cpdef wrap(type cls, array, backend)
 cpdef TensorBase fill(TensorBase t, array, backend)

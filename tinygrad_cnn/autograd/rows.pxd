@@ -41,7 +41,7 @@ cdef _derive(Step step, TensorBase dy, tuple saved, bint last)
 
 cdef bint _contains(list grads, dy)
 
-@cython.locals(t=TensorBase, before=Node)
+@cython.locals(t=TensorBase, before=Node, known=tuple)
 cdef _described(operand, tuple shape, dtype)
 
 
@@ -53,13 +53,16 @@ cdef class Arithmetic(TensorBase):
     pass
 
 
-@cython.locals(t=TensorBase, base=TensorBase, out=TensorBase, node=Elementwise, needs=Py_ssize_t, count=Py_ssize_t, i=Py_ssize_t, arrays=list)
+@cython.locals(t=TensorBase, base=TensorBase, out=TensorBase, node=Elementwise, needs=Py_ssize_t, count=Py_ssize_t, i=Py_ssize_t)
 cpdef apply_row(Row row, tuple operands)
 
-cdef _run_loop(str name, loop, list arrays, Py_ssize_t count)
+cdef _run_loop(str name, loop, Py_ssize_t count, a, b, c)
 
-@cython.locals(t=TensorBase, plan=Plan, count=Py_ssize_t, i=Py_ssize_t, saved=list)
+@cython.locals(plan=Plan, count=Py_ssize_t, i=Py_ssize_t)
 cdef _record(Elementwise node, tuple operands, Py_ssize_t needs, TensorBase out)
+
+@cython.locals(t=TensorBase)
+cdef _kept(tuple operands, TensorBase out, Py_ssize_t place)
 
 @cython.locals(x=TensorBase, y=TensorBase, simple=cython.bint)
 cdef operate(Row row, a, b)

@@ -180,7 +180,9 @@ def _contains(grads: list[Any], dy: Any) -> bool:
 def apply_row(row: Row, operands: tuple[Any, ...]) -> Any:
     """Run a row, and record it if an operand requires a gradient."""
     first: Any = None
-    arrays = [None, None, None]
+    a: Any = None
+    b: Any = None
+    c: Any = None
     needs, count = 0, len(operands)
     for i in range(count):
         operand = operands[i]
@@ -192,15 +194,19 @@ def apply_row(row: Row, operands: tuple[Any, ...]) -> Any:
                 first = t
             elif t._backend is not first._backend:
                 raise mixed_devices(row.name, first._backend, t._backend)
-            arrays[i] = t._array
             if t._requires_grad:
                 needs |= 1 << i
+            operand = t._array
+        if i == 0:
+            a = operand
+        elif i == 1:
+            b = operand
         else:
-            arrays[i] = operand
+            c = operand
     base: TensorBase = first
     loop = row.loop(base._backend)
     like = first.result_class
-    out: TensorBase = wrap(like, _run_loop(row.name, loop, arrays, count), base._backend)
+    out: TensorBase = wrap(like, _run_loop(row.name, loop, count, a, b, c), base._backend)
     if needs and state.grad:
         node = Elementwise.__new__(Elementwise)
         node.row = row
@@ -209,14 +215,14 @@ def apply_row(row: Row, operands: tuple[Any, ...]) -> Any:
     return out
 
 
-def _run_loop(name: str, loop: Any, arrays: list[Any], count: int) -> Any:
+def _run_loop(name: str, loop: Any, count: int, a: Any, b: Any, c: Any) -> Any:
     """Call a kernel with its first `count` operands."""
     if count == 1:
-        return loop(arrays[0])
+        return loop(a)
     try:
-        return loop(arrays[0], arrays[1]) if count == 2 else loop(*arrays)
+        return loop(a, b) if count == 2 else loop(a, b, c)
     except ValueError:  # shapes that do not broadcast; say which
-        broadcast(name, *[getattr(array, "shape", ()) for array in arrays])
+        broadcast(name, *[getattr(operand, "shape", ()) for operand in (a, b, c)[:count]])
         raise
 
 
@@ -235,18 +241,18 @@ def _record(node: Elementwise, operands: tuple[Any, ...], needs: int, out: Tenso
         return
     node.outputs = _described(operands[0], out._array.shape, dtype)
     own(out, node, 0)
-    saved: list[Any] = []
-    for i in plan.kept:
-        if i < 0:  # by number, since a reference to the output itself would be a cycle
-            saved.append(save_array(out._array, None, 0, out._version))
-        else:
-            operand = operands[i]
-            if isinstance(operand, TensorBase):
-                t: TensorBase = operand
-                saved.append(save_array(t._array, operand, -1, t._version))
-            else:
-                saved.append(operand)
-    node.saved = tuple(saved)
+    node.saved = tuple([_kept(operands, out, i) for i in plan.kept])
+
+
+def _kept(operands: tuple[Any, ...], out: TensorBase, place: int) -> Any:
+    """Return what is saved of the operand at a place, or of the result (-1)."""
+    if place < 0:  # by number, since a reference to the output itself would be a cycle
+        return save_array(out._array, None, 0, out._version)
+    operand = operands[place]
+    if isinstance(operand, TensorBase):
+        t: TensorBase = operand
+        return save_array(t._array, operand, -1, t._version)
+    return operand
 
 
 def _described(operand: Any, shape: tuple[int, ...], dtype: Any) -> list[Any]:
@@ -255,8 +261,10 @@ def _described(operand: Any, shape: tuple[int, ...], dtype: Any) -> list[Any]:
         t: TensorBase = operand
         if t._node is not None:
             before: Node = t._node
-            if len(before.outputs) == 1 and before.outputs[0] == (shape, dtype):
-                return before.outputs
+            if len(before.outputs) == 1 and before.outputs[0] is not None:
+                known: tuple[Any, Any] = before.outputs[0]
+                if known[1] is dtype and known[0] == shape:
+                    return before.outputs
     return [(shape, dtype)]
 
 
