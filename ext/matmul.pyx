@@ -10,8 +10,8 @@ import_runtime()
 
 cdef extern from "thin.h":
     const int THIN, LONG
-    void thin_row(Py_ssize_t depth, Py_ssize_t columns, const real* a, Py_ssize_t step, const real* b, Py_ssize_t ldb,
-                  real* c) noexcept nogil
+    void thin_row(Py_ssize_t depth, bint add, Py_ssize_t columns, const real* a, Py_ssize_t step, const real* b,
+                  Py_ssize_t ldb, real* c) noexcept nogil
     void thin_dots(Py_ssize_t depth, Py_ssize_t columns, const real* a, const real* b, Py_ssize_t ldb, real* c) noexcept nogil
 
 cdef struct Matrix:             # strides count elements; a batch stride of 0 repeats the matrix
@@ -69,11 +69,12 @@ cdef void thin_task(void* args, Py_ssize_t index) noexcept nogil:
     cdef Py_ssize_t i
     cdef const real* a
     cdef real* c
-    fill_block(p, at.c, at.m, at.n, at.j0)
+    if p.bias != NULL or p.b.column != 1:
+        fill_block(p, at.c, at.m, at.n, at.j0)
     for i in range(at.m):
         a, c = at.a + i * p.a.row, at.c + i * p.n
         if p.b.column == 1:
-            thin_row(p.k, at.n, a, p.a.column, at.b, p.b.row, c)
+            thin_row(p.k, p.bias != NULL, at.n, a, p.a.column, at.b, p.b.row, c)
         else:
             thin_dots(p.k, at.n, a, at.b, p.b.column, c)
 

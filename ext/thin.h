@@ -5,27 +5,34 @@
 #ifndef TINYGRAD_CNN_THIN_H
 #define TINYGRAD_CNN_THIN_H
 
+#include <string.h>
+
 #include "simd.h"
 
 /* Rows, or inner size, of a thin matrix; columns from which an inner size counts; rows of b that are added at once. */
 enum { THIN = 4, LONG = 128, STEPS = 8 };
 
-/* c[j] += sum over k < count of a[k * step] * b[k * ldb + j] */
-ALWAYS_INLINE void add_rows(const int count, ptrdiff_t columns, const real *a, ptrdiff_t step, const real *b, ptrdiff_t ldb,
-                            real_alone c) {
+/* c[j] (+)= sum over k < count of a[k * step] * b[k * ldb + j] */
+ALWAYS_INLINE void add_rows(const int count, const int add, ptrdiff_t columns, const real *a, ptrdiff_t step, const real *b,
+                            ptrdiff_t ldb, real_alone c) {
     for (ptrdiff_t j = 0; j < columns; j++) {
-        real sum = c[j];
+        real sum = add ? c[j] : (real)0;
         for (int k = 0; k < count; k++) sum += a[k * step] * b[k * ldb + j];
         c[j] = sum;
     }
 }
 
-/* A row of c from rows of b. */
-static void thin_row(ptrdiff_t depth, ptrdiff_t columns, const real *a, ptrdiff_t step, const real *b, ptrdiff_t ldb, real *c) {
+/* A row of c from rows of b, added to what is there or not; an outer product (depth 1) is written without reading it first. */
+static void thin_row(ptrdiff_t depth, int add, ptrdiff_t columns, const real *a, ptrdiff_t step, const real *b, ptrdiff_t ldb, real *c) {
     ptrdiff_t k = 0;
-    for (; k + STEPS <= depth; k += STEPS) add_rows(STEPS, columns, a + k * step, step, b + k * ldb, ldb, c);
-    if (depth - k >= 4) add_rows(4, columns, a + k * step, step, b + k * ldb, ldb, c), k += 4;
-    for (; k < depth; k++) add_rows(1, columns, a + k * step, step, b + k * ldb, ldb, c);
+    if (!add && depth == 1) {
+        add_rows(1, 0, columns, a, step, b, ldb, c);
+        return;
+    }
+    if (!add) memset(c, 0, sizeof(real) * (size_t)columns);
+    for (; k + STEPS <= depth; k += STEPS) add_rows(STEPS, 1, columns, a + k * step, step, b + k * ldb, ldb, c);
+    if (depth - k >= 4) add_rows(4, 1, columns, a + k * step, step, b + k * ldb, ldb, c), k += 4;
+    for (; k < depth; k++) add_rows(1, 1, columns, a + k * step, step, b + k * ldb, ldb, c);
 }
 
 ALWAYS_INLINE real vec_sum(vec v) {

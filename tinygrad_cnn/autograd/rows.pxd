@@ -61,6 +61,8 @@ cdef _run_loop(str name, loop, Py_ssize_t count, a, b, c)
 @cython.locals(plan=Plan, count=Py_ssize_t, i=Py_ssize_t)
 cdef _record(Elementwise node, tuple operands, Py_ssize_t needs, TensorBase out)
 
+cdef _edge(operand, Py_ssize_t need)
+
 @cython.locals(t=TensorBase)
 cdef _kept(tuple operands, TensorBase out, Py_ssize_t place)
 

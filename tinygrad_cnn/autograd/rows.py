@@ -233,7 +233,10 @@ def _record(node: Elementwise, operands: tuple[Any, ...], needs: int, out: Tenso
     node.plan = plan
     node.sequence = next_sequence()
     node.needs_grad = plan.needs
-    node.edges = tuple([gradient_edge(operands[i]) if needs >> i & 1 else None for i in range(count)])
+    if count == 2:  # without a list in between
+        node.edges = _edge(operands[0], needs & 1), _edge(operands[1], needs & 2)
+    else:
+        node.edges = tuple([_edge(operands[i], needs >> i & 1) for i in range(count)])
     dtype = out._array.dtype
     if dtype is not FLOAT32 and dtype.kind != "f":
         node.outputs = [None]
@@ -241,7 +244,11 @@ def _record(node: Elementwise, operands: tuple[Any, ...], needs: int, out: Tenso
         return
     node.outputs = _described(operands[0], out._array.shape, dtype)
     own(out, node, 0)
-    node.saved = tuple([_kept(operands, out, i) for i in plan.kept])
+    node.saved = tuple([_kept(operands, out, i) for i in plan.kept]) if plan.kept else ()
+
+
+def _edge(operand: Any, need: int) -> Any:
+    return gradient_edge(operand) if need else None
 
 
 def _kept(operands: tuple[Any, ...], out: TensorBase, place: int) -> Any:
