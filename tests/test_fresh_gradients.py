@@ -274,7 +274,9 @@ OPERATIONS: list[Callable[..., Any]] = [
 @given(st.data())
 def test_any_graph_has_the_gradients_that_it_has_without_writing_over(data: Any) -> None:
     """Compare with create_graph, which writes over nothing, to the bit; what hooks saw stays as it was."""
-    steps = data.draw(st.lists(st.tuples(st.integers(0, len(OPERATIONS) - 1), st.integers(0), st.integers(0)), max_size=12))
+    steps = data.draw(
+        st.lists(st.tuples(st.integers(0, len(OPERATIONS) - 1), st.integers(0), st.integers(0)), max_size=12)
+    )
     watched = data.draw(st.sets(st.integers(0, 12), max_size=2))
     leaves, seen = [leaf(3, 4, seed=i) for i in range(2)], Seen()
     values: list[Any] = list(leaves)
@@ -319,3 +321,14 @@ def test_a_training_loop_with_hooks_frees_its_graphs_at_once() -> None:
         assert not any(probe() for probe in probes)
     finally:
         gc.enable()
+
+
+def test_a_hook_that_holds_its_own_tensor_is_left_to_the_garbage_collector() -> None:
+    def probed() -> Any:
+        h = leaf(2) * 2.0
+        h.register_hook(lambda g: g + h.detach())
+        return weakref.ref(h.grad_fn)
+
+    probe = probed()
+    gc.collect()
+    assert probe() is None

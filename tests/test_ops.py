@@ -104,8 +104,8 @@ def test_second_gradient_equals_finite_differences(case: OpCase, data: Any) -> N
 @given(st.data())
 def test_gradients_written_over_change_nothing_that_is_needed_again(case: OpCase, data: Any) -> None:
     args, kwargs, inputs = _with_grad(data.draw(case.inputs), "contiguous")
-    made = _of_tensors(case, args, kwargs)(*[-(-x) for x in inputs])  # negations write over the gradients of others
-    ys = [-(-y) for y in (made if isinstance(made, tuple) else [made]) if y.requires_grad]
+    made = _of_tensors(case, args, kwargs)(*[x.neg().neg() for x in inputs])  # neg's gradient is written over
+    ys = [y.neg().neg() for y in (made if isinstance(made, tuple) else [made]) if y.requires_grad]
     dys = [y.new_tensor(np.random.default_rng(1).uniform(0.5, 1.5, tuple(y.shape))) for y in ys]
     given_out = [tg.autograd.grad(ys, inputs, dys, True, new, allow_unused=True) for new in (True, False, False)]
     for expected, first, second in zip(*given_out, strict=True):

@@ -126,4 +126,3 @@ def _roots(name: str, tensors: Sequence[Any], grads: Tensors | None) -> list[tup
             )
         roots.append((tensor, gradient))
     return roots
-

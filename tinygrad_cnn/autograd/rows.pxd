@@ -32,7 +32,7 @@ cdef class Row:
 cdef class Elementwise(Op):
     cdef public Row row
     cdef public Plan plan
-    @cython.locals(dy=TensorBase, plan=Plan, grads=list, i=Py_ssize_t, last=cython.bint)
+    @cython.locals(dy=TensorBase, plan=Plan, step=Step, grads=list, i=Py_ssize_t, last=cython.bint)
     cpdef run(self, list dys)
 
 

@@ -46,7 +46,7 @@ class Step:
 
     __slots__ = ("derivative", "places", "row")
 
-    def __init__(self, derivative: Derivative, places: tuple[int, ...], row: Row) -> None:
+    def __init__(self, derivative: Any, places: tuple[int, ...], row: Row) -> None:
         self.derivative = derivative
         self.places = places
         first = derivative[0] if isinstance(derivative, tuple) and derivative else None
@@ -145,11 +145,12 @@ class Elementwise(Op):
         saved = recall(self) if plan.kept else ()
         grads: list[Any] = []
         for i in range(len(plan.steps)):
-            if plan.steps[i] is None or not self.needs_grad[i]:
+            step = plan.steps[i]
+            if step is None or not self.needs_grad[i]:
                 grads.append(None)
             else:
                 last = i == plan.last and is_fresh(dy) and not _contains(grads, dy)
-                grads.append(_derive(plan.steps[i], dy, saved, last))
+                grads.append(_derive(step, dy, saved, last))
         return grads
 
 
