@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial, wraps
+from math import prod
 from typing import Any, TypeVar
 
 import numpy as np
@@ -272,9 +273,24 @@ class Backend:
     def linear(self, x: Array, w: Array, b: Array | None) -> Array:
         """Compute x (..., K) @ w (N, K) transposed + b (N,) -> (..., N)."""
 
-    @kernel
     def linear_grad(self, dy: Array, x: Array | None, w: Array | None, wanted: Sequence[bool]) -> tuple[Array, ...]:
         """Return those of dx = dy @ w, dw = dy transposed @ x and db = the sum of dy (..., N) that are wanted."""
+        rows = self._rows(dy)
+        grads = []
+        if wanted[0]:
+            dx = self.matmul(rows, w)
+            grads.append(dx if dy.ndim == 2 else self.reshape(dx, (*dy.shape[:-1], dx.shape[1])))
+        if wanted[1]:
+            grads.append(self.matmul(self.permute(rows, (1, 0)), self._rows(x)))
+        if wanted[2]:
+            grads.append(self.reduce("sum", rows, (0,), False))
+        return tuple(grads)
+
+    def _rows(self, x: Array) -> Array:
+        """Return x (..., K) as (M, K)."""
+        if x.ndim == 2:
+            return x
+        return self.reshape(x if is_contiguous(x) else self.copy(x), (prod(x.shape[:-1]), x.shape[-1]))
 
     # ---- convolution ----
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -358,19 +357,6 @@ class ReferenceBackend(Backend):
     def linear(self, x: Array, w: Array, b: Array | None) -> Array:
         y = self.matmul(x, w.T)
         return y if b is None else y + b
-
-    def linear_grad(self, dy: Array, x: Array | None, w: Array | None, wanted: Sequence[bool]) -> tuple[Array, ...]:
-        rows = dy.reshape(prod(dy.shape[:-1]), dy.shape[-1])
-        grads = []
-        if wanted[0]:
-            assert w is not None
-            grads.append(self.matmul(rows, w).reshape(*dy.shape[:-1], w.shape[1]))
-        if wanted[1]:
-            assert x is not None
-            grads.append(self.matmul(rows.T, x.reshape(len(rows), x.shape[-1])))
-        if wanted[2]:
-            grads.append(self.reduce("sum", rows, (0,), False))
-        return tuple(grads)
 
     # ---- convolution ----
 
