@@ -8,6 +8,7 @@
 
 #include "gemm.h"
 #include "shuffle.h"
+#include "vexp.h"
 
 #if defined(__AVX512F__)
 enum { DOT_SUMS = 24, DOT_ROWS = 4, DOT_TAPS = 12 };
@@ -91,7 +92,7 @@ enum { PLANE_ROWS = 4 };
 #endif
 
 ALWAYS_INLINE void plane_rows(const int rows, ptrdiff_t columns, const real *x, ptrdiff_t pitch, const vec *w, vec bias,
-                              real *y, ptrdiff_t ldy, ptrdiff_t ahead) {
+                              vec least, real *y, ptrdiff_t ldy, ptrdiff_t ahead) {
     for (ptrdiff_t j = 0; j < columns; j += LANES) {
         if (j > columns - LANES) j = columns - LANES;
         vec sum[PLANE_ROWS];
@@ -106,24 +107,25 @@ ALWAYS_INLINE void plane_rows(const int rows, ptrdiff_t columns, const real *x, 
             }
         }
         UNROLLED for (int r = 0; r < rows; r++) {
-            vec_store(y + r * ldy + j, sum[r]);
+            vec_store(y + r * ldy + j, vec_max(least, sum[r]));
             PREFETCH(y + r * ldy + j + ahead, 1);
         }
     }
 }
 
-static void plane_3x3(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptrdiff_t pitch, const real *w, real bias, real *y,
-                      ptrdiff_t ldy) {
+static void plane_3x3(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptrdiff_t pitch, const real *w, real bias,
+                      real least, real *y, ptrdiff_t ldy) {
+    const vec start = vec_set(bias), bound = vec_set(least);
     vec weights[9];
     for (int k = 0; k < 9; k++) weights[k] = vec_set(w[k]);
     if (rows < PLANE_ROWS) {
         for (ptrdiff_t i = 0; i < rows; i++)
-            plane_rows(1, columns, x + i * pitch, pitch, weights, vec_set(bias), y + i * ldy, ldy, rows * ldy);
+            plane_rows(1, columns, x + i * pitch, pitch, weights, start, bound, y + i * ldy, ldy, rows * ldy);
         return;
     }
     for (ptrdiff_t i = 0; i < rows; i += PLANE_ROWS) {
         if (i > rows - PLANE_ROWS) i = rows - PLANE_ROWS;
-        plane_rows(PLANE_ROWS, columns, x + i * pitch, pitch, weights, vec_set(bias), y + i * ldy, ldy, rows * ldy);
+        plane_rows(PLANE_ROWS, columns, x + i * pitch, pitch, weights, start, bound, y + i * ldy, ldy, rows * ldy);
     }
 }
 
@@ -163,10 +165,10 @@ static void plane_products(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptr
 
 /* y[r]  (+)=  sum over k of  x[offsets[k] + r] * w[k]       lanes = output channels, rows = neighbouring positions
  *
- * w and y are packed: vecs * LANES outputs for each k or position.
+ * w and y are packed: vecs * LANES outputs for each k or position.  What is smaller than `least` becomes `least`.
  */
 ALWAYS_INLINE void outputs_of(const int rows, const int vecs, ptrdiff_t depth, const real *x, const ptrdiff_t *offsets,
-                              const real *w, real *y, int accumulate) {
+                              const real *w, real *y, int accumulate, real least) {
     vec sum[TILE_ROWS][PANEL_VECS];
     UNROLLED for (int r = 0; r < rows; r++)
         UNROLLED for (int v = 0; v < vecs; v++) sum[r][v] = vec_set((real)0);
@@ -181,21 +183,21 @@ ALWAYS_INLINE void outputs_of(const int rows, const int vecs, ptrdiff_t depth, c
     UNROLLED for (int r = 0; r < rows; r++)
         UNROLLED for (int v = 0; v < vecs; v++) {
             real *to = y + (r * vecs + v) * LANES;
-            vec_store(to, accumulate ? vec_load(to) + sum[r][v] : sum[r][v]);
+            vec_store(to, vec_max(vec_set(least), accumulate ? vec_load(to) + sum[r][v] : sum[r][v]));
         }
 }
 
 static void outputs_tile(int rows, int vecs, ptrdiff_t depth, const real *x, const ptrdiff_t *offsets, const real *w, real *y,
-                         int accumulate) {
+                         int accumulate, real least) {
     switch (rows) {
 #define CASE(n) \
     case n: \
         if (vecs == 1) { \
-            outputs_of(n, 1, depth, x, offsets, w, y, accumulate); \
+            outputs_of(n, 1, depth, x, offsets, w, y, accumulate, least); \
         } else if (vecs == PANEL_VECS) { \
-            outputs_of(n <= WIDE_ROWS ? n : 1, PANEL_VECS, depth, x, offsets, w, y, accumulate); \
+            outputs_of(n <= WIDE_ROWS ? n : 1, PANEL_VECS, depth, x, offsets, w, y, accumulate, least); \
         } else { \
-            outputs_of(n, TILE_VECS, depth, x, offsets, w, y, accumulate); \
+            outputs_of(n, TILE_VECS, depth, x, offsets, w, y, accumulate, least); \
         } \
         break;
         FOR_ROWS(CASE)

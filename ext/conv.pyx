@@ -11,6 +11,7 @@ stride, which only some elements of the kernel meet.
 Vector lanes run over output channels, or over positions where channels are few.  Every task owns its outputs, and blocks
 depend on shapes alone: results do not depend on the number of threads.
 """
+from libc.math cimport INFINITY
 from libc.string cimport memset
 
 from convolution cimport (PANEL_VECS, TASKS, WIDE_ROWS, Sizes, Strips, cut_strips, fetch_maps, interleave_rows, is_plane,
@@ -55,6 +56,7 @@ cdef struct Conv:
     const real* x
     const real* weights
     const real* bias
+    real least                  # of y: 0 if a relu follows
     real* y
 
 
@@ -281,26 +283,28 @@ cdef void multiply_outputs(const Conv* conv, const Part* part, const real* x, Py
     cdef int vecs = <int> (span // LANES), depth = even_part(part.k, DEPTH), size
     cdef int width = even_part(part.ow, WIDE_ROWS if vecs == PANEL_VECS else TILE_ROWS)
     cdef Py_ssize_t block, block_depth, k, n, i, j, tile
-    cdef bint given = bias != NULL or part.k == 0
+    cdef bint given = bias != NULL, last
     cdef real* to
     if given:
         for n in range(images * rows * part.ow):
             for j in range(span):
-                sums[n * span + j] = bias[j] if bias != NULL and j < outputs else 0
-    for block in range(ceil_div(part.k, depth)):
+                sums[n * span + j] = bias[j] if j < outputs else 0
+    for block in range(max(<Py_ssize_t> 1, ceil_div(part.k, depth))):       # no taps are zeros
         k = block * depth
         block_depth = min(<Py_ssize_t> depth, part.k - k)
+        last = k + block_depth == part.k
         to = sums
         for n in range(images):
             for i in range(rows):
                 for tile in range(ceil_div(part.ow, width)):
                     j = tile * width
                     size = <int> min(<Py_ssize_t> width, part.ow - j)
-                    if k + block_depth == part.k:
+                    if last:
                         fetch_maps(outputs, y + n * conv.groups * conv.o * conv.plane + i * conv.row + j * conv.column,
                                    conv.plane)
                     outputs_tile(size, vecs, block_depth, x + n * conv.strips.image + i * conv.strips.phases.pitch + j,
-                                 part.offsets + k, weights + k * span, to, given or k > 0)
+                                 part.offsets + k, weights + k * span, to, given or k > 0,
+                                 conv.least if last else <real> -INFINITY)
                     to += size * span
 
 
@@ -347,6 +351,12 @@ cdef void outputs_task(void* args, Py_ssize_t index) noexcept nogil:
 
 # ---- lanes over positions ----
 
+cdef inline real at_least(real value, real least) noexcept nogil:
+    """Return the larger one, or NaN if the value is."""
+    return least if value < least else value
+
+
+
 cdef void positions_task(void* args, Py_ssize_t index) noexcept nogil:
     """Compute one strip of rows of all maps of one group of one image."""
     cdef Conv* conv = <Conv*> args
@@ -364,7 +374,7 @@ cdef void positions_task(void* args, Py_ssize_t index) noexcept nogil:
     cdef const real* weights
     cdef const real* from_
     cdef real* to
-    cdef real bias
+    cdef real bias, least = conv.least
     clear_rows(conv, image, 0, conv.o, strip)
     for p in range(conv.count):
         part = conv.parts + p
@@ -394,10 +404,10 @@ cdef void positions_task(void* args, Py_ssize_t index) noexcept nogil:
                 to = conv.y + (image * conv.o + o) * conv.plane + part.at + (strip * s.rows + i) * conv.row
                 if conv.column == 1:
                     for j in range(part.ow):
-                        to[j] = from_[j] + bias
+                        to[j] = at_least(from_[j] + bias, least)
                 else:
                     for j in range(part.ow):
-                        to[j * conv.column] = from_[j] + bias
+                        to[j * conv.column] = at_least(from_[j] + bias, least)
 
 
 # ---- one channel to one ----
@@ -416,7 +426,7 @@ cdef void plane_task(void* args, Py_ssize_t index) noexcept nogil:
         at = part.offsets[k]
         w[at // pitch * 3 + at % pitch] = part.weights[group * 9 + k]
     plane_3x3(min(s.rows, part.oh - strip * s.rows), part.ow, x, pitch, w,
-              conv.bias[group] if conv.bias != NULL else 0,
+              conv.bias[group] if conv.bias != NULL else 0, conv.least,
               conv.y + image * conv.plane + strip * s.rows * conv.row, conv.row)
 
 
@@ -435,13 +445,14 @@ cdef void run(Conv* conv) noexcept nogil:
         parallel_for(outputs_task if conv.wide else positions_task, conv, tasks, work)
 
 
-def conv2d(object x, object w, object b, object y, object window, Py_ssize_t groups):
-    """Write y = x (N, C, H, W) convolved with w (O, C / groups, KH, KW), plus b (O,) unless it is None."""
+def conv2d(object x, object w, object b, object y, object window, Py_ssize_t groups, bint relu):
+    """Write y = x (N, C, H, W) convolved with w (O, C / groups, KH, KW), plus b (O,) unless it is None, and its relu."""
     cdef Sizes s = read_sizes(x.shape, w.shape, window, groups)
     cdef Conv conv
     conv.x = read(x)
     conv.weights = read(w)
     conv.bias = read(b)
+    conv.least = <real> (0 if relu else -INFINITY)
     conv.y = write(y)
     if s.n * s.o * s.p == 0:
         return
@@ -456,7 +467,7 @@ def conv2d_input_grad(object dy, object w, object dx, object window, Py_ssize_t 
     cdef Conv conv
     conv.x = read(dy)
     conv.weights = read(w)
-    conv.bias = NULL
+    conv.bias, conv.least = NULL, <real> -INFINITY
     conv.y = write(dx)
     if s.n * s.c * s.h * s.w == 0:
         return

@@ -8,11 +8,11 @@ cdef extern from "conv.h":
     int positions_tile(int rows, Py_ssize_t left, Py_ssize_t depth, const real* w, const real* x, const Py_ssize_t* offsets,
                        Py_ssize_t step, real* y, Py_ssize_t ldy, bint accumulate) noexcept nogil
     void plane_3x3(Py_ssize_t rows, Py_ssize_t columns, const real* x, Py_ssize_t pitch, const real* w, real bias,
-                   real* y, Py_ssize_t ldy) noexcept nogil
+                   real least, real* y, Py_ssize_t ldy) noexcept nogil
     void plane_products(Py_ssize_t rows, Py_ssize_t columns, const real* x, Py_ssize_t pitch, const real* dy,
                         Py_ssize_t ldy, real* sums) noexcept nogil
     void outputs_tile(int rows, int vecs, Py_ssize_t depth, const real* x, const Py_ssize_t* offsets, const real* w,
-                      real* y, bint accumulate) noexcept nogil
+                      real* y, bint accumulate, real least) noexcept nogil
     void taps_tile(int rows, int vecs, Py_ssize_t runs, const Py_ssize_t* starts, Py_ssize_t length, const real* x,
                    const Py_ssize_t* offsets, const real* dy, real* dw) noexcept nogil
     void dots(int rows, int taps, Py_ssize_t runs, Py_ssize_t length, const real* y, Py_ssize_t ldy, Py_ssize_t run_y,

@@ -1,10 +1,10 @@
 """Batch normalisation of (N, C, L), each channel over all images and positions; local response normalisation."""
-from libc.math cimport sqrt
+from libc.math cimport INFINITY, sqrt
 
 from parallel cimport import_runtime, parallel_for, scratch_memory
 from real cimport LANES, read, real, vec, vec_load, vec_set, vec_store, write
 from sums cimport rows_sum
-from vexp cimport load, PREFETCH, store, vec_exp, vec_load_part, vec_log, vec_relu_grad, vec_sum
+from vexp cimport load, PREFETCH, store, vec_exp, vec_load_part, vec_log, vec_max, vec_relu_grad, vec_sum
 
 import_runtime()
 
@@ -21,6 +21,7 @@ cdef struct Norm:
     const real* w       # NULL: 1
     const real* b       # NULL: 0
     const real* dy
+    const real* residual    # what is added to y, or NULL
     real* y             # or dx
     real* mean
     real* var
@@ -33,6 +34,7 @@ cdef struct Norm:
     Py_ssize_t ahead, next  # from what is read to what is asked for, in the first and in the second pass
     double eps
     bint rectified          # whether a relu follows
+    real least              # of y: 0 if a relu follows
 
 cdef struct Channel:
     double mean, squares    # of the elements so far: their mean, and the sum of the squares of their distances to it
@@ -131,18 +133,41 @@ cdef inline void add_moments(const real* x, Py_ssize_t rows, Py_ssize_t stride, 
     channel.squares += (0 if squares < 0 else squares) + distance * distance * before * weight
 
 
-cdef inline void normalise_row(const Norm* m, Py_ssize_t at, const Channel* channels, Py_ssize_t c) noexcept nogil:
-    """Write a row of y."""
+cdef inline void normalise_row(const Norm* m, Py_ssize_t at, const Channel* channels, Py_ssize_t c,
+                               bint added) noexcept nogil:
+    """Write a row of y, with what is to be `added` to it."""
     cdef Channel channel = channels[c]      # a copy, which what is written cannot change
     cdef const real* x = m.x + at
+    cdef const real* residual = m.residual + at if added else NULL
     cdef real* y = m.y + at
     cdef Py_ssize_t i = 0, size = m.size, ahead = m.next
+    cdef vec value, least = vec_set(m.least)
     while i < size:
         i = vector_at(i, size)
         PREFETCH(x + i + ahead, False)
         PREFETCH(y + i + ahead, True)
-        store(y + i, normalised(&channel, load(x + i, size - i)), size - i)
+        value = normalised(&channel, load(x + i, size - i))
+        if added:
+            PREFETCH(residual + i + ahead, False)
+            value = value + load(residual + i, size - i)
+        store(y + i, vec_max(least, value), size - i)
         i += LANES
+
+
+cdef void normalise_task(void* args, Py_ssize_t index) noexcept nogil:
+    """Normalise a group of channels by mean and var."""
+    cdef const Norm* m = <const Norm*> args
+    cdef Py_ssize_t first, count, n, c, at
+    cdef Channel* channels = channels_of(m, index, &first, &count)
+    for c in range(count):
+        find_line(m, first + c, &channels[c])
+    for n in range(m.n):
+        for c in range(count):
+            at = n * m.stride + (first + c) * m.size
+            if m.residual != NULL:
+                normalise_row(m, at, channels, c, True)
+            else:
+                normalise_row(m, at, channels, c, False)
 
 
 cdef void forward_task(void* args, Py_ssize_t index) noexcept nogil:
@@ -164,10 +189,7 @@ cdef void forward_task(void* args, Py_ssize_t index) noexcept nogil:
     for c in range(count):
         m.mean[first + c] = <real> channels[c].mean
         m.var[first + c] = <real> (channels[c].squares / (m.n * m.size))
-        find_line(m, first + c, &channels[c])
-    for n in range(m.n):
-        for c in range(count):
-            normalise_row(m, n * m.stride + (first + c) * m.size, channels, c)
+    normalise_task(args, index)
 
 
 cdef inline void add_products(const Norm* m, Py_ssize_t at, Py_ssize_t rows, Py_ssize_t n, Channel* channel,
@@ -261,12 +283,20 @@ cdef void backward_task(void* args, Py_ssize_t index) noexcept nogil:
         backward_group(m, index, False)
 
 
-def batch_norm(object x, object w, object b, object y, object mean, object var, double eps):
+def batch_norm(object x, object w, object b, object y, object mean, object var, double eps, object residual, bint relu):
     """Write y (N, C, L), mean and biased var (C,)."""
     cdef Norm m = norm_of(x, w, b, mean, var, eps)
-    m.y = write(y)
+    m.y, m.residual, m.least = write(y), read(residual), <real> (0 if relu else -INFINITY)
     with nogil:
         run(forward_task, &m, 0.5)
+
+
+def normalise(object x, object w, object b, object y, object mean, object var, double eps, object residual, bint relu):
+    """Write y (N, C, L) by mean and var (C,), plus the residual unless it is None, and its relu."""
+    cdef Norm m = norm_of(x, w, b, mean, var, eps)
+    m.y, m.residual, m.least = write(y), read(residual), <real> (0 if relu else -INFINITY)
+    with nogil:
+        run(normalise_task, &m, 0.3)
 
 
 def batch_norm_grad(object dy, object x, object w, object b, object mean, object var, object dx, object dw, object db,

@@ -11,6 +11,7 @@ they begin.
 
 Every task owns its outputs, and blocks depend on shapes alone: results do not depend on the number of threads.
 """
+from libc.math cimport INFINITY
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy, memset
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE
@@ -327,7 +328,7 @@ cdef void pool_outputs(const Forward* f, const real* x, Py_ssize_t o, Py_ssize_t
         while j < f.window.ow:
             size = min(<Py_ssize_t> width, f.window.ow - j)
             outputs_tile(<int> size, <int> (span // LANES), f.k, x + i * f.line + j, f.shifts, f.weights + o * f.k, to,
-                         f.bias != NULL)
+                         f.bias != NULL, <real> -INFINITY)
             to += size * span
             j += size
     windows.vecs, windows.kh, windows.kw = <int> (span // LANES), <int> f.pool.kh, <int> f.pool.kw

@@ -12,6 +12,7 @@
 
 #include "gemm.h"
 #include "shuffle.h"
+#include "vexp.h"
 
 enum { MOST_OUTPUTS = 4, MOST_TAPS = 5, MOST_KERNEL = MOST_TAPS * MOST_TAPS, MOST_POINTS = MOST_OUTPUTS + MOST_TAPS - 1 };
 
@@ -235,9 +236,9 @@ ALWAYS_INLINE void input_columns_of(const int m, const int taps, const real *row
 
 /* ---- output: points of a map's tiles to pixels ---- */
 
-/* Transform LANES tiles: row i of their pixels, tile beside tile, goes to to[i * pitch]. */
-ALWAYS_INLINE void output_tiles_of(const int m, const int taps, const real *from, ptrdiff_t stride, real bias, real *to,
-                                   ptrdiff_t pitch) {
+/* Transform LANES tiles: row i of their pixels, tile beside tile, goes to to[i * pitch], none smaller than `least`. */
+ALWAYS_INLINE void output_tiles_of(const int m, const int taps, const real *from, ptrdiff_t stride, real bias, real least,
+                                   real *to, ptrdiff_t pitch) {
     const int points = m + taps - 1;
     vec rows[MOST_OUTPUTS][MOST_POINTS];
     for (int j = 0; j < points; j++) {
@@ -252,7 +253,7 @@ ALWAYS_INLINE void output_tiles_of(const int m, const int taps, const real *from
     for (int i = 0; i < m; i++) {
         vec y[MOST_OUTPUTS];
         collect(points, m, 0, rows[i], y);
-        for (int j = 0; j < m; j++) y[j] += bias;
+        for (int j = 0; j < m; j++) y[j] = vec_max(vec_set(least), y[j] + bias);
         join(m, y, to + i * pitch);
     }
 }
@@ -455,8 +456,9 @@ static void input_columns(int m, int taps, const real *rows, ptrdiff_t pitch, re
     BY_SIZES(input_columns_of, rows, pitch, to, stride);
 }
 
-static void output_tiles(int m, int taps, const real *from, ptrdiff_t stride, real bias, real *to, ptrdiff_t pitch) {
-    BY_SIZES(output_tiles_of, from, stride, bias, to, pitch);
+static void output_tiles(int m, int taps, const real *from, ptrdiff_t stride, real bias, real least, real *to,
+                         ptrdiff_t pitch) {
+    BY_SIZES(output_tiles_of, from, stride, bias, least, to, pitch);
 }
 
 static void transform_weights(int m, int taps, int flipped, const real *w, ptrdiff_t row, ptrdiff_t column, int rows,

@@ -14,6 +14,7 @@ A task takes one block of tiles through all steps, so that points stay in the ca
 transformed first, and a task takes one group of kernels through all steps.  Blocks and groups depend on shapes alone: results
 do not depend on the number of threads.
 """
+from libc.math cimport INFINITY
 from libc.string cimport memset
 
 from gemm cimport TILE_COLUMNS, ceil_div, even_part, panel_rows
@@ -29,7 +30,7 @@ cdef extern from "winograd.h":
     void input_rows(int m, int taps, const Plane* plane, const real* image, Py_ssize_t row, Py_ssize_t column,
                     Py_ssize_t length, real* to, Py_ssize_t pitch) noexcept nogil
     void input_columns(int m, int taps, const real* rows, Py_ssize_t pitch, real* to, Py_ssize_t stride) noexcept nogil
-    void output_tiles(int m, int taps, const real* points, Py_ssize_t stride, real bias, real* to,
+    void output_tiles(int m, int taps, const real* points, Py_ssize_t stride, real bias, real least, real* to,
                       Py_ssize_t pitch) noexcept nogil
     void store_row(const real* source, Py_ssize_t length, real* to, Py_ssize_t dw) noexcept nogil
     void transform_weights(int m, int taps, bint flipped, const real* w, Py_ssize_t row, Py_ssize_t column, int rows,
@@ -75,6 +76,7 @@ cdef struct Conv:
     real* dy_points
     Py_ssize_t group            # of output channels that are worked on together
     const real* bias
+    real least                  # of the output: 0 if a relu follows
     real* out
     const real* dy              # weight gradient
     Py_ssize_t width            # channels, rounded up to whole vectors
@@ -214,7 +216,7 @@ cdef void transform_output(const Conv* conv, Py_ssize_t block, Py_ssize_t first,
             t = tile * LANES
             output_tiles(conv.m, conv.taps,
                          points + (t // TILE_COLUMNS * outputs + o - first) * TILE_COLUMNS + t % TILE_COLUMNS, stride, bias,
-                         rows + t * conv.m, conv.pitch)
+                         conv.least, rows + t * conv.m, conv.pitch)
         for r in range(count):
             run = &runs[r]
             length = min(run.count * conv.m, ceil_div(plane.w - run.column, plane.dw))
@@ -300,16 +302,17 @@ cdef Conv describe(object x_shape, object w_shape, object window, Py_ssize_t gro
     conv.input.dw = conv.output.dw = place.dw
     conv.pt, conv.pl = place.pt, place.pl
     conv.row, conv.column, conv.flipped = conv.c * place.kh * place.kw, place.kh * place.kw, False
-    conv.bias = NULL
+    conv.bias, conv.least = NULL, <real> -INFINITY
     return conv
 
 
-def conv2d(object x, object w, object b, object y, object window, Py_ssize_t groups, int m):
-    """Write y = x (N, C, H, W) convolved with w (O, C / groups, KH, KW), plus b (O,) unless it is None."""
+def conv2d(object x, object w, object b, object y, object window, Py_ssize_t groups, int m, bint relu):
+    """Write y = x (N, C, H, W) convolved with w (O, C / groups, KH, KW), plus b (O,) unless it is None, and its relu."""
     cdef Conv conv = describe(x.shape, w.shape, window, groups, m)
     conv.x = read(x)
     conv.weights = read(w)
     conv.bias = read(b)
+    conv.least = <real> (0 if relu else -INFINITY)
     conv.out = write(y)
     if conv.n * conv.output.image == 0:
         return

@@ -88,9 +88,8 @@ def propagate(
         wanted = None if targets is None else _Wanted(targets, order)
         for node in order:
             dys = table.nodes.pop(node, None)
-            if dys is not None:
-                _run(node, dys, table, wanted)
-            if not retain_graph and (dys is not None or node in table.passed):
+            ran = dys is not None and _run(node, dys, table, wanted)
+            if not retain_graph and (ran or node in table.passed):
                 node.release()
         for total in table.leaves.values():
             if total.leaf._hooks:
@@ -101,14 +100,14 @@ def propagate(
     return ([] if wanted is None else wanted.gradients(table.leaves)), leaves
 
 
-def _run(node: Node, dys: list[Any], table: _Table, wanted: _Wanted | None) -> None:
-    """Run one node and hand on what it returns."""
+def _run(node: Node, dys: list[Any], table: _Table, wanted: _Wanted | None) -> bool:
+    """Run one node and hand on what it returns; return whether it was needed."""
     if node.hooks is not None or node.retaining is not None:
         _run_hooks(node, dys)
     if wanted is not None:
         wanted.take(node, dys)
         if node not in wanted.nodes:
-            return
+            return False
     recording = state.grad
     if node.shortcuts and not recording:
         node = _shortcut(node, table, wanted)
@@ -127,6 +126,7 @@ def _run(node: Node, dys: list[Any], table: _Table, wanted: _Wanted | None) -> N
         if not recording:
             fitted._fresh = fitted is not grad or _is_ours(grad, dys, grads, i, ours)
         table.add(target, k, fitted)
+    return True
 
 
 def _is_ours(grad: TensorBase, dys: list[Any], grads: Sequence[Any], place: int, new: bool) -> bool:

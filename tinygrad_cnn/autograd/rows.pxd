@@ -53,13 +53,16 @@ cdef class Arithmetic(TensorBase):
     pass
 
 
-@cython.locals(t=TensorBase, base=TensorBase, out=TensorBase, node=Elementwise, needs=Py_ssize_t, count=Py_ssize_t, i=Py_ssize_t)
+@cython.locals(t=TensorBase, base=TensorBase, out=TensorBase, needs=Py_ssize_t, count=Py_ssize_t, i=Py_ssize_t)
 cpdef apply_row(Row row, tuple operands)
+
+@cython.locals(t=TensorBase, base=TensorBase, out=TensorBase, needs=Py_ssize_t, i=Py_ssize_t)
+cpdef computed(Row row, tuple operands, array)
 
 cdef _run_loop(str name, loop, Py_ssize_t count, a, b, c)
 
-@cython.locals(plan=Plan, count=Py_ssize_t, i=Py_ssize_t)
-cdef _record(Elementwise node, tuple operands, Py_ssize_t needs, TensorBase out)
+@cython.locals(plan=Plan, node=Elementwise, count=Py_ssize_t, i=Py_ssize_t)
+cdef _record(Row row, tuple operands, Py_ssize_t needs, TensorBase out)
 
 cdef _edge(operand, Py_ssize_t need)
 

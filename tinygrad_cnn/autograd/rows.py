@@ -206,13 +206,24 @@ def apply_row(row: Row, operands: tuple[Any, ...]) -> Any:
             c = operand
     base: TensorBase = first
     loop = row.loop(base._backend)
-    like = first.result_class
-    out: TensorBase = wrap(like, _run_loop(row.name, loop, count, a, b, c), base._backend)
+    out: TensorBase = wrap(first.result_class, _run_loop(row.name, loop, count, a, b, c), base._backend)
     if needs and state.grad:
-        node = Elementwise.__new__(Elementwise)
-        node.row = row
-        node.backend, node.like = base._backend, like
-        _record(node, operands, needs, out)
+        _record(row, operands, needs, out)
+    return out
+
+
+def computed(row: Row, operands: tuple[Any, ...], array: Any) -> Any:
+    """Return `array`, which another kernel computed on its way, with the history that it would have from the row."""
+    needs = 0
+    for i in range(len(operands)):
+        t: TensorBase = operands[i]
+        refresh(t)
+        if t._requires_grad:
+            needs |= 1 << i
+    base: TensorBase = operands[0]
+    out: TensorBase = wrap(base.result_class, array, base._backend)
+    if needs and state.grad:
+        _record(row, operands, needs, out)
     return out
 
 
@@ -227,11 +238,13 @@ def _run_loop(name: str, loop: Any, count: int, a: Any, b: Any, c: Any) -> Any:
         raise
 
 
-def _record(node: Elementwise, operands: tuple[Any, ...], needs: int, out: TensorBase) -> None:
-    """Make a node the history of `out`."""
+def _record(row: Row, operands: tuple[Any, ...], needs: int, out: TensorBase) -> None:
+    """Make a node of a row the history of `out`."""
     count = len(operands)
-    plan = node.row.plan(needs, count)
-    node.plan = plan
+    plan = row.plan(needs, count)
+    node = Elementwise.__new__(Elementwise)
+    node.row, node.plan = row, plan
+    node.backend, node.like = out._backend, type(out)
     node.sequence = next_sequence()
     node.needs_grad = plan.needs
     if count == 2:  # without a list in between

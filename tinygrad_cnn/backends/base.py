@@ -295,8 +295,8 @@ class Backend:
     # ---- convolution ----
 
     @kernel
-    def conv2d(self, x: Array, w: Array, b: Array | None, window: Window, groups: int) -> Array:
-        """Cross-correlate x (N, C, H, W) with w (O, C / groups, KH, KW), zero-padded -> (N, O, OH, OW).
+    def conv2d(self, x: Array, w: Array, b: Array | None, window: Window, groups: int, relu: bool = False) -> Array:
+        """Cross-correlate x (N, C, H, W) with w (O, C / groups, KH, KW), zero-padded -> (N, O, OH, OW), or its relu.
 
         y[n, o, i, j] = b[o] + sum over c, u, v of w[o, c, u, v] * x[n, c, i * sh - pt + u * dh, j * sw - pl + v * dw]
         """
@@ -378,11 +378,17 @@ class Backend:
     # ---- normalisation and softmax ----
 
     @kernel
-    def batch_norm(self, x: Array, w: Array | None, b: Array | None, eps: float) -> tuple[Array, Array, Array]:
-        """Normalise x (N, C, ...) over all axes but C -> y = (x - mean) / sqrt(var + eps) * w + b, mean, var (C,).
+    def batch_norm(
+        self, x: Array, w: Array | None, b: Array | None, eps: float, residual: Array | None = None, relu: bool = False
+    ) -> tuple[Array, Array, Array]:
+        """Normalise x (N, C, ...) over all axes but C -> y as normalise gives it, mean, biased var (C,)."""
 
-        var is the biased variance.
-        """
+    @kernel
+    def normalise(
+        self, x: Array, w: Array | None, b: Array | None, mean: Array, var: Array, eps: float,
+        residual: Array | None = None, relu: bool = False,
+    ) -> Array:  # fmt: skip
+        """Return (x - mean) / sqrt(var + eps) * w + b, plus `residual`, which is like x (N, C, ...), or the relu of that."""
 
     @kernel
     def batch_norm_grad(

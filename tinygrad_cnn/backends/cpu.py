@@ -219,11 +219,11 @@ class CpuBackend(ReferenceBackend):
             return self._kernels("winograd", dtype), (groups, algorithms.TILE[name])
         return self._kernels("conv_weights" if which == "weight grad" else "conv", dtype), (groups,)
 
-    def conv2d(self, x: Array, w: Array, b: Array | None, window: Window, groups: int) -> Array:
+    def conv2d(self, x: Array, w: Array, b: Array | None, window: Window, groups: int, relu: bool = False) -> Array:
         size = (window.oh, window.ow)
         kernels, last = self._convolution("forward", x.dtype, window, groups, x.shape[0], w.shape, size)
         y = _empty((x.shape[0], w.shape[0], *size), x.dtype)
-        kernels.conv2d(_contiguous(x), _contiguous(w), _maybe(b), y, window, *last)
+        kernels.conv2d(_contiguous(x), _contiguous(w), _maybe(b), y, window, *last, relu)
         return y
 
     def conv2d_input_grad(self, dy: Array, w: Array, window: Window, groups: int, size: tuple[int, int]) -> Array:
@@ -315,13 +315,25 @@ class CpuBackend(ReferenceBackend):
 
     # ---- normalisation and softmax ----
 
-    def batch_norm(self, x: Array, w: Array | None, b: Array | None, eps: float) -> tuple[Array, Array, Array]:
+    def batch_norm(
+        self, x: Array, w: Array | None, b: Array | None, eps: float, residual: Array | None = None, relu: bool = False
+    ) -> tuple[Array, Array, Array]:
         kernels = self._kernels("norm", x.dtype)
         x = _contiguous(x)
         n, c, size = _flat(x, 1)
         y, mean, var = _empty(x.shape, x.dtype), _empty(c, x.dtype), _empty(c, x.dtype)
-        kernels.batch_norm(x.reshape(n, c, size), _maybe(w), _maybe(b), y, mean, var, eps)
+        kernels.batch_norm(x.reshape(n, c, size), _maybe(w), _maybe(b), y, mean, var, eps, _maybe(residual), relu)
         return y, mean, var
+
+    def normalise(
+        self, x: Array, w: Array | None, b: Array | None, mean: Array, var: Array, eps: float,
+        residual: Array | None = None, relu: bool = False,
+    ) -> Array:  # fmt: skip
+        kernels = self._kernels("norm", x.dtype)
+        y = _empty(x.shape, x.dtype)
+        args = (_maybe(w), _maybe(b), y, _contiguous(mean), _contiguous(var), eps, _maybe(residual), relu)
+        kernels.normalise(_contiguous(x).reshape(_flat(x, 1)), *args)
+        return y
 
     def batch_norm_grad(
         self, dy: Array, x: Array, w: Array | None, b: Array | None, mean: Array, var: Array, eps: float, rectified: bool,

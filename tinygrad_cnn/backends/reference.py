@@ -360,7 +360,7 @@ class ReferenceBackend(Backend):
 
     # ---- convolution ----
 
-    def conv2d(self, x: Array, w: Array, b: Array | None, window: Window, groups: int) -> Array:
+    def conv2d(self, x: Array, w: Array, b: Array | None, window: Window, groups: int, relu: bool = False) -> Array:
         (n, c, h, width), o = x.shape, w.shape[0]
         image = padded(x, window).reshape(n, groups, c // groups, *padded_size(window, h, width))
         filters = w.reshape(groups, o // groups, c // groups, window.kh, window.kw)
@@ -368,7 +368,8 @@ class ReferenceBackend(Backend):
         for u, v, rows, columns in taps(window):
             y += np.einsum("goc,ngcij->ngoij", filters[..., u, v], image[..., rows, columns], optimize=True)
         y = y.reshape(n, o, window.oh, window.ow)
-        return y if b is None else y + b[:, None, None]
+        y = y if b is None else y + b[:, None, None]
+        return self.elementwise("relu", y) if relu else y
 
     def conv2d_input_grad(self, dy: Array, w: Array, window: Window, groups: int, size: tuple[int, int]) -> Array:
         (n, o), c = dy.shape[:2], w.shape[1]
@@ -473,15 +474,23 @@ class ReferenceBackend(Backend):
 
     # ---- normalisation and softmax ----
 
-    def batch_norm(self, x: Array, w: Array | None, b: Array | None, eps: float) -> tuple[Array, Array, Array]:
-        axes, shape = channel_axes(x)
+    def batch_norm(
+        self, x: Array, w: Array | None, b: Array | None, eps: float, residual: Array | None = None, relu: bool = False
+    ) -> tuple[Array, Array, Array]:
+        axes, _ = channel_axes(x)
         mean, var = x.mean(axis=axes), x.var(axis=axes)
+        return self.normalise(x, w, b, mean, var, eps, residual, relu), mean, var
+
+    def normalise(
+        self, x: Array, w: Array | None, b: Array | None, mean: Array, var: Array, eps: float,
+        residual: Array | None = None, relu: bool = False,
+    ) -> Array:  # fmt: skip
+        _, shape = channel_axes(x)
         y = (x - mean.reshape(shape)) / np.sqrt(var + eps).reshape(shape)
-        if w is not None:
-            y = y * w.reshape(shape)
-        if b is not None:
-            y = y + b.reshape(shape)
-        return y.astype(x.dtype), mean, var
+        y = y if w is None else y * w.reshape(shape)
+        y = y if b is None else y + b.reshape(shape)
+        y = (y if residual is None else y + residual).astype(x.dtype)
+        return self.elementwise("relu", y) if relu else y
 
     def batch_norm_grad(
         self, dy: Array, x: Array, w: Array | None, b: Array | None, mean: Array, var: Array, eps: float, rectified: bool,

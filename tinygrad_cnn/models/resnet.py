@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from ..nn import AdaptiveAvgPool2d, BatchNorm2d, Linear, MaxPool2d, Module, ReLU, Sequential, init
+from ..nn.joined import in_turn, norm_add_relu
 from ..ops.shape import pad
 from ..tensor import Tensor
 from .blocks import conv, he, initialise
@@ -56,12 +57,14 @@ class _Block(Module):
         """Make the convolutions."""
         raise NotImplementedError
 
-    def _residual(self, x: Tensor) -> Tensor:
+    def _convolve(self, x: Tensor) -> Tensor:
+        """Return what the last norm gets."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
         """Return relu(residual + shortcut)."""
-        return self.relu(self._residual(x) + (x if self.downsample is None else self.downsample(x)))
+        shortcut = x if self.downsample is None else self.downsample(x)
+        return norm_add_relu(getattr(self, self.last_norm), self.relu, self._convolve(x), shortcut)
 
 
 class BasicBlock(_Block):
@@ -84,8 +87,8 @@ class BasicBlock(_Block):
         self.conv2 = conv(planes, planes, 3)
         self.bn2 = norm(planes)
 
-    def _residual(self, x: Tensor) -> Tensor:
-        return self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+    def _convolve(self, x: Tensor) -> Tensor:
+        return in_turn(x, self.conv1, self.bn1, self.relu, self.conv2)
 
 
 class PlainBlock(BasicBlock):
@@ -93,7 +96,7 @@ class PlainBlock(BasicBlock):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return relu(residual)."""
-        return self.relu(self._residual(x))
+        return in_turn(self._convolve(x), self.bn2, self.relu)
 
 
 class Bottleneck(_Block):
@@ -115,9 +118,8 @@ class Bottleneck(_Block):
         self.conv3 = conv(width, planes * 4, 1)
         self.bn3 = norm(planes * 4)
 
-    def _residual(self, x: Tensor) -> Tensor:
-        x = self.relu(self.bn1(self.conv1(x)))
-        return self.bn3(self.conv3(self.relu(self.bn2(self.conv2(x)))))
+    def _convolve(self, x: Tensor) -> Tensor:
+        return in_turn(x, self.conv1, self.bn1, self.relu, self.conv2, self.bn2, self.relu, self.conv3)
 
 
 class Bottleneck2015(Bottleneck):
@@ -200,7 +202,7 @@ class ResNet(_Stages):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = in_turn(x, self.conv1, self.bn1, self.relu, self.maxpool)
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(self.avgpool(x).flatten(1))
 
@@ -230,7 +232,7 @@ class CifarResNet(_Stages):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits."""
-        x = self.relu(self.bn1(self.conv1(x)))
+        x = in_turn(x, self.conv1, self.bn1, self.relu)
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.fc(self.avgpool(x).flatten(1))
 

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
-from functools import partial
 from itertools import groupby, islice
 from typing import Any, Self
 
-from ..ops.pool import conv2d_max_pool2d_relu
 from ..tensor import Tensor
-from .activation import ReLU
-from .conv import Conv2d
-from .module import Module, has_hooks
-from .norm import BatchNorm2d
+from .joined import in_turn
+from .module import Module
 from .parameter import Parameter
-from .pool import MaxPool2d
 
 
 class _Numbered(Module):
@@ -78,50 +73,12 @@ class Sequential(_Numbered):
 
     def forward(self, input: Any) -> Any:
         """Apply all modules."""
-        for module in _pooled_first(list(self._modules.values())):
-            input = module(input)
-        return input
+        return in_turn(input, *self._modules.values())
 
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
             return type(self)(dict(list(self._modules.items())[index]))
         return self._modules[self._position(index)]
-
-
-def _pooled_first(modules: list[Any]) -> list[Any]:
-    """Let max pooling come before a ReLU that stands in front of it: the same values and gradients, from less work.
-
-    With a convolution in front of both, the three are one step.
-    """
-    for i in reversed(range(len(modules) - 1)):
-        if type(modules[i]) is ReLU and type(modules[i + 1]) is MaxPool2d:
-            before, (relu, pool) = modules[max(i - 1, 0) : i], modules[i : i + 2]
-            if _may_change_places(relu, pool, before):
-                if before and _may_become_one(before[0], relu, pool):
-                    modules[i - 1 : i + 2] = [partial(_convolve_and_pool, before[0], pool)]
-                else:
-                    modules[i : i + 2] = pool, relu
-    return modules
-
-
-def _may_become_one(conv: Any, relu: ReLU, pool: MaxPool2d) -> bool:
-    """Return whether a convolution can be joined with what follows: no hooks on it, and nobody replaced a `forward`."""
-    plain = type(conv) is Conv2d and conv.padding_mode == "zeros" and not has_hooks(conv)
-    return plain and not any("forward" in vars(module) for module in (conv, relu, pool))
-
-
-def _convolve_and_pool(conv: Conv2d, pool: MaxPool2d, input: Any) -> Any:
-    """Apply a convolution, max pooling and a ReLU."""
-    convolution = (conv.stride, conv.padding, conv.dilation, conv.groups)
-    pooling = (pool.kernel_size, pool.stride, pool.padding, pool.dilation, pool.ceil_mode)
-    return conv2d_max_pool2d_relu(input, conv.weight, conv.bias, convolution, pooling)
-
-
-def _may_change_places(relu: ReLU, pool: MaxPool2d, before: list[Any]) -> bool:
-    """Return whether nobody can tell: no window without an image, no hooks, no change of a tensor that others see."""
-    if pool.return_indices or pool.dilation not in (1, (1, 1)) or has_hooks(relu) or has_hooks(pool):
-        return False
-    return not relu.inplace or any(type(m) in (Conv2d, BatchNorm2d) and not has_hooks(m) for m in before)
 
 
 class ModuleList(_Numbered):

@@ -94,10 +94,14 @@ class _Conv(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Convolve."""
+        return self._convolve(self.function, input)
+
+    def _convolve(self, function: Callable[..., Tensor], input: Tensor) -> Tensor:
+        """Convolve by a function with the arguments of conv2d."""
         padding = self.padding
         if self.padding_mode != "zeros":
             input, padding = pad(input, self._pads(), self.padding_mode), 0
-        return self.function(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        return function(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
     def extra_repr(self) -> str:
         """Show the sizes, and what differs from the defaults."""

@@ -72,7 +72,7 @@ class Module:
                 return self.forward(*args, **kwargs)
             return module._call_with_hooks(args, kwargs)
         except Exception as error:
-            _note_path(error, module)
+            note_path(error, module)
             raise
 
     def _call_with_hooks(self, args: Any, kwargs: Any) -> Any:
@@ -545,7 +545,7 @@ class Module:
         return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
 
 
-def _note_path(error: Exception, module: Module) -> None:
+def note_path(error: Exception, module: Module) -> None:
     """Add to an error in which module it happened: ``in layer2.0.conv1: Conv2d(...)``."""
     failed, path, inner, said = getattr(error, "_module_path", (module, "", None, None))
     if inner is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..creation import empty, ones, tensor, zeros
@@ -67,6 +68,10 @@ class _BatchNorm(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalise."""
+        return self._normalise(batch_norm, input)
+
+    def _normalise(self, function: Callable[..., Tensor], input: Tensor) -> Tensor:
+        """Normalise by a function with the arguments of batch_norm."""
         name = type(self).__name__
         if input.ndim not in self.dimensions:
             raise ValueError(
@@ -83,7 +88,7 @@ class _BatchNorm(Module):
                 momentum = 1 / float(self.num_batches_tracked)
         by_batch = self.training or self.running_mean is None
         update = self.training and self.track_running_stats
-        return batch_norm(
+        return function(
             input,
             self.running_mean if update or not by_batch else None,
             self.running_var if update or not by_batch else None,

@@ -8,19 +8,23 @@ from __future__ import annotations
 from typing import Any
 
 from ..autograd.graph import Op
+from ..autograd.rows import computed
 from ..geometry import Padding, Pair, Window, pair, window
-from .elementwise import T, check_tensors
+from .elementwise import RELU, T, check_tensors
 from .reduce import _sum as sum_
 from .shape import squeeze, unsqueeze
 
 
 class Conv2d(Op):
-    """x (N, C, H, W) and w (O, C / groups, KH, KW) -> y (N, O, OH, OW)."""
+    """x (N, C, H, W) and w (O, C / groups, KH, KW) -> y (N, O, OH, OW).
 
-    def forward(self, x: Any, w: Any, b: Any, window: Window, groups: int) -> Any:
+    With `relu`, forward also applies a ReLU, whose gradient is the next node's business (conv2d_relu).
+    """
+
+    def forward(self, x: Any, w: Any, b: Any, window: Window, groups: int, relu: bool = False) -> Any:
         self.window, self.groups, self.channels, self.size = window, groups, w.shape[:2], x.shape[2:]
         self.save(x if self.needs_grad[1] else None, w if self.needs_grad[0] else None)
-        return self.backend.conv2d(x, w, b, window, groups)
+        return self.backend.conv2d(x, w, b, window, groups, relu)
 
     def backward(self, dy: Any) -> Any:
         x, w = self.saved_tensors
@@ -122,6 +126,14 @@ def conv2d(
     check_filters("conv2d", x, weight, bias, groups)
     place = window("conv2d", x._array.shape[2:], weight._array.shape[2:], stride, padding, dilation)
     y = Conv2d.apply(x, weight, bias, place, groups)
+    return squeeze(y, 0) if single else y
+
+
+def conv2d_relu(input: T, weight: T, bias: T | None, stride: Pair, padding: Padding, dilation: Pair, groups: int) -> T:
+    """Return relu(conv2d(input, ...)): one step forward, with the same bits and the same graph."""
+    x, single, place = checked_conv2d(input, weight, bias, stride, padding, dilation, groups)
+    y = Conv2d.apply(x, weight, bias, place, groups, True)
+    y = computed(RELU, (y,), y._array)
     return squeeze(y, 0) if single else y
 
 

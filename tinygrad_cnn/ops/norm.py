@@ -8,12 +8,13 @@ from typing import Any
 from .. import autograd
 from ..autograd.graph import Op, Shortcut, wrap
 from ..autograd.modes import enable_grad, is_grad_enabled, no_grad
-from .elementwise import RELU, T, add, check_tensors, div, mul, pow, rsqrt, sub
+from ..autograd.rows import computed, operators
+from .elementwise import RELU, T, add, check_tensors, div, mul, pow, relu, rsqrt, sub
 from .inplace import write_
 from .pool import avg_pool2d
 from .reduce import mean, var
 from .reduce import sum as sum_
-from .shape import pad, reshape
+from .shape import Reshape, clone, pad, reshape
 
 
 class BatchNorm(Op):
@@ -21,9 +22,9 @@ class BatchNorm(Op):
 
     differentiable = 1  # the statistics are by-products, for the running averages
 
-    def forward(self, x: Any, w: Any, b: Any, eps: float) -> Any:
+    def forward(self, x: Any, w: Any, b: Any, eps: float, residual: Any = None, relu: bool = False) -> Any:
         self.eps = eps
-        y, self.mean, self.var = self.backend.batch_norm(x, w, b, eps)
+        y, self.mean, self.var = self.backend.batch_norm(x, w, b, eps, residual, relu)
         self.b = None if b is None else self.backend.copy(b)  # for RectifiedBatchNorm; users may change b meanwhile
         self.save(x, w)
         return y, self.mean, self.var
@@ -43,6 +44,30 @@ class BatchNormGrad(Op):
 
     def backward(self, *ds: Any) -> Any:
         return through_formula(self, lambda dy, x, w: batch_norm_grad_formula(dy, x, w, self.eps), ds)
+
+
+class Normalise(Op):
+    """x (N, C, ...) by mean and var (C,) -> (x - mean) / sqrt(var + eps) * w + b."""
+
+    def forward(self, x: Any, w: Any, b: Any, mean: Any, var: Any, eps: float, residual: Any, relu: bool) -> Any:
+        self.eps = eps
+        self.save(x, w, mean, var)
+        return self.backend.normalise(x, w, b, mean, var, eps, residual, relu)
+
+    def backward(self, dy: Any) -> Any:
+        x, w, mean, var = self.saved_tensors
+        needs, shape, axes = self.needs_grad, channel_shape(x), (0, *range(2, x._array.ndim))
+        inverse = rsqrt(add(var, self.eps))
+        scale = inverse if w is None else mul(inverse, w)
+        total = sum_(dy, axes) if needs[2] or needs[3] else None
+        dot = sum_(mul(dy, sub(x, reshape(mean, shape))), axes) if needs[1] or needs[4] else None
+        return (
+            mul(dy, reshape(scale, shape)) if needs[0] else None,
+            mul(dot, inverse) if needs[1] else None,
+            total,
+            mul(total, -scale) if needs[3] else None,
+            mul(mul(dot, scale), mul(inverse, inverse) * -0.5) if needs[4] else None,
+        )
 
 
 class RectifiedBatchNorm(Shortcut):
@@ -86,9 +111,12 @@ class LocalResponseNormGrad(Op):
 
 
 def through_formula(op: Op, formula: Callable[..., tuple[Any, ...]], ds: tuple[Any, ...]) -> Any:
-    """Return the gradients of what an op saved, its inputs, through a formula of its outputs in differentiable operations."""
-    tensors = op.saved_tensors
+    """Return the gradients of what an op saved, its inputs, through a formula of its outputs in differentiable operations.
+
+    The formula gets views of the inputs, for one of them may have been computed from another.
+    """
     with enable_grad():
+        tensors = [t if t is None else Reshape.apply(t, t._array.shape) for t in op.saved_tensors]
         outputs = formula(*tensors)
     inputs = [t for t, need in zip(tensors, op.needs_grad) if need]
     pairs = [(y, d) for y, d in zip(outputs, ds) if d is not None and y.requires_grad]
@@ -162,6 +190,26 @@ def batch_norm(
     In training by the batch's own mean and biased variance, which also move the running ones by `momentum` (the running
     variance is unbiased); otherwise by the running ones.  Ioffe and Szegedy, 2015.
     """
+    return _batch_norm(None, False, input, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+def batch_norm_relu(input: T, *args: Any, residual: T | None = None) -> T:
+    """Return relu(batch_norm(input, *args) + residual): one step forward, with the same bits and the same graph."""
+    if residual is None:
+        y = _batch_norm(None, True, input, *args)
+        return computed(RELU, (y,), y._array)
+    given, other = input._array, residual._array
+    if given.shape != other.shape or given.dtype != other.dtype or input._backend is not residual._backend:
+        return relu(add(batch_norm(input, *args), residual))
+    y = _batch_norm(other, True, input, *args)
+    return computed(RELU, (computed(operators.add, (y, residual), y._array),), y._array)
+
+
+def _batch_norm(
+    residual: Any, relu: bool, input: Any, running_mean: Any, running_var: Any, weight: Any, bias: Any, training: bool,
+    momentum: float, eps: float,
+) -> Any:  # fmt: skip
+    """Normalise; forward also adds an array and applies a ReLU, whose gradients are the next nodes' business."""
     given = [t for t in (running_mean, running_var, weight, bias) if t is not None]
     check_tensors("batch_norm", input, *given)
     shape = input._array.shape
@@ -174,6 +222,10 @@ def batch_norm(
             raise RuntimeError(
                 f"batch_norm: {name} must have shape {(shape[1],)}, one per channel, got {tuple(t._array.shape)}"
             )
+        if t is not None and t._array.dtype != input._array.dtype:
+            raise RuntimeError(
+                f"batch_norm: {name} is {t._array.dtype}, the input {input._array.dtype}; convert with .to()"
+            )
     if training:
         count = 1
         for axis, size in enumerate(shape):
@@ -183,18 +235,15 @@ def batch_norm(
                 f"batch_norm: expected more than 1 value per channel when training, got input shape {tuple(shape)}; "
                 "use a larger batch or eval()"
             )
-        y, batch_mean, batch_var = BatchNorm.apply(input, weight, bias, eps)
+        y, batch_mean, batch_var = BatchNorm.apply(input, weight, bias, eps, residual, relu)
         with no_grad():
             _move(running_mean, batch_mean, momentum, 1)
             _move(running_var, batch_var, momentum, count / max(1, count - 1))
         return y
     if running_mean is None or running_var is None:
         raise RuntimeError("batch_norm: running_mean and running_var are needed when training is False")
-    as_channels = channel_shape(input)
-    scale: Any = rsqrt(add(running_var, eps))
-    scale = scale if weight is None else mul(scale, weight)
-    shift: Any = mul(running_mean, -scale) if bias is None else sub(bias, mul(running_mean, scale))
-    return add(mul(input, reshape(scale, as_channels)), reshape(shift, as_channels))
+    # Copies, since training may change the running ones before backward.
+    return Normalise.apply(input, weight, bias, clone(running_mean), clone(running_var), eps, residual, relu)
 
 
 def _move(running: Any, statistic: Any, momentum: float, correction: float) -> None:
