@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from strategies import Call
 
 import tinygrad_cnn as tg
 from tinygrad_cnn.nn import functional as F
+from tinygrad_cnn.ops.conv import conv2d_relu
+from tinygrad_cnn.ops.norm import batch_norm_relu
 from tinygrad_cnn.ops.pool import conv2d_max_pool2d_relu
 
 
@@ -84,6 +87,11 @@ def joined_conv2d(x: Any, w: Any, b: Any, padding: Any, pool: dict[str, Any], re
     """Compute the same as nn.Sequential does it: as one operation, if windows lie inside."""
     pooling = (pool["kernel_size"], pool["stride"], 0, 1, pool["ceil_mode"])
     return conv2d_max_pool2d_relu(x, w, b, (1, padding, 1, 1), pooling)
+
+
+def rectified_norm(function: Any, x: Any, *args: Any, training: bool) -> Any:
+    """Normalise, add the input and rectify."""
+    return function(x, *args, training, 0.1, 1e-5, residual=x)
 
 
 def pooled_conv2d_oracle(x: Any, w: Any, b: Any, padding: Any, pool: dict[str, Any], relu: str) -> Any:
@@ -517,6 +525,8 @@ TABLE = [
             bad(RuntimeError, ("conv2d", "floating"), zeros(1, 2, 4, 4, dtype="int64"), zeros(4, 2, 1, 1, dtype="int64")),
             bad(RuntimeError, ("conv2d", "'same'"), images, zeros(4, 2, 1, 1), padding="full"),
             bad(TypeError, ("conv2d", "stride"), images, zeros(4, 2, 1, 1), stride=1.5)]),
+    OpCase("conv2d_relu", conv2d_relu, draw.convolutions(),
+           lambda *args, **window: np.maximum(oracles.conv2d(*args, **window), 0)),
     OpCase("unfold", F.unfold, images_and_kernels(), oracles.im2col,
            [bad(RuntimeError, ("unfold", "kernel is larger"), images, 5)], second=False),
     OpCase("fold", F.fold, folded(), fold_oracle,
@@ -545,6 +555,9 @@ TABLE = [
             bad(RuntimeError, ("batch_norm", "running_mean"), zeros(2, 2), None, None),
             bad(RuntimeError, ("batch_norm", "weight", "(2,)"), zeros(2, 2), None, None, zeros(3), training=True)]),
     OpCase("batch_norm_eval", F.batch_norm, normalised(False), oracles.batch_norm),
+    *[OpCase(f"batch_norm_relu_{training}", partial(rectified_norm, batch_norm_relu), normalised(training),
+             partial(rectified_norm, lambda x, *args, residual: np.maximum(oracles.batch_norm(x, *args) + residual, 0)))
+      for training in (True, False)],
     OpCase("local_response_norm", F.local_response_norm, responses(), oracles.local_response_norm,
            [bad(ValueError, ("local_response_norm", "(2, 3)"), zeros(2, 3), 5),
             bad(RuntimeError, ("local_response_norm", "int64"), zeros(2, 3, 4, dtype="int64"), 5),

@@ -5,6 +5,7 @@ This file also runs in the build with address and undefined-behaviour sanitizers
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -189,13 +190,15 @@ def joined(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list of the kernels that apply a ReLU."""
     seen: list[str] = []
     backend: Any = get_backend("cpu")
+
+    def noting(name: str, kernel: Any, *args: Any) -> Any:
+        if args[-1] is True:
+            seen.append(name)
+        return kernel(*args)
+
     for name in ("conv2d", "batch_norm", "normalise"):
         kernel = getattr(backend, name)
-        noting = lambda *args, name=name, kernel=kernel: (
-            seen.append(name) if args[-1] is True else None,
-            kernel(*args),
-        )[1]  # noqa: E731
-        monkeypatch.setattr(backend, name, noting)
+        monkeypatch.setattr(backend, name, partial(noting, name, kernel))
     return seen
 
 
