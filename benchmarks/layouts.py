@@ -38,12 +38,10 @@ KERNELS = [
     *(f"conv2d{part}" for part in ("", "_input_grad", "_weight_grad")),
     *(f"pooled_conv2d{part}" for part in ("", "_input_grad", "_weight_grad")),
 ]
-IN_PLACE = """
-#define evens(a, b) (a)
-#define odds(a, b) (b)
-#define zip_low(a, b) (a)
-#define zip_high(a, b) (b)
-"""
+SHUFFLES = {"evens": "a", "odds": "b", "zip_low": "a", "zip_high": "b"}
+IN_PLACE = "".join(
+    f"#define {near}{name}(a, b) ({same})\n" for name, same in SHUFFLES.items() for near in ("", "near_")
+)
 MAPS = """    for b in range(conv.across):
         size = rows * parts[b].ow
         copy_row(sums + b * apart + image * size * span, size * outputs, y + b * size * outputs)
@@ -73,15 +71,20 @@ REPLACED = [  # (file, text, what stands there instead)
 ]
 
 
-def build(folder: Path) -> dict[str, Any]:
-    """Return the modules without copies, by family."""
-    ext = folder / "ext"
+def edit(ext: Path) -> None:
+    """Copy the sources, without copies of images."""
     shutil.copytree(EXT, ext)
     for name, text, instead in REPLACED:
         source = (ext / name).read_text()
         if source.count(text) != 1:
             raise RuntimeError(f"layouts: {name} should contain once, and not {source.count(text)} times: {text!r}")
         (ext / name).write_text(source.replace(text, instead))
+
+
+def build(folder: Path) -> dict[str, Any]:
+    """Return the modules without copies, by family."""
+    ext = folder / "ext"
+    edit(ext)
     flags = re.findall(r'"(-(?:O3|std|fno)[^"]*)"', (EXT.parent / "setup.py").read_text())
     march = [f"-march=x86-64-{_ext.LEVEL}"] if _ext.LEVEL.startswith("v") else []
     modules = {}

@@ -85,17 +85,55 @@ ALWAYS_INLINE vec upper_half(vec a) {
     return vec_shuffle(a, a, from);
 }
 
-/* Transpose LANES lines: in each of log2(LANES) rounds lines i and i + LANES / 2 are interleaved. */
-ALWAYS_INLINE void transpose_lanes(vec *lines) {
-    for (int round = 1; round < LANES; round *= 2) {
-        vec mixed[LANES];
-        for (int i = 0; i < LANES / 2; i++) {
-            mixed[2 * i] = zip_low(lines[i], lines[i + LANES / 2]);
-            mixed[2 * i + 1] = zip_high(lines[i], lines[i + LANES / 2]);
-        }
-        for (int i = 0; i < LANES; i++) lines[i] = mixed[i];
-    }
+/* The same in each part of NEAR lanes, or with parts as elements.  Lanes that stay in their part move in one instruction, others
+ * take two with AVX2. */
+enum { NEAR = VEC_BYTES > 16 ? 16 / (int)sizeof(real) : LANES, PARTS_OF_LANES = LANES / NEAR };
+
+ALWAYS_INLINE vec near_evens(vec a, vec b) {
+    VEC_INDEX(from, i / NEAR * NEAR + 2 * i % NEAR + (i % NEAR >= NEAR / 2) * LANES)
+    return vec_shuffle(a, b, from);
 }
+ALWAYS_INLINE vec near_odds(vec a, vec b) {
+    VEC_INDEX(from, i / NEAR * NEAR + 2 * i % NEAR + (i % NEAR >= NEAR / 2) * LANES + 1)
+    return vec_shuffle(a, b, from);
+}
+ALWAYS_INLINE vec near_zip_low(vec a, vec b) {
+    VEC_INDEX(from, i / NEAR * NEAR + i % NEAR / 2 + i % 2 * LANES)
+    return vec_shuffle(a, b, from);
+}
+ALWAYS_INLINE vec near_zip_high(vec a, vec b) {
+    VEC_INDEX(from, i / NEAR * NEAR + i % NEAR / 2 + NEAR / 2 + i % 2 * LANES)
+    return vec_shuffle(a, b, from);
+}
+ALWAYS_INLINE vec far_zip_low(vec a, vec b) {
+    VEC_INDEX(from, i / NEAR / 2 * NEAR + i % NEAR + i / NEAR % 2 * LANES)
+    return vec_shuffle(a, b, from);
+}
+ALWAYS_INLINE vec far_zip_high(vec a, vec b) {
+    VEC_INDEX(from, i / NEAR / 2 * NEAR + i % NEAR + i / NEAR % 2 * LANES + LANES / 2)
+    return vec_shuffle(a, b, from);
+}
+
+/* One round: `count` lines, `step` apart, of which i and i + count / 2 are interleaved. */
+#define ZIP_LINES(lines, count, step, low, high)                                        \
+    do {                                                                                \
+        vec mixed[count];                                                               \
+        for (int i = 0; i < (count) / 2; i++) {                                         \
+            mixed[2 * i] = low((lines)[i * (step)], (lines)[(i + (count) / 2) * (step)]);      \
+            mixed[2 * i + 1] = high((lines)[i * (step)], (lines)[(i + (count) / 2) * (step)]); \
+        }                                                                               \
+        for (int i = 0; i < (count); i++) (lines)[i * (step)] = mixed[i];               \
+    } while (0)
+
+/* Transpose LANES lines: squares of NEAR lines and lanes, then what is in their places.  Each takes log2(its side) rounds. */
+ALWAYS_INLINE void transpose_lanes(vec *lines) {
+    for (int first = 0; first < LANES; first += NEAR)
+        for (int round = 1; round < NEAR; round *= 2) ZIP_LINES(lines + first, NEAR, 1, near_zip_low, near_zip_high);
+    for (int first = 0; first < NEAR; first++)
+        for (int round = NEAR; round < LANES; round *= 2)
+            ZIP_LINES(lines + first, PARTS_OF_LANES, NEAR, far_zip_low, far_zip_high);
+}
+#undef ZIP_LINES
 #else /* one lane */
 ALWAYS_INLINE vec evens(vec a, vec b) { return (void)b, a; }
 ALWAYS_INLINE vec odds(vec a, vec b) { return (void)a, b; }
@@ -106,6 +144,11 @@ ALWAYS_INLINE vec every_fourth(const real *from) { return *from; }
 ALWAYS_INLINE vec zip_low(vec a, vec b) { return (void)b, a; }
 ALWAYS_INLINE vec zip_high(vec a, vec b) { return (void)a, b; }
 ALWAYS_INLINE vec upper_half(vec a) { return a; }
+enum { NEAR = 1 };
+#define near_evens evens
+#define near_odds odds
+#define near_zip_low zip_low
+#define near_zip_high zip_high
 ALWAYS_INLINE void transpose_lanes(vec *lines) { (void)lines; }
 #endif
 

@@ -83,33 +83,37 @@ ALWAYS_INLINE vec load_pixels(const int step, const real *from, ptrdiff_t dw, un
     return vec_load(values);
 }
 
-/* phase[p] = elements p, p + m, p + 2 m ... of m vectors; join is its inverse. */
+/* phase[p] = elements p, p + m, p + 2 m ... of m vectors, in some order; join is its inverse.  The order does not matter, for lanes
+ * are tiles, so they stay near, unless a tile's row is longer than that. */
+#define TILES(name, a, b) (m <= NEAR ? near_##name(a, b) : name(a, b))
+
 ALWAYS_INLINE void split(const int m, const real *from, vec *phase) {
     vec a = vec_load(from), b = vec_load(from + LANES);
     if (m == 2) {
-        phase[0] = evens(a, b);
-        phase[1] = odds(a, b);
+        phase[0] = TILES(evens, a, b);
+        phase[1] = TILES(odds, a, b);
     } else {
         vec c = vec_load(from + 2 * LANES), d = vec_load(from + 3 * LANES);
-        vec even_low = evens(a, b), odd_low = odds(a, b), even_high = evens(c, d), odd_high = odds(c, d);
-        phase[0] = evens(even_low, even_high);
-        phase[1] = evens(odd_low, odd_high);
-        phase[2] = odds(even_low, even_high);
-        phase[3] = odds(odd_low, odd_high);
+        vec even_low = TILES(evens, a, b), odd_low = TILES(odds, a, b);
+        vec even_high = TILES(evens, c, d), odd_high = TILES(odds, c, d);
+        phase[0] = TILES(evens, even_low, even_high);
+        phase[1] = TILES(evens, odd_low, odd_high);
+        phase[2] = TILES(odds, even_low, even_high);
+        phase[3] = TILES(odds, odd_low, odd_high);
     }
 }
 
 ALWAYS_INLINE void join(const int m, const vec *phase, real *to) {
     if (m == 2) {
-        vec_store(to, zip_low(phase[0], phase[1]));
-        vec_store(to + LANES, zip_high(phase[0], phase[1]));
+        vec_store(to, TILES(zip_low, phase[0], phase[1]));
+        vec_store(to + LANES, TILES(zip_high, phase[0], phase[1]));
     } else {
-        vec even_low = zip_low(phase[0], phase[2]), even_high = zip_high(phase[0], phase[2]);
-        vec odd_low = zip_low(phase[1], phase[3]), odd_high = zip_high(phase[1], phase[3]);
-        vec_store(to, zip_low(even_low, odd_low));
-        vec_store(to + LANES, zip_high(even_low, odd_low));
-        vec_store(to + 2 * LANES, zip_low(even_high, odd_high));
-        vec_store(to + 3 * LANES, zip_high(even_high, odd_high));
+        vec even_low = TILES(zip_low, phase[0], phase[2]), even_high = TILES(zip_high, phase[0], phase[2]);
+        vec odd_low = TILES(zip_low, phase[1], phase[3]), odd_high = TILES(zip_high, phase[1], phase[3]);
+        vec_store(to, TILES(zip_low, even_low, odd_low));
+        vec_store(to + LANES, TILES(zip_high, even_low, odd_low));
+        vec_store(to + 2 * LANES, TILES(zip_low, even_high, odd_high));
+        vec_store(to + 3 * LANES, TILES(zip_high, even_high, odd_high));
     }
 }
 

@@ -18,7 +18,7 @@ sys.path.append(str(Path(__file__).parents[1]))  # last, so that an installed ti
 
 from benchmarks import __main__ as command  # noqa: E402
 from benchmarks import algorithms as convolution  # noqa: E402
-from benchmarks import augmentation, mnist, report, runner, timing, workloads  # noqa: E402
+from benchmarks import augmentation, layouts, mnist, report, runner, timing, workloads  # noqa: E402
 from benchmarks import data as loaders  # noqa: E402
 from benchmarks.frameworks import Ours, Torch  # noqa: E402
 from benchmarks.verify import VerificationError, relative_error, verify  # noqa: E402
@@ -316,3 +316,7 @@ def test_the_algorithm_of_wide_layers():
     wide = [layer for layer in convolution.FITTING if min(layer.shapes[1][:2]) >= 16]
     names = {convolution.choice(layer, which) for layer in wide for which in convolution.PASSES}
     assert names == {"winograd4"}
+
+
+def test_the_benchmark_of_layouts_finds_what_it_replaces(tmp_path):
+    layouts.edit(tmp_path / "ext")
