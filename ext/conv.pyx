@@ -356,7 +356,6 @@ cdef inline real at_least(real value, real least) noexcept nogil:
     return least if value < least else value
 
 
-
 cdef void positions_task(void* args, Py_ssize_t index) noexcept nogil:
     """Compute one strip of rows of all maps of one group of one image."""
     cdef Conv* conv = <Conv*> args

@@ -99,7 +99,7 @@ def by_kernels(level: str, m: int, x: Any, w: Any, b: Any, dy: Any, place: Windo
     """Return the same, written over NaN."""
     kernels = _ext.load("winograd", x.dtype.name, level.removeprefix("cpu-"))
     y, dx, dw = np.full_like(dy, np.nan), np.full_like(x, np.nan), np.full_like(w, np.nan)
-    kernels.conv2d(x, w, b, y, place, groups, m)
+    kernels.conv2d(x, w, b, y, place, groups, m, False)
     kernels.conv2d_input_grad(dy, w, dx, place, groups, m)
     kernels.conv2d_weight_grad(dy, x, dw, place, groups, m)
     return [y, dx, dw]
