@@ -213,7 +213,7 @@ def test_what_is_joined(joined: list[str]) -> None:
     norm = nn.BatchNorm2d(3)
     in_turn(X, conv(), nn.ReLU(), nn.Identity(), nn.ReLU())
     in_turn(X, norm, nn.ReLU(inplace=True))
-    norm_add_relu(norm.eval(), nn.ReLU(), X, X)
+    norm_add_relu(norm.eval(), nn.ReLU(), X, lambda: X)
     assert joined == ["conv2d", "batch_norm", "normalise"]
 
 
@@ -234,7 +234,7 @@ def test_modules_with_hooks_or_a_forward_of_their_own_stay_apart(number: int, jo
 def test_residuals_of_another_shape_or_type_are_added_apart(joined: list[str]) -> None:
     norm, relu = nn.BatchNorm2d(3), nn.ReLU()
     for residual in (X[:1], X.double()):
-        y = norm_add_relu(norm, relu, X, residual)
+        y = norm_add_relu(norm, relu, X, lambda residual=residual: residual)
         assert (y == F.relu(F.batch_norm(X, None, None, norm.weight, norm.bias, True) + residual)).all()
         assert y.dtype == residual.dtype
     assert not joined
@@ -244,7 +244,7 @@ def test_nothing_is_joined_while_anomalies_are_looked_for(joined: list[str]) -> 
     net = nn.Sequential(conv(), nn.ReLU())
     with tg.autograd.set_detect_anomaly(True):
         net(X)
-        norm_add_relu(nn.BatchNorm2d(3), nn.ReLU(), X, X)
+        norm_add_relu(nn.BatchNorm2d(3), nn.ReLU(), X, lambda: X)
     assert not joined
 
 

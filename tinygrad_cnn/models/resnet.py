@@ -6,6 +6,7 @@ He, Zhang, Ren and Sun, "Deep residual learning for image recognition", 2015.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 from ..nn import AdaptiveAvgPool2d, BatchNorm2d, Linear, MaxPool2d, Module, ReLU, Sequential, init
@@ -63,8 +64,9 @@ class _Block(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return relu(residual + shortcut)."""
-        shortcut = x if self.downsample is None else self.downsample(x)
-        return norm_add_relu(getattr(self, self.last_norm), self.relu, self._convolve(x), shortcut)
+        y = self._convolve(x)
+        shortcut = partial(self.downsample, x) if self.downsample is not None else lambda: x
+        return norm_add_relu(getattr(self, self.last_norm), self.relu, y, shortcut)
 
 
 class BasicBlock(_Block):

@@ -32,11 +32,11 @@ def in_turn(input: Any, *modules: Any) -> Any:
     return input
 
 
-def norm_add_relu(norm: Any, relu: Any, input: Any, residual: Any) -> Any:
-    """Return relu(norm(input) + residual)."""
+def norm_add_relu(norm: Any, relu: Any, input: Any, residual: Callable[[], Any]) -> Any:
+    """Return relu(norm(input) + residual())."""
     if _is(norm, *BATCH_NORMS) and _is(relu, ReLU) and _unchanged(norm, relu) and not is_anomaly_enabled():
-        return _noted(norm, norm._normalise, partial(batch_norm_relu, residual=residual), input)
-    return relu(norm(input) + residual)
+        return _noted(norm, norm._normalise, partial(batch_norm_relu, residual=residual()), input)
+    return relu(norm(input) + residual())
 
 
 def _is(module: Any, *types: type) -> bool:
