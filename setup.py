@@ -26,6 +26,7 @@ FAMILIES = [
     "matmul",
     "norm",
     "optim",
+    "places",
     "pool",
     "pooled",
     "random",

@@ -8,13 +8,22 @@ import_runtime()
 
 cdef extern from "elementwise.h":
     const int OUTER
+    const int MAP_COUNT
     ctypedef struct map:
         const real* a
         const real* b
+        const real* c
+        real p, q
         const unsigned char* condition
         real* y
-        real number
         Py_ssize_t size
+    ctypedef void (*map_loop)(const map* m, Py_ssize_t first, Py_ssize_t end) noexcept nogil
+    ctypedef struct map_entry:
+        const char* name
+        map_loop loop
+        double nanoseconds
+        int arrays, numbers
+    const map_entry* MAPS
     ctypedef struct broadcast_operands "broadcast":
         const real* a
         const real* b
@@ -23,11 +32,6 @@ cdef extern from "elementwise.h":
         Py_ssize_t* a_strides
         Py_ssize_t* b_strides
         Py_ssize_t count, a_step, b_step
-    ctypedef void (*map_loop)(const map* m, Py_ssize_t first, Py_ssize_t end) noexcept nogil
-    const map_loop hardswish_map, hardswish_grad_map, relu6_map, relu6_grad_map, silu_map, silu_grad_map
-    const map_loop abs_map, cube_map, erf_map, exp_map, expm1_map, leaky_relu_map, leaky_relu_grad_map, log_map, log1p_map
-    const map_loop reciprocal_map, rsqrt_map, sigmoid_map, sigmoid_grad_map, sign_map, sqrt_map
-    const map_loop tanh_grad_map, where_map, where_else_number_map, where_number_map
     void broadcast_rows(int op, const broadcast_operands* m, Py_ssize_t first, Py_ssize_t to, Py_ssize_t begin,
                         Py_ssize_t end) noexcept nogil
 
@@ -51,142 +55,26 @@ cdef void map_task(void* args, Py_ssize_t index) noexcept nogil:
     m.loop(&m.operands, index * CHUNK, min(m.operands.size, (index + 1) * CHUNK))
 
 
-cdef int run(map_loop loop, object a, object b, object y, double nanoseconds, double number=0,
-             object condition=None) except -1:
-    """Run a loop over all elements; `nanoseconds` is its cost for one."""
+# name -> number in the table, how many operands are arrays, how many are numbers
+maps = {MAPS[i].name.decode(): (i, MAPS[i].arrays, MAPS[i].numbers) for i in range(MAP_COUNT)}
+
+
+def run(int which, list arrays, list numbers, object y, object condition=None):
+    """Write y = the function `which` of arrays and numbers; a condition (bool) chooses between them."""
     cdef Mapping m
-    m.loop = loop
-    m.operands.a = read(a)
-    m.operands.b = read(b)
+    m.loop = MAPS[which].loop
+    m.operands.a = read(arrays[0])
+    m.operands.b = read(arrays[1]) if len(arrays) > 1 else NULL
+    m.operands.c = read(arrays[2]) if len(arrays) > 2 else NULL
+    m.operands.p = <real> <double> numbers[0] if len(numbers) > 0 else 0
+    m.operands.q = <real> <double> numbers[1] if len(numbers) > 1 else 0
     m.operands.condition = NULL
     if condition is not None:
         m.operands.condition = <const unsigned char*> address(condition, 1, PyBUF_SIMPLE)
     m.operands.y = write(y)
-    m.operands.number = <real> number
     m.operands.size = y.size
     with nogil:
-        parallel_for(map_task, &m, (m.operands.size + CHUNK - 1) // CHUNK, nanoseconds * m.operands.size)
-    return 0
-
-
-def abs(object a, object y):
-    """Write y = |a|."""
-    run(abs_map, a, None, y, 0.3)
-
-
-def cube(object a, object y):
-    """Write y = a ** 3."""
-    run(cube_map, a, None, y, 0.3)
-
-
-def exp(object a, object y):
-    """Write y = e ** a."""
-    run(exp_map, a, None, y, 0.5)
-
-
-def expm1(object a, object y):
-    """Write y = e ** a - 1."""
-    run(expm1_map, a, None, y, 0.6)
-
-
-def log(object a, object y):
-    """Write y = ln a."""
-    run(log_map, a, None, y, 0.6)
-
-
-def log1p(object a, object y):
-    """Write y = ln(1 + a)."""
-    run(log1p_map, a, None, y, 0.8)
-
-
-def reciprocal(object a, object y):
-    """Write y = 1 / a."""
-    run(reciprocal_map, a, None, y, 0.3)
-
-
-def rsqrt(object a, object y):
-    """Write y = a ** -0.5."""
-    run(rsqrt_map, a, None, y, 0.6)
-
-
-def sigmoid(object a, object y):
-    """Write y = 1 / (1 + e ** -a)."""
-    run(sigmoid_map, a, None, y, 0.6)
-
-
-def erf(object a, object y):
-    """Write y = erf(a)."""
-    run(erf_map, a, None, y, 1)
-
-
-def hardswish(object a, object y):
-    """Write y = a * min(max(a + 3, 0), 6) / 6."""
-    run(hardswish_map, a, None, y, 0.4)
-
-
-def hardswish_grad(object a, object b, object y):
-    """Write y = a times the slope of hardswish at b."""
-    run(hardswish_grad_map, a, b, y, 0.4)
-
-
-def relu6(object a, object y):
-    """Write y = min(max(a, 0), 6)."""
-    run(relu6_map, a, None, y, 0.4)
-
-
-def relu6_grad(object a, object b, object y):
-    """Write y = a where 0 < b < 6, else 0."""
-    run(relu6_grad_map, a, b, y, 0.4)
-
-
-def silu(object a, object y):
-    """Write y = a / (1 + e ** -a)."""
-    run(silu_map, a, None, y, 0.7)
-
-
-def silu_grad(object a, object b, object y):
-    """Write y = a times the slope of silu at b."""
-    run(silu_grad_map, a, b, y, 0.7)
-
-
-def sign(object a, object y):
-    """Write y = -1, 0 or 1; 0 for NaN."""
-    run(sign_map, a, None, y, 0.3)
-
-
-def sqrt(object a, object y):
-    """Write y = a ** 0.5."""
-    run(sqrt_map, a, None, y, 0.4)
-
-
-def leaky_relu(object a, double b, object y):
-    """Write y = a where a > 0, else b * a."""
-    run(leaky_relu_map, a, None, y, 0.3, b)
-
-
-def leaky_relu_grad(object a, object b, double c, object y):
-    """Write y = a where b > 0, else c * a."""
-    run(leaky_relu_grad_map, a, b, y, 0.4, c)
-
-
-def sigmoid_grad(object a, object b, object y):
-    """Write y = a * b * (1 - b)."""
-    run(sigmoid_grad_map, a, b, y, 0.4)
-
-
-def tanh_grad(object a, object b, object y):
-    """Write y = a * (1 - b * b)."""
-    run(tanh_grad_map, a, b, y, 0.4)
-
-
-def where(object condition, object a, object b, object y):
-    """Write y = a where the condition (bool) holds, else b; one of the two may be a number."""
-    if isinstance(a, (int, float)):
-        run(where_number_map, None, b, y, 0.4, a, condition)
-    elif isinstance(b, (int, float)):
-        run(where_else_number_map, a, None, y, 0.4, b, condition)
-    else:
-        run(where_map, a, b, y, 0.4, 0, condition)
+        parallel_for(map_task, &m, (m.operands.size + CHUNK - 1) // CHUNK, MAPS[which].nanoseconds * m.operands.size)
 
 
 # ---- functions of two arrays that broadcast ----

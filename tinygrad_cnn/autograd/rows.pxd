@@ -59,7 +59,7 @@ cpdef apply_row(Row row, tuple operands)
 @cython.locals(t=TensorBase, base=TensorBase, out=TensorBase, needs=Py_ssize_t, i=Py_ssize_t)
 cpdef computed(Row row, tuple operands, array)
 
-cdef _run_loop(str name, loop, Py_ssize_t count, a, b, c)
+cdef _run_loop(str name, loop, Py_ssize_t count, a, b, c, d)
 
 @cython.locals(plan=Plan, node=Elementwise, count=Py_ssize_t, i=Py_ssize_t)
 cdef _record(Row row, tuple operands, Py_ssize_t needs, TensorBase out)

@@ -1,6 +1,6 @@
 """Elementwise operations, each one row: a kernel, its derivatives, and what they need.
 
-A derivative is a function of dy and of what it needs: the operands a, b, c and the result y, by these names.  Only what the
+A derivative is a function of dy and of what it needs: the operands a, b, c, d and the result y, by these names.  Only what the
 wanted derivatives use is kept for backward.  The commonest derivatives need no Python: SAME is dy itself, and (row, "b") is
 row(dy, b), which is written over dy if nobody else sees it; ITSELF stands for the row whose derivative it is.  The rows
 themselves are in ops/elementwise.py.
@@ -33,7 +33,7 @@ from .graph import (
 from .modes import state
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
-POSITIONS = {"a": 0, "b": 1, "c": 2, "y": -1}
+POSITIONS = {"a": 0, "b": 1, "c": 2, "d": 3, "y": -1}
 
 
 SAME: tuple[Any, ...] = ()
@@ -115,7 +115,7 @@ class Row:
 
     def plan(self, needs: int, count: int) -> Plan:
         """Return the plan for `count` operands; bit i of `needs` says whether operand i needs a gradient."""
-        key = needs * 4 + count
+        key = needs * 8 + count
         found = self.plans.get(key)
         if found is None:
             found = self.plans[key] = Plan(self, tuple([bool(needs >> i & 1) for i in range(count)]))
@@ -184,6 +184,7 @@ def apply_row(row: Row, operands: tuple[Any, ...]) -> Any:
     a: Any = None
     b: Any = None
     c: Any = None
+    d: Any = None
     needs, count = 0, len(operands)
     for i in range(count):
         operand = operands[i]
@@ -202,11 +203,13 @@ def apply_row(row: Row, operands: tuple[Any, ...]) -> Any:
             a = operand
         elif i == 1:
             b = operand
-        else:
+        elif i == 2:
             c = operand
+        else:
+            d = operand
     base: TensorBase = first
     loop = row.loop(base._backend)
-    out: TensorBase = wrap(first.result_class, _run_loop(row.name, loop, count, a, b, c), base._backend)
+    out: TensorBase = wrap(first.result_class, _run_loop(row.name, loop, count, a, b, c, d), base._backend)
     if needs and state.grad:
         _record(row, operands, needs, out)
     return out
@@ -227,14 +230,14 @@ def computed(row: Row, operands: tuple[Any, ...], array: Any) -> Any:
     return out
 
 
-def _run_loop(name: str, loop: Any, count: int, a: Any, b: Any, c: Any) -> Any:
+def _run_loop(name: str, loop: Any, count: int, a: Any, b: Any, c: Any, d: Any) -> Any:
     """Call a kernel with its first `count` operands."""
     if count == 1:
         return loop(a)
     try:
-        return loop(a, b) if count == 2 else loop(a, b, c)
+        return loop(a, b) if count == 2 else loop(a, b, c) if count == 3 else loop(a, b, c, d)
     except ValueError:  # shapes that do not broadcast; say which
-        broadcast(name, *[getattr(operand, "shape", ()) for operand in (a, b, c)[:count]])
+        broadcast(name, *[getattr(operand, "shape", ()) for operand in (a, b, c, d)[:count]])
         raise
 
 

@@ -59,14 +59,33 @@ ELEMENTWISE = {
     "sigmoid_grad": "a * b * (1 - b)",
     "tanh_grad": "a * (1 - b * b)",
     "binary_cross_entropy": "-(b * max(ln a, -100) + (1 - b) * max(ln(1 - a), -100))",
-    "relu6": "min(max(a, 0), 6)",
-    "relu6_grad": "0 if b <= 0 or b >= 6 else a",
+    "clamp": "min(max(a, b), c)",
+    "clamp_grad": "a if c <= b <= d else 0",
+    "hardtanh_grad": "0 if b <= c or b >= d else a",
+    "hardsigmoid": "min(max(a + 3, 0), 6) / 6",
+    "hardsigmoid_grad": "a / 6 if -3 < b < 3 else 0",
     "hardswish": "a * min(max(a + 3, 0), 6) / 6",
     "hardswish_grad": "0 if b <= -3 else a * (b / 3 + 1 / 2) if b < 3 else a",
+    "elu": "a if a > 0 else b * (e ** (c * a) - 1)",
+    "elu_grad": "a if b > 0 else a * c * d * e ** (d * b)",
+    "gelu": "a * (1 + erf(a / sqrt 2)) / 2",
+    "gelu_grad": "a * ((1 + erf(b / sqrt 2)) / 2 + b * e ** (-b ** 2 / 2) / sqrt(2 pi))",
+    "gelu_tanh": "a * s(a * t), t = sqrt(8 / pi) * (1 + 0.044715 * a ** 2), s(x) = 1 / (1 + e ** -x)",
+    "gelu_tanh_grad": "a times the slope of gelu_tanh at b",
+    "logsigmoid": "min(a, 0) - ln(1 + e ** -|a|)",
+    "logsigmoid_grad": "a / (1 + e ** b)",
+    "mish": "a * tanh(ln(1 + e ** a))",
+    "mish_grad": "a times the slope of mish at b",
     "silu": "a / (1 + e ** -a)",
     "silu_grad": "a * s * (1 + b * (1 - s)), s = 1 / (1 + e ** -b)",
+    "softplus": "a if a * b > c else ln(1 + e ** (a * b)) / b",
+    "softplus_grad": "a if b * c > d else a / (1 + e ** (-b * c))",
     "leaky_relu": "a if a > 0 else b * a",
     "leaky_relu_grad": "a if b > 0 else c * a",
+    "add_scaled": "a + c * b",
+    "addcmul": "a + d * b * c",
+    "addcdiv": "a + d * b / c",
+    "lerp": "a + c * (b - a)",
     "neg": "-a",
     "abs": "|a|",
     "sign": "-1, 0 or 1; 0 for NaN",
@@ -110,6 +129,7 @@ ELEMENTWISE = {
 }
 REDUCTIONS = ("sum", "mean", "prod", "amax", "amin", "any", "all")
 ARG_REDUCTIONS = ("argmax", "argmin")
+SCATTERS = ("add", "set", "mul", "maximum", "minimum")
 SCANS = ("cumsum", "cumprod", "cummax", "cummin", "logcumsumexp")
 
 
@@ -204,6 +224,10 @@ class Backend:
         """Return int64 positions along an axis (ARG_REDUCTIONS): the first extreme, or the first NaN."""
 
     @kernel
+    def arg_parts(self, op: str, x: Array, dim: int, parts: tuple[tuple[int, int], ...]) -> Array:
+        """Do the same for parts of an axis, none empty, given by start and length -> positions as many as parts along it."""
+
+    @kernel
     def scan(self, op: str, x: Array, dim: int) -> Array:
         """Reduce (SCANS) each element and all before it along an axis; the dtype is kept, and NaN stays to the end."""
 
@@ -238,12 +262,8 @@ class Backend:
         """Pick along an axis: y[.., i, ..] = x[.., index[.., i, ..], ..]."""
 
     @kernel
-    def scatter_add(self, target: Array, dim: int, index: Array, values: Array) -> None:
-        """Add values where gather would pick (target changed in place): the adjoint of gather."""
-
-    @kernel
-    def scatter_reduce(self, op: str, target: Array, dim: int, index: Array, values: Array) -> None:
-        """Multiply ("mul"), or take the maximum ("maximum") or minimum, where scatter_add would add (target changed)."""
+    def scatter(self, op: str, target: Array, dim: int, index: Array, values: Array) -> None:
+        """Combine values (SCATTERS) with the elements that gather would pick, in order (target changed in place)."""
 
     # ---- random numbers ----
 
@@ -374,6 +394,21 @@ class Backend:
 
         y[p, b, k] = sum of weights[j] * x[p, places[j], k] over j from starts[b] to starts[b + 1] - 1 (int64, in order).
         """
+
+    @kernel
+    def sample(self, x: Array, places: Array, weights: Array) -> Array:
+        """Add up elements of x (N, C, A) -> (N, C, B), each image at places of its own.
+
+        y[n, c, b] = sum over j of weights[n, j, b] * x[n, c, places[n, j, b]]; places (int32) below 0 name a 0.
+        """
+
+    @kernel
+    def sample_input_grad(self, dy: Array, places: Array, weights: Array, size: int) -> Array:
+        """Return dx (N, C, size): the adjoint of sample in x."""
+
+    @kernel
+    def sample_weight_grad(self, dy: Array, x: Array, places: Array) -> Array:
+        """Return dw (N, J, B): the adjoint of sample in the weights."""
 
     # ---- normalisation and softmax ----
 

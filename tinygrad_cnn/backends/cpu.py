@@ -8,26 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from itertools import takewhile
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import _ext
 from ..geometry import Window
 from . import algorithms
-from .base import Array, Dims, Shape
+from .base import SCATTERS, Array, Dims, Shape
 from .reference import ReferenceBackend, _outside
 
 _REALS = {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64"}
 _LOOPS = frozenset(_ext.runtime.LOOPS)  # ext/arithmetic.pyx
 # ext/elementwise.pyx
 _BROADCAST = {"add": 0, "sub": 1, "mul": 2, "div": 3, "maximum": 4, "minimum": 5}
-_ELEMENTWISE = {
-    "abs", "erf", "exp", "expm1", "hardswish", "hardswish_grad", "leaky_relu", "leaky_relu_grad", "log", "log1p",
-    "reciprocal", "relu6", "relu6_grad", "rsqrt", "sigmoid", "sigmoid_grad", "sign", "silu", "silu_grad", "sqrt",
-    "tanh_grad", "where",
-}  # fmt: skip
+_MAPS: dict[str, tuple[int, int, int]] = _ext.load("elementwise", "float32", _ext.LEVEL).maps
+_WHERE = {(True, True): "where", (False, True): "where_number", (True, False): "where_else_number"}
 _WORTH_BROADCASTING = 4096  # elements from which it takes less time than NumPy
 _contiguous = np.ascontiguousarray
 _empty = _ext.runtime.empty
@@ -52,6 +50,11 @@ def _alike(operands: Sequence[Any]) -> bool:
     )
 
 
+def _is_array(x: Any) -> bool:
+    """Return whether an operand is an array; one without axes counts as a number."""
+    return isinstance(x, np.ndarray) and x.ndim > 0
+
+
 def _flat(x: Array, dim: int) -> tuple[int, int, int]:
     """Return the sizes before, along and behind an axis."""
     return prod(x.shape[:dim]), x.shape[dim], prod(x.shape[dim + 1 :])
@@ -62,6 +65,57 @@ def _as_batch(x: Array, batch: Shape) -> Array:
     if x.shape[:-2] == batch and len(batch) == 1:
         return x
     return np.broadcast_to(x, (*batch, *x.shape[-2:])).reshape(prod(batch), *x.shape[-2:])
+
+
+class Picked(NamedTuple):
+    """Places in an array, in the form of ext/places.h."""
+
+    index: Array
+    shape: Shape  # of what is picked
+    layout: tuple[int, int, int, int, int, bool]  # P, A, B, K, shared, wide
+
+
+def _picked(shape: Shape, key: tuple[Any, ...]) -> Picked | None:
+    """Return the places that a key picks; None if its arrays do not stand side by side, or name what does not exist."""
+    first = next((d for d, item in enumerate(key) if isinstance(item, np.ndarray)), len(key))
+    arrays = list(takewhile(lambda item: isinstance(item, np.ndarray), key[first:]))
+    rest = (*key[:first], *key[first + len(arrays) :])
+    if not arrays or not all(isinstance(item, slice) and item == slice(None) for item in rest):
+        return None
+    index, last = np.zeros((), np.int64), first
+    for item in arrays:
+        mask = item.dtype.kind == "b"
+        end = last + (item.ndim if mask else 1)
+        size = prod(shape[last:end])
+        place = np.flatnonzero(item) if mask else item
+        if len(arrays) == 1:
+            index = place
+        elif ((place < -size) | (place >= size)).any():
+            return None
+        else:
+            try:
+                index = index * size + np.where(place < 0, place + size, place)
+            except ValueError:  # they do not broadcast, as NumPy will say
+                return None
+        last = end
+    before, behind = shape[:first], shape[last:]
+    layout = (prod(before), prod(shape[first:last]), index.size, prod(behind), max(1, prod(before)), False)
+    return Picked(_contiguous(index, np.int64), (*before, *index.shape, *behind), layout)
+
+
+def _along(shape: Shape, dim: int, index: Array) -> Picked:
+    """Return the places that an array names along an axis; the other axes of `shape` are the array's."""
+    first = dim  # of the axes before it along which the array repeats itself
+    while first and (index.shape[first - 1] == 1 or index.strides[first - 1] == 0):
+        first -= 1
+    wide = any(n > 1 and stride for n, stride in zip(index.shape[dim + 1 :], index.strides[dim + 1 :]))
+    once = index
+    if index.size:
+        kept = (*range(first), dim, *(range(dim + 1, index.ndim) if wide else ()))
+        once = index[tuple([slice(None) if d in kept else 0 for d in range(index.ndim)])]
+    before, behind = prod(shape[:dim]), prod(shape[dim + 1 :])
+    layout = (before, shape[dim], index.shape[dim], behind, max(1, prod(shape[first:dim])), wide)
+    return Picked(_contiguous(once, np.int64), index.shape, layout)
 
 
 class CpuBackend(ReferenceBackend):
@@ -103,7 +157,7 @@ class CpuBackend(ReferenceBackend):
         y = None
         if op in _LOOPS and _alike(operands):  # strided or expanded, as the gradient of a sum is
             return self.loop(op)(*[_contiguous(x) if isinstance(x, np.ndarray) else x for x in operands])
-        if op in _ELEMENTWISE:
+        if op in _MAPS:
             y = self._map(op, operands)
         elif op in _BROADCAST:
             y = self._broadcast(_BROADCAST[op], *operands)
@@ -125,14 +179,26 @@ class CpuBackend(ReferenceBackend):
         return found
 
     def _map(self, op: str, operands: Sequence[Any]) -> Array | None:
-        """Return the result for arrays of one shape (and numbers), else None."""
-        arrays = [x for x in operands if isinstance(x, np.ndarray)]
-        like = arrays[-1]
+        """Return the result for arrays of one shape and numbers, as many of each as the function takes, else None."""
+        condition = None
+        if op == "where":
+            condition, *operands = operands
+            op = _WHERE.get((_is_array(operands[0]), _is_array(operands[1])), op)
+        arrays = [x for x in operands if _is_array(x)]
+        numbers = [x for x in operands if not _is_array(x)]
+        number, *counts = _MAPS[op]
+        if counts != [len(arrays), len(numbers)]:
+            return None
+        like = arrays[0]
         kernels = self._kernels("elementwise", like.dtype)
-        if kernels is None or any(x.shape != like.shape for x in arrays):
+        if (
+            kernels is None
+            or any(x.shape != like.shape for x in arrays)
+            or not (condition is None or condition.shape == like.shape)
+        ):
             return None
         y = _empty(like.shape, like.dtype)
-        getattr(kernels, op)(*[_contiguous(x) if isinstance(x, np.ndarray) else x for x in operands], y)
+        kernels.run(number, list(map(_contiguous, arrays)), list(map(float, numbers)), y, _maybe(condition))
         return y
 
     def _broadcast(self, op: int, a: Any, b: Any) -> Array | None:
@@ -171,6 +237,66 @@ class CpuBackend(ReferenceBackend):
         else:
             kernels.extreme(_contiguous(x), y, *layout, op == "amin")
         return y
+
+    def arg_reduce(self, op: str, x: Array, dim: int, keepdim: bool) -> Array:
+        if x.dtype not in _REALS or not x.size or dim % x.ndim == x.ndim - 1:  # along neighbours NumPy is fast
+            return super().arg_reduce(op, x, dim, keepdim)
+        at = self.arg_parts(op, x, dim % x.ndim, ((0, x.shape[dim]),))
+        return at if keepdim else at.squeeze(dim)
+
+    def arg_parts(self, op: str, x: Array, dim: int, parts: tuple[tuple[int, int], ...]) -> Array:
+        kernels = self._kernels("places", x.dtype)
+        if kernels is None:
+            return super().arg_parts(op, x, dim, parts)
+        before, size, behind = _flat(x, dim)
+        at = _empty((*x.shape[:dim], len(parts), *x.shape[dim + 1 :]), np.dtype(np.int64))
+        starts, counts = np.array(parts, np.int64).reshape(-1, 2).T.copy()
+        kernels.locate(_contiguous(x), starts, counts, at, (before, size, len(parts), behind), op == "argmin")
+        return at
+
+    # ---- indexing ----
+
+    def index(self, x: Array, key: tuple[Any, ...]) -> Array:
+        picked = _picked(x.shape, key)
+        y = None if picked is None else self._gather(x, picked)
+        return super().index(x, key) if y is None else y
+
+    def index_put(self, target: Array, key: tuple[Any, ...], values: Array, accumulate: bool) -> None:
+        picked = _picked(target.shape, key)
+        op = "add" if accumulate else "set"
+        if picked is None or not self._scatter(op, target, picked, values):
+            super().index_put(target, key, values, accumulate)
+
+    def gather(self, x: Array, dim: int, index: Array) -> Array:
+        part = x[tuple([slice(None if d == dim else n) for d, n in enumerate(index.shape)])]
+        y = self._gather(part, _along(part.shape, dim, index))
+        return super().gather(x, dim, index) if y is None else y
+
+    def scatter(self, op: str, target: Array, dim: int, index: Array, values: Array) -> None:
+        picked = None
+        if all(n == size for d, (n, size) in enumerate(zip(index.shape, target.shape)) if d != dim):
+            picked = _along(target.shape, dim, index)
+            values = values[tuple(map(slice, index.shape))]
+        if picked is None or not self._scatter(op, target, picked, values):
+            super().scatter(op, target, dim, index, values)
+
+    def _gather(self, x: Array, picked: Picked) -> Array | None:
+        """Return the elements at places of x, or None if the reference is to do it."""
+        kernels = self._kernels("places", x.dtype)
+        if kernels is None:
+            return None
+        y = _empty(picked.shape, x.dtype)
+        return y if kernels.gather(_contiguous(x), picked.index, y, picked.layout) else None
+
+    def _scatter(self, op: str, target: Array, picked: Picked, values: Array) -> bool:
+        """Combine values with the elements at places of an array; return False if the reference is to do it."""
+        kernels = self._kernels("places", target.dtype)
+        if kernels is None or not target.flags.c_contiguous or values.ndim > len(picked.shape):
+            return False
+        values = _contiguous(np.broadcast_to(values, picked.shape), target.dtype)
+        values = values.copy() if np.may_share_memory(values, target) else values
+        done: bool = kernels.scatter(SCATTERS.index(op), values, picked.index, target, picked.layout)
+        return done
 
     # ---- random numbers ----
 
@@ -312,6 +438,31 @@ class CpuBackend(ReferenceBackend):
         shape = (x.shape[0], x.shape[1], len(starts) - 1, x.shape[2])
         self._kernels("resample", x.dtype).resample(_contiguous(x), y, starts, places, weights, shape)
         return y
+
+    def sample(self, x: Array, places: Array, weights: Array) -> Array:
+        if not x.size:
+            return super().sample(x, places, weights)
+        (n, c, a), (_, taps, b) = x.shape, places.shape
+        y = _empty((n, c, b), x.dtype)
+        kernels = self._kernels("places", x.dtype)
+        kernels.sample(_contiguous(x), _contiguous(places), _contiguous(weights), y, (n, c, a, b, taps))
+        return y
+
+    def sample_input_grad(self, dy: Array, places: Array, weights: Array, size: int) -> Array:
+        (n, c, b), taps = dy.shape, places.shape[1]
+        dx = _empty((n, c, size), dy.dtype)
+        kernels = self._kernels("places", dy.dtype)
+        kernels.sample_input_grad(_contiguous(dy), _contiguous(places), _contiguous(weights), dx, (n, c, size, b, taps))
+        return dx
+
+    def sample_weight_grad(self, dy: Array, x: Array, places: Array) -> Array:
+        if not x.size:
+            return super().sample_weight_grad(dy, x, places)
+        (n, c, a), (_, taps, b) = x.shape, places.shape
+        dw = _empty((n, taps, b), dy.dtype)
+        kernels = self._kernels("places", dy.dtype)
+        kernels.sample_weight_grad(_contiguous(dy), _contiguous(x), _contiguous(places), dw, (n, c, a, b, taps))
+        return dw
 
     # ---- normalisation and softmax ----
 

@@ -51,6 +51,26 @@ def _erfc(a: np.ndarray, complement: bool) -> np.ndarray:
     return np.where(small, centre, np.copysign(1 - tail, a)).astype(a.dtype)
 
 
+_ROOT_HALF, _DENSITY, _TANH = 0.5**0.5, (2 * np.pi) ** -0.5, (8 / np.pi) ** 0.5  # of gelu
+
+
+def _sigmoid(a: np.ndarray) -> np.ndarray:
+    """Return 1 / (1 + e ** -a), computed safely."""
+    return np.where(a >= 0, 1, np.exp(-np.abs(a))) / (1 + np.exp(-np.abs(a)))
+
+
+def _gelu_tanh_slope(a: np.ndarray) -> np.ndarray:
+    """Return the slope of gelu's approximation."""
+    s = _sigmoid(_TANH * a * (1 + 0.044715 * a * a))
+    return s + a * s * (1 - s) * _TANH * (1 + 3 * 0.044715 * a * a)
+
+
+def _mish_slope(a: np.ndarray) -> np.ndarray:
+    """Return the slope of a * tanh(ln(1 + e ** a))."""
+    t = np.tanh(np.logaddexp(a, 0))
+    return t + a * (1 - t * t) * _sigmoid(a)
+
+
 _UFUNCS: dict[str, Any] = {
     "add": np.add,
     "sub": np.subtract,
@@ -88,14 +108,33 @@ _UFUNCS: dict[str, Any] = {
     "sigmoid_grad": lambda a, b: a * b * (1 - b),
     "tanh_grad": lambda a, b: a * (1 - b * b),
     "binary_cross_entropy": lambda a, b: -(b * np.maximum(np.log(a), -100) + (1 - b) * np.maximum(np.log1p(-a), -100)),
-    "relu6": lambda a: np.minimum(np.maximum(a, 0), 6),
-    "relu6_grad": lambda a, b: np.where((b <= 0) | (b >= 6), 0, a),
+    "clamp": lambda a, b, c: np.minimum(np.maximum(a, b), c),
+    "clamp_grad": lambda a, b, c, d: np.where((b >= c) & (b <= d), a, 0),
+    "hardtanh_grad": lambda a, b, c, d: np.where((b <= c) | (b >= d), 0, a),
+    "hardsigmoid": lambda a: np.clip(a + 3, 0, 6) / 6,
+    "hardsigmoid_grad": lambda a, b: np.where((b > -3) & (b < 3), a / 6, 0),
     "hardswish": lambda a: a * np.clip(a + 3, 0, 6) / 6,
     "hardswish_grad": lambda a, b: np.where(b <= -3, 0, np.where(b < 3, a * (b / 3 + 0.5), a)),
+    "elu": lambda a, b, c: np.where(a > 0, a, b * np.expm1(c * a)),
+    "elu_grad": lambda a, b, c, d: np.where(b > 0, a, a * c * d * np.exp(d * b)),
+    "gelu": lambda a: a * (1 + _erfc(a * _ROOT_HALF, False)) / 2,
+    "gelu_grad": lambda a, b: a * ((1 + _erfc(b * _ROOT_HALF, False)) / 2 + b * np.exp(-b * b / 2) * _DENSITY),
+    "gelu_tanh": lambda a: a * _sigmoid(_TANH * a * (1 + 0.044715 * a * a)),
+    "gelu_tanh_grad": lambda a, b: a * _gelu_tanh_slope(b),
+    "logsigmoid": lambda a: np.minimum(a, 0) - np.log1p(np.exp(-np.abs(a))),
+    "logsigmoid_grad": lambda a, b: a / (1 + np.exp(b)),
+    "mish": lambda a: a * np.tanh(np.logaddexp(a, 0)),
+    "mish_grad": lambda a, b: a * _mish_slope(b),
     "silu": lambda a: a / (1 + np.exp(-a)),
     "silu_grad": lambda a, b: a / (1 + np.exp(-b)) * (1 + b / (1 + np.exp(b))),
+    "softplus": lambda a, b, c: np.where(a * b > c, a, np.log1p(np.exp(a * b)) / b),
+    "softplus_grad": lambda a, b, c, d: np.where(b * c > d, a, a / (1 + np.exp(-b * c))),
     "leaky_relu": lambda a, b: np.where(a > 0, a, b * a),
     "leaky_relu_grad": lambda a, b, c: np.where(b > 0, a, c * a),
+    "add_scaled": lambda a, b, c: a + c * b,
+    "addcmul": lambda a, b, c, d: a + d * b * c,
+    "addcdiv": lambda a, b, c, d: a + d * b / c,
+    "lerp": lambda a, b, c: a + c * (b - a),
     "neg": np.negative,
     "abs": np.abs,
     "sign": lambda a: a.copy() if a.dtype.kind == "b" else (a > 0).astype(a.dtype) - (a < 0),
@@ -123,7 +162,7 @@ _UFUNCS: dict[str, Any] = {
     "atanh": np.arctanh,
     "erf": lambda a: _erfc(a, False),
     "erfc": lambda a: _erfc(a, True),
-    "sigmoid": lambda a: np.where(a >= 0, 1, np.exp(-np.abs(a))) / (1 + np.exp(-np.abs(a))),
+    "sigmoid": lambda a: _sigmoid(a),
     "logit": lambda a: np.log(a / (1 - a)),
     "relu": lambda a: np.where(a < 0, 0, a),
     "floor": np.floor,
@@ -157,7 +196,9 @@ _REDUCTIONS: dict[str, Any] = {
 _SCANS = {
     "cumsum": np.add, "cumprod": np.multiply, "cummax": np.maximum, "cummin": np.minimum, "logcumsumexp": np.logaddexp,
 }  # fmt: skip
-_SCATTERS = {"mul": np.multiply, "maximum": np.maximum, "minimum": np.minimum}
+_SCATTERS: dict[str, Any] = {
+    "add": np.add.at, "set": operator.setitem, "mul": np.multiply.at, "maximum": np.maximum.at, "minimum": np.minimum.at,
+}  # fmt: skip
 _ARG_REDUCTIONS: dict[str, Any] = {"argmax": np.argmax, "argmin": np.argmin}
 
 
@@ -272,6 +313,10 @@ class ReferenceBackend(Backend):
     def arg_reduce(self, op: str, x: Array, dim: int, keepdim: bool) -> Array:
         return np.asarray(_ARG_REDUCTIONS[op](x, axis=dim, keepdims=keepdim), np.int64)
 
+    def arg_parts(self, op: str, x: Array, dim: int, parts: tuple[tuple[int, int], ...]) -> Array:
+        found = [start + self.arg_reduce(op, np.take(x, range(start, start + n), dim), dim, True) for start, n in parts]
+        return np.concatenate(found, dim) if parts else np.empty((*x.shape[:dim], 0, *x.shape[dim + 1 :]), np.int64)
+
     def scan(self, op: str, x: Array, dim: int) -> Array:
         with np.errstate(all="ignore"):
             return _SCANS[op].accumulate(x, axis=dim, dtype=x.dtype)
@@ -306,11 +351,8 @@ class ReferenceBackend(Backend):
     def gather(self, x: Array, dim: int, index: Array) -> Array:
         return x[_along(dim, index)]
 
-    def scatter_add(self, target: Array, dim: int, index: Array, values: Array) -> None:
-        np.add.at(target, _along(dim, index), values[tuple(map(slice, index.shape))])
-
-    def scatter_reduce(self, op: str, target: Array, dim: int, index: Array, values: Array) -> None:
-        _SCATTERS[op].at(target, _along(dim, index), values[tuple(map(slice, index.shape))])
+    def scatter(self, op: str, target: Array, dim: int, index: Array, values: Array) -> None:
+        _SCATTERS[op](target, _along(dim, index), values[tuple(map(slice, index.shape))])
 
     # ---- random numbers ----
 
@@ -472,6 +514,19 @@ class ReferenceBackend(Backend):
                 y[:, b] += weights[j] * x[:, places[j]]
         return y
 
+    def sample(self, x: Array, places: Array, weights: Array) -> Array:
+        return (weights[:, None] * _sampled(x, places)).sum(axis=2)
+
+    def sample_input_grad(self, dy: Array, places: Array, weights: Array, size: int) -> Array:
+        dx = np.zeros((*dy.shape[:2], size), dy.dtype)
+        shares = np.where(places < 0, 0, weights)[:, None] * dy[:, :, None]
+        n, c = np.ogrid[: dy.shape[0], : dy.shape[1]]
+        np.add.at(dx, (n[..., None, None], c[..., None, None], np.maximum(places, 0)[:, None]), shares)
+        return dx
+
+    def sample_weight_grad(self, dy: Array, x: Array, places: Array) -> Array:
+        return (dy[:, :, None] * _sampled(x, places)).sum(axis=1)
+
     # ---- normalisation and softmax ----
 
     def batch_norm(
@@ -612,6 +667,12 @@ def _along(dim: int, index: np.ndarray) -> tuple[np.ndarray, ...]:
     key: list[np.ndarray] = list(np.indices(index.shape, sparse=True))
     key[dim] = index
     return tuple(key)
+
+
+def _sampled(x: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return x (N, C, A) at places (N, J, B) -> (N, C, J, B), 0 at those below 0."""
+    at = places[:, None]
+    return np.where(at < 0, 0, np.take_along_axis(x[:, :, None], np.maximum(at, 0), axis=3)).astype(x.dtype)
 
 
 def _outside(classes: np.ndarray, count: int) -> int:

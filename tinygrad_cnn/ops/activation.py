@@ -11,8 +11,8 @@ from typing import Any
 from .. import dtypes
 from ..geometry import wrap_dim
 from .elementwise import (
-    Number, T, _relu, abs, add, cast, check_floating, check_tensors, clamp, div, element_like, erf, exp, expm1, gt,
-    le, leaky_relu, log, log1p, lt, mul, neg, number, row, sigmoid, sub, tanh, unary, where,
+    Number, T, abs, add, cast, check_floating, check_tensors, clamp, div, element_like, exp, gt,
+    le, leaky_relu, log, log1p, lt, mul, neg, number, row, sigmoid, sub, tanh, where,
 )  # fmt: skip
 from .inplace import in_place, operand, write_
 from .reduce import argmax, softmax
@@ -38,8 +38,11 @@ def activation(function: Callable[..., Any], floating: bool = True) -> Callable[
 
 # ---- those with kernels ----
 
-_relu6 = unary(row("relu6", lambda dy, y: _relu6_grad(dy, y)), "", bools=False)
-_relu6_grad: Callable[..., Any] = row("relu6_grad", lambda dy, b: _relu6_grad(dy, b), None)
+# Unlike clamp's, this gradient does not pass at the limits.
+_hardtanh = row("clamp", lambda dy, a, b, c: _hardtanh_grad(dy, a, b, c))
+_hardtanh_grad: Callable[..., Any] = row("hardtanh_grad", lambda dy, b, c, d: _hardtanh_grad(dy, b, c, d), None)
+_hardsigmoid = row("hardsigmoid", lambda dy, a: _hardsigmoid_grad(dy, a))
+_hardsigmoid_grad: Callable[..., Any] = row("hardsigmoid_grad", lambda dy, b: _hardsigmoid_grad(dy, b), None)
 _hardswish = row("hardswish", lambda dy, a: _hardswish_grad(dy, a))
 _hardswish_grad: Callable[..., Any] = row(
     "hardswish_grad", lambda dy, b: _hardswish_grad(dy, b), lambda dy, a, b: where(lt(abs(b), 3), dy * a / 3, 0.0)
@@ -50,16 +53,63 @@ _silu_grad: Callable[..., Any] = row(
 )
 
 
+_elu = row("elu", lambda dy, a, b, c: _elu_grad(dy, a, b, c))
+_elu_grad: Callable[..., Any] = row(
+    "elu_grad",
+    lambda dy, b, c, d: _elu_grad(dy, b, c, d),
+    lambda dy, a, b, c, d: where(gt(b, 0), 0.0, dy * a * (c * d * d) * exp(clamp(b, max=0) * d)),
+)
+_gelu = row("gelu", lambda dy, a: _gelu_grad(dy, a))
+_gelu_grad: Callable[..., Any] = row(
+    "gelu_grad",
+    lambda dy, b: _gelu_grad(dy, b),
+    lambda dy, a, b: dy * a * exp(b * b * -0.5) * (2 - b * b) * sqrt(0.5 / pi),
+)
+_gelu_tanh = row("gelu_tanh", lambda dy, a: _gelu_tanh_grad(dy, a))
+_gelu_tanh_grad: Callable[..., Any] = row(
+    "gelu_tanh_grad", lambda dy, b: _gelu_tanh_grad(dy, b), lambda dy, a, b: dy * a * _gelu_tanh_curvature(b)
+)
+_logsigmoid = row("logsigmoid", lambda dy, a: _logsigmoid_grad(dy, a))
+_logsigmoid_grad: Callable[..., Any] = row(
+    "logsigmoid_grad", lambda dy, b: _logsigmoid_grad(dy, b), lambda dy, a, b: -dy * a * _sigmoid_slope(sigmoid(b))
+)
+_mish = row("mish", lambda dy, a: _mish_grad(dy, a))
+_mish_grad: Callable[..., Any] = row(
+    "mish_grad", lambda dy, b: _mish_grad(dy, b), lambda dy, a, b: dy * a * _mish_curvature(sigmoid(b), b)
+)
+_softplus = row("softplus", lambda dy, a, b, c: _softplus_grad(dy, a, b, c))
+_softplus_grad: Callable[..., Any] = row(
+    "softplus_grad",
+    lambda dy, b, c, d: _softplus_grad(dy, b, c, d),
+    lambda dy, a, b, c, d: where(gt(b * c, d), 0.0, dy * a * c * _sigmoid_slope(sigmoid(b * c))),
+)
+
+
+def _sigmoid_slope(s: Any) -> Any:
+    """Return the derivative of sigmoid from its value."""
+    return s * (1 - s)
+
+
 def _silu_curvature(s: Any, x: Any) -> Any:
     """Return the second derivative of silu; s is sigmoid(x)."""
-    return s * (1 - s) * (2 + x * (1 - 2 * s))
+    return _sigmoid_slope(s) * (2 + x * (1 - 2 * s))
+
+
+def _gelu_tanh_curvature(x: Any) -> Any:
+    """Return the second derivative of x * sigmoid(u), u = k * (x + 0.044715 * x ** 3)."""
+    k, square = sqrt(8 / pi), x * x
+    s = sigmoid(x * (square * 0.044715 + 1) * k)
+    slope, bend = (square * (3 * 0.044715) + 1) * k, x * (6 * 0.044715 * k)  # of u
+    return _sigmoid_slope(s) * (2 * slope + x * bend + x * slope * slope * (1 - 2 * s))
+
+
+def _mish_curvature(s: Any, x: Any) -> Any:
+    """Return the second derivative of x * t, t = tanh(softplus(x)); s is sigmoid(x)."""
+    t = tanh(softplus(x))
+    return (1 - t * t) * s * (2 + x * (1 - s - 2 * t * s))
 
 
 # ---- pieces of lines ----
-
-# Unlike clamp's, these gradients do not pass at the limits.
-_above = row("maximum", lambda dy, a, b: where(le(a, b), 0.0, dy), None)
-_below = row("minimum", lambda dy, a, b: where(le(b, a), 0.0, dy), None)
 
 
 @partial(activation, floating=False)
@@ -69,19 +119,21 @@ def hardtanh(input: T, min_val: Number = -1.0, max_val: Number = 1.0, inplace: b
         raise ValueError(f"hardtanh: min_val must not be larger than max_val, got {min_val} and {max_val}")
     kind = input._array.dtype
     low, high = [dtypes.stored("hardtanh", number("hardtanh", limit), kind) for limit in (min_val, max_val)]
-    return _below(_above(input, low), high)
+    return _hardtanh(input, low, high)
 
 
 @partial(activation, floating=False)
 def relu6(input: T, inplace: bool = False) -> T:
     """Return min(max(input, 0), 6); the gradient passes strictly inside."""
-    return _relu6(input)
+    if input._array.dtype.kind == "b":
+        raise RuntimeError("relu6: not defined for bools; convert with .int()")
+    return _hardtanh(input, 0, 6)
 
 
 @activation
 def hardsigmoid(input: T, inplace: bool = False) -> T:
     """Return input / 6 + 1/2, limited to [0, 1]."""
-    return div(relu6(add(input, 3)), 6)
+    return _hardsigmoid(input)
 
 
 @activation
@@ -139,16 +191,10 @@ def prelu(input: T, weight: T) -> T:
 # ---- curves ----
 
 
-def _elu(input: Any, alpha: float, scale: float = 1.0, slope: float = 1.0) -> Any:
-    """Return scale * (x where positive, alpha * (e ** (slope * x) - 1) elsewhere)."""
-    y = add(_relu(input), mul(expm1(mul(clamp(input, max=0), slope)), alpha))
-    return y if scale == 1 else mul(y, scale)
-
-
 @activation
 def elu(input: T, alpha: float = 1.0, inplace: bool = False) -> T:
     """Return input where it is positive, alpha * (e ** input - 1) elsewhere.  Clevert et al., 2016."""
-    return _elu(input, alpha)
+    return _elu(input, alpha, 1.0)
 
 
 @activation
@@ -156,25 +202,21 @@ def celu(input: T, alpha: float = 1.0, inplace: bool = False) -> T:
     """Return input where it is positive, alpha * (e ** (input / alpha) - 1) elsewhere."""
     if alpha == 0:
         raise RuntimeError("celu: alpha must not be 0")
-    return _elu(input, alpha, slope=1 / alpha)
+    return _elu(input, alpha, 1 / alpha)
 
 
 @activation
 def selu(input: T, inplace: bool = False) -> T:
     """Return scaled elu that keeps mean 0 and variance 1.  Klambauer et al., 2017."""
-    return _elu(input, SELU_ALPHA, SELU_SCALE)
+    return mul(_elu(input, SELU_ALPHA, 1.0), SELU_SCALE)
 
 
 @activation
 def gelu(input: T, *, approximate: str = "none") -> T:
     """Return input * Phi(input), or with 'tanh' an approximation.  Hendrycks and Gimpel, 2016."""
-    if approximate == "none":
-        inner = erf(mul(input, sqrt(0.5)))
-    elif approximate == "tanh":
-        inner = tanh(mul(mul(input, add(mul(mul(input, input), 0.044715), 1)), sqrt(2 / pi)))
-    else:
+    if approximate not in ("none", "tanh"):
         raise RuntimeError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
-    return mul(mul(input, 0.5), add(inner, 1))
+    return _gelu(input) if approximate == "none" else _gelu_tanh(input)
 
 
 @activation
@@ -186,22 +228,19 @@ def silu(input: T, inplace: bool = False) -> T:
 @activation
 def softplus(input: T, beta: float = 1.0, threshold: float = 20.0) -> T:
     """Return ln(1 + e ** (beta * input)) / beta; input itself where beta * input is larger than threshold."""
-    scaled = mul(input, beta)
-    large = gt(scaled, threshold)
-    return where(large, input, div(log1p(exp(where(large, 0.0, scaled))), beta))
+    return _softplus(input, beta, threshold)
 
 
 @activation
 def mish(input: T, inplace: bool = False) -> T:
     """Return input * tanh(softplus(input)).  Misra, 2020."""
-    return mul(input, tanh(softplus(input)))
+    return _mish(input)
 
 
 @activation
 def logsigmoid(input: T) -> T:
     """Return the logarithm of sigmoid, computed safely."""
-    negative = clamp(input, max=0)
-    return sub(negative, log1p(exp(sub(negative, _relu(input)))))
+    return _logsigmoid(input)
 
 
 def softsign(input: T) -> T:

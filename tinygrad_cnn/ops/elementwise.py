@@ -1,6 +1,6 @@
 """Elementwise operations: each is one row that names its kernel and its derivatives.
 
-A derivative is a function of dy and of what it needs: the operands a, b, c and the result y, by these names
+A derivative is a function of dy and of what it needs: the operands a, b, c, d and the result y, by these names
 (autograd/rows.py).  To add a function: a row in backends/base.py (the formula), its kernel in each backend, a row here, a row
 in tests/op_cases.py (docs/adding-an-op.md).
 """
@@ -237,6 +237,8 @@ _pow = row("pow", lambda dy, a, b: dy * _pow_base_slope(a, b), lambda dy, a, b, 
 _maximum = row("maximum", lambda dy, a, b: dy * _wins(a > b, a, b), lambda dy, a, b: dy * _wins(b > a, a, b))
 _minimum = row("minimum", lambda dy, a, b: dy * _wins(a < b, a, b), lambda dy, a, b: dy * _wins(b < a, a, b))
 _where = row("where", None, lambda dy, a: where(a, dy, 0), lambda dy, a: where(a, 0, dy))
+_clamp = row("clamp", lambda dy, a, b, c: _clamp_grad(dy, a, b, c))  # between numbers
+_clamp_grad: Callable[..., Any] = row("clamp_grad", lambda dy, b, c, d: _clamp_grad(dy, b, c, d), None)
 _clamp_min = row("maximum", lambda dy, a, b: where(a >= b, dy, 0), lambda dy, a, b: where(a < b, dy, 0))
 _clamp_max = row("minimum", lambda dy, a, b: where(a <= b, dy, 0), lambda dy, a, b: where(a > b, dy, 0))
 
@@ -269,18 +271,23 @@ def _dtype(a: Any, b: Any) -> np.dtype:
     return (a if isinstance(a, TensorBase) else b)._array.dtype
 
 
-def _scaled(op: str, a: Any, b: Any, alpha: Number) -> tuple[Any, Any]:
-    """Return promoted operands, the second times alpha."""
-    a, b = promoted(op, a, b)
+_add_scaled = row("add_scaled", lambda dy: dy, lambda dy, c: dy * c)
+
+
+def _scaled(op: Row, a: Any, b: Any, alpha: Number) -> Any:
+    """Return a + alpha * b, or a - alpha * b."""
+    a, b = promoted(op.name, a, b)
     kind = _dtype(a, b)
+    if kind.kind == "f" and isinstance(a, TensorBase) and isinstance(b, TensorBase) and isinstance(alpha, (int, float)):
+        return _add_scaled(a, b, alpha if op is _add else -alpha)
     if kind.kind != "f" and isinstance(alpha, float):
-        raise RuntimeError(f"{op}: alpha must be an integer for {kind} operands, got {alpha}")
-    return a, cast(mul(b, alpha), kind) if isinstance(b, TensorBase) else dtypes.wrapped(b * alpha, kind)
+        raise RuntimeError(f"{op.name}: alpha must be an integer for {kind} operands, got {alpha}")
+    return op(a, cast(mul(b, alpha), kind) if isinstance(b, TensorBase) else dtypes.wrapped(b * alpha, kind))
 
 
 def add(input: T, other: T | Number, *, alpha: Number = 1, out: T | None = None) -> T:
     """Return input + alpha * other."""
-    y = _add(*(promoted("add", input, other) if alpha == 1 else _scaled("add", input, other, alpha)))
+    y = _add(*promoted("add", input, other)) if alpha == 1 else _scaled(_add, input, other, alpha)
     return y if out is None else into(out, y, "add")
 
 
@@ -289,7 +296,7 @@ def sub(input: T, other: T | Number, *, alpha: Number = 1, out: T | None = None)
     for x in (input, other):
         if type(x) is not float and (x._array.dtype.kind == "b" if isinstance(x, TensorBase) else isinstance(x, bool)):
             raise RuntimeError("sub: bools cannot be subtracted; use logical_xor or logical_not")
-    y = _sub(*(promoted("sub", input, other) if alpha == 1 else _scaled("sub", input, other, alpha)))
+    y = _sub(*promoted("sub", input, other)) if alpha == 1 else _scaled(_sub, input, other, alpha)
     return y if out is None else into(out, y, "sub")
 
 
@@ -384,6 +391,10 @@ def clamp(input: T, min: T | Number | None = None, max: T | Number | None = None
     if min is None and max is None:
         raise RuntimeError("clamp: at least one of min and max must be given")
     y = input
+    numbers: Any = (min, max)
+    floating = isinstance(input, TensorBase) and input._array.dtype.kind == "f"
+    if floating and all(isinstance(limit, (int, float)) for limit in numbers) and numbers[0] <= numbers[1]:
+        return _clamp(input, *numbers)
     if min is not None:
         y = _clamp_min(*promoted("clamp", y, min, exact=True))
     if max is not None:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from ..autograd.graph import wrap
+from ..autograd.graph import Op, wrap
 from .activation import hardtanh
 from .elementwise import (
-    T, abs, add, cast, check_floating, div, eq, floor, floor_divide, ge, isfinite, le, mul, remainder, round, sub, where,
+    T, abs, add, cast, check_floating, div, eq, floor, floor_divide, ge, le, lt, mul, remainder, round, sign, sub, where,
 )  # fmt: skip
-from .index import gather
 from .matmul import matmul
-
-from .shape import expand, reshape, select, transpose
+from .shape import reshape, select, transpose, unsqueeze
 
 
 def affine_grid(theta: T, size: Sequence[int], align_corners: bool | None = None) -> T:
@@ -78,36 +75,73 @@ def grid_sample(
         )
     if input._array.dtype != grid._array.dtype:
         raise RuntimeError(f"grid_sample: input is {input._array.dtype}, grid {grid._array.dtype}; convert one of them")
-    places = []
+    places: Any = None
+    weights: Any = None
     for axis, length in enumerate(size):
         along = reshape(select(grid, -1, axes - 1 - axis), n, 1, -1)
         pixels = mul(add(along, 1), (length - 1) / 2) if align_corners else div(sub(mul(add(along, 1), length), 1), 2)
-        places.append(_inside(pixels, length, padding_mode, bool(align_corners)))
-    image = reshape(input, n, c, prod(size))
-    if mode == "nearest":
-        nearest = [round(place) for place in places]
-        y = _read(image, nearest, size)
-        for place in nearest:  # a gradient of 0 for the grid
-            y = add(y, where(isfinite(place), sub(place, place.detach()), 0.0))
-    else:
-        before = [floor(place.detach()) for place in places]
-        y = None
-        for corner in product((0, 1), repeat=axes):
-            part = _read(image, [add(b, k) for b, k in zip(before, corner)], size)
-            for place, b, k in zip(places, before, corner):
-                part = mul(part, sub(place, b) if k else sub(add(b, 1), place))
-            y = part if y is None else add(y, part)
+        index, share = _taps(_inside(pixels, length, padding_mode, bool(align_corners)), length, mode == "nearest")
+        if places is None:
+            places, weights = index, share
+        else:
+            rows, columns, count = unsqueeze(places, 2), unsqueeze(index, 1), index._array.shape[2]
+            places = reshape(where(lt(rows, 0) | lt(columns, 0), -1, add(mul(rows, length), columns)), n, -1, count)
+            weights = reshape(mul(unsqueeze(weights, 2), unsqueeze(share, 1)), n, -1, count)
+    y = Sample.apply(reshape(input, n, c, prod(size)), weights, cast(places, np.dtype(np.int32))._array)
     return reshape(y, n, c, *shape[1:-1])
 
 
-def _read(image: Any, places: Sequence[Any], size: Sequence[int]) -> Any:
-    """Return the pixels of image (N, C, pixels) at whole places (N, 1, L), 0 outside."""
-    inside: Any = None
-    flat: Any = None
-    for place, length in zip(places, size):
-        here = ge(place, 0) & le(place, length - 1)
-        inside = here if inside is None else inside & here
-        index = cast(where(here, place, 0.0), np.dtype(np.int64))
-        flat = index if flat is None else add(mul(flat, length), index)
-    n, c, _ = image._array.shape
-    return where(inside, gather(image, 2, expand(flat, n, c, flat._array.shape[2])), 0.0)
+def _taps(pixels: Any, length: int, nearest: bool) -> tuple[Any, Any]:
+    """Return, for places (N, 1, L) along an axis, which pixels count there (N, J, L), -1 for one outside, and how much."""
+    if nearest:
+        index = round(pixels)
+        share = add(mul(sign(index), 0.0), 1.0)  # a gradient of 0 for the grid
+    else:
+        step = pixels._backend.from_numpy(np.array([[0.0], [1.0]], pixels._array.dtype))
+        second = wrap(pixels.result_class, step, pixels._backend)
+        first = floor(pixels.detach())
+        index = add(first, second)
+        share = add(mul(sub(pixels, first), sub(mul(second, 2), 1)), sub(1, second))
+    return cast(where(ge(index, 0) & le(index, length - 1), index, -1.0), np.dtype(np.int64)), share
+
+
+class Sample(Op):
+    """x (N, C, A), weights and places (N, J, B) -> y (N, C, B), each element a weighted sum of J elements of its image."""
+
+    def forward(self, x: Any, weights: Any, places: Any) -> Any:
+        self.places = places
+        self.save(x, weights)
+        return self.backend.sample(x, places, weights)
+
+    def backward(self, dy: Any) -> Any:
+        x, weights = self.saved_tensors
+        dx = SampleInputGrad.apply(dy, weights, self.places, x._array.shape[2]) if self.needs_grad[0] else None
+        return dx, SampleWeightGrad.apply(dy, x, self.places) if self.needs_grad[1] else None
+
+
+class SampleInputGrad(Op):
+    """dy and weights -> dx: the adjoint of Sample in x."""
+
+    def forward(self, dy: Any, weights: Any, places: Any, size: int) -> Any:
+        self.places = places
+        self.save(dy, weights)
+        return self.backend.sample_input_grad(dy, places, weights, size)
+
+    def backward(self, d: Any) -> Any:
+        dy, weights = self.saved_tensors
+        ddy = Sample.apply(d, weights, self.places) if self.needs_grad[0] else None
+        return ddy, SampleWeightGrad.apply(dy, d, self.places) if self.needs_grad[1] else None
+
+
+class SampleWeightGrad(Op):
+    """dy and x -> dw: the adjoint of Sample in the weights."""
+
+    def forward(self, dy: Any, x: Any, places: Any) -> Any:
+        self.places = places
+        self.save(dy, x)
+        return self.backend.sample_weight_grad(dy, x, places)
+
+    def backward(self, d: Any) -> Any:
+        dy, x = self.saved_tensors
+        ddy = Sample.apply(x, d, self.places) if self.needs_grad[0] else None
+        return ddy, SampleInputGrad.apply(dy, d, self.places, x._array.shape[2]) if self.needs_grad[1] else None

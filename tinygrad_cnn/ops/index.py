@@ -44,21 +44,45 @@ class Gather(Op):
         return ScatterAdd.apply(dy.new_zeros(self.shape), dy, self.dim, self.index)
 
 
-class ScatterAdd(Op):
-    """A tensor with values added along an axis where an integer array says."""
+class Scatter(Op):
+    """A tensor with values combined along an axis where an integer array says."""
+
+    kernel: str
 
     def forward(self, x: Any, values: Any, dim: int, index: Any) -> Any:
         self.dim, self.index, self.shape = dim, index, values.shape
         y = self.backend.copy(x)
-        self.backend.scatter_add(y, dim, index, values)
+        self.backend.scatter(self.kernel, y, dim, index, values)
         return y
 
     def backward(self, dy: Any) -> Any:
-        if not self.needs_grad[1]:
-            return dy, None
+        return self._dx(dy), self._dvalues(dy) if self.needs_grad[1] else None
+
+    def _dx(self, dy: Any) -> Any:
+        raise NotImplementedError
+
+    def _dvalues(self, dy: Any) -> Any:
         dvalues = Gather.apply(dy, self.dim, self.index)
         grown = [(0, big - small) for big, small in zip(self.shape, dvalues._array.shape)]
-        return dy, Pad.apply(dvalues, tuple(grown), 0.0) if any(after for _, after in grown) else dvalues
+        return Pad.apply(dvalues, tuple(grown), 0.0) if any(after for _, after in grown) else dvalues
+
+
+class ScatterAdd(Scatter):
+    """A tensor with values added."""
+
+    kernel = "add"
+
+    def _dx(self, dy: Any) -> Any:
+        return dy
+
+
+class ScatterSet(Scatter):
+    """A tensor with elements replaced."""
+
+    kernel = "set"
+
+    def _dx(self, dy: Any) -> Any:
+        return ScatterSet.apply(dy, dy.new_zeros(self.shape), self.dim, self.index)
 
 
 # ---- x[key] ----

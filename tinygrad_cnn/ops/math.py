@@ -259,22 +259,34 @@ def heaviside(input: T, values: T) -> T:
     return y.detach()
 
 
+_lerp = row("lerp", lambda dy, c: dy * (1 - c), lambda dy, c: dy * c)
+_addcmul = row("addcmul", lambda dy: dy, lambda dy, c, d: dy * c * d, lambda dy, b, d: dy * b * d)
+_addcdiv = row("addcdiv", lambda dy: dy, lambda dy, c, d: dy / c * d, lambda dy, b, c, d: -dy * (b / c) / c * d)
+
+
+def _fusible(value: Any, *operands: Any) -> bool:
+    """Return whether a row takes the operands as they are: floating tensors of one dtype, and a number."""
+    kinds = {x._array.dtype for x in operands}
+    return isinstance(value, (int, float)) and len(kinds) == 1 and kinds.pop().kind == "f"
+
+
 @takes_out
 def lerp(input: T, end: T, weight: T | Number) -> T:
     """Return input + weight * (end - input)."""
     check_tensors("lerp", input, end)
     _check_one_dtype("lerp", input, end, *([weight] if isinstance(weight, TensorBase) else []))
+    if not isinstance(weight, TensorBase):  # exact at both ends
+        return _lerp(input, end, weight) if math.fabs(weight) < 0.5 else _lerp(end, input, 1 - weight)
     way, rest = sub(end, input), 1 - weight  # type: ignore[operator]
-    near, far = add(input, mul(way, weight)), sub(end, mul(way, rest))  # exact at both ends
-    if not isinstance(weight, TensorBase):
-        return near if math.fabs(weight) < 0.5 else far
-    return where(lt(abs(weight), 0.5), near, far)
+    return where(lt(abs(weight), 0.5), add(input, mul(way, weight)), sub(end, mul(way, rest)))
 
 
 @takes_out
 def addcmul(input: T, tensor1: T, tensor2: T, *, value: Number = 1) -> T:
     """Return input + value * tensor1 * tensor2."""
     check_tensors("addcmul", input, tensor1, tensor2)
+    if _fusible(value, input, tensor1, tensor2):
+        return _addcmul(input, tensor1, tensor2, value)
     return add(input, mul(tensor1, tensor2), alpha=value)
 
 
@@ -284,6 +296,8 @@ def addcdiv(input: T, tensor1: T, tensor2: T, *, value: Number = 1) -> T:
     check_tensors("addcdiv", input, tensor1, tensor2)
     if tensor1._array.dtype.kind != "f" and tensor2._array.dtype.kind != "f":
         raise RuntimeError("addcdiv: integers are not divided; convert with .float(), or use addcmul and div")
+    if _fusible(value, input, tensor1, tensor2):
+        return _addcdiv(input, tensor1, tensor2, value)
     return add(input, div(tensor1, tensor2), alpha=value)
 
 

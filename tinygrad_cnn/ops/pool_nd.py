@@ -16,12 +16,11 @@ from ..autograd.modes import no_grad
 from ..geometry import Padding, Pair, Window, paddings, per_axis
 from .conv import image_input
 from .elementwise import T, abs, add, check_tensors, floor_divide, mul, neg, pow, sign
-from .index import IndexPut, gather
+from .index import ScatterSet, gather
 from .pool import (
     AvgPool2d, MaxPool2d, adaptive_averages, adaptive_size, averages_along, avg_pool2d, cuts, max_pool2d, maxima, pool_window,
 )  # fmt: skip
-from .reduce import argmax
-from .shape import cat, expand, flatten, narrow, reshape, squeeze, unsqueeze
+from .shape import expand, flatten, reshape, squeeze, unsqueeze
 
 
 def _windows(
@@ -191,13 +190,9 @@ def _adaptive_places(x: Any, wanted: tuple[int, ...]) -> Any:
     numbers = x._backend.from_numpy(np.arange(prod(size)).reshape(size))
     values, places = x.detach(), expand(wrap(x.result_class, numbers, x._backend), x._array.shape)
     for axis in range(x._array.ndim - 1, 1, -1):
-        best, at = [narrow(values, axis, 0, 0)], [narrow(places, axis, 0, 0)]
-        for start, length in cuts(size[axis - 2], wanted[axis - 2]):
-            part = narrow(values, axis, start, length)
-            place = argmax(part, axis, True)
-            best.append(gather(part, axis, place))
-            at.append(gather(narrow(places, axis, start, length), axis, place))
-        values, places = cat(best, axis), cat(at, axis)
+        parts = tuple(cuts(size[axis - 2], wanted[axis - 2]))
+        won = wrap(x.result_class, x._backend.arg_parts("argmax", values._array, axis, parts), x._backend)
+        values, places = gather(values, axis, won), gather(places, axis, won)
     return places
 
 
@@ -264,8 +259,7 @@ def _max_unpool(
         raise RuntimeError(
             f"{op}: an index lies outside the output of size {tuple(size)}: {host.min()} to {host.max()}"
         )
-    rows = x._backend.from_numpy(np.arange(n * c)[:, None])
-    y = IndexPut.apply(x.new_zeros(n * c, prod(size)), reshape(x, n * c, -1), (rows, places._array), False)
+    y = ScatterSet.apply(x.new_zeros(n * c, prod(size)), reshape(x, n * c, -1), 1, places._array)
     return reshape(y, *([] if single else [n]), c, *size)
 
 

@@ -10,7 +10,9 @@ from ..autograd.graph import Op, TensorBase, wrap
 from ..geometry import broadcast_to, wrap_dim
 from .arrange import broadcast_tensors
 from .elementwise import Number, T, cast, check_tensors, div, element_like, eq, mul, where
-from .index import Gather, IndexPut, ScatterAdd, _index_array, gather, getitem, index_put_, nonzero, parse  # fmt: skip
+from .index import (
+    Gather, IndexPut, ScatterAdd, ScatterSet, _index_array, gather, getitem, index_put_, nonzero, parse,
+)  # fmt: skip
 from .inplace import takes_out
 from .shape import expand, reshape
 
@@ -26,7 +28,7 @@ class ScatterReduce(Op):
     def forward(self, x: Any, values: Any, op: str, dim: int, index: Any) -> Any:
         self.op, self.dim, self.index = op, dim, index
         y = self.backend.copy(x)
-        self.backend.scatter_reduce(op, y, dim, index, values)
+        self.backend.scatter(op, y, dim, index, values)
         self.save(x, values, y)
         return y
 
@@ -83,9 +85,7 @@ def scatter(input: T, dim: int, index: Any, src: Any = None, value: Any = None, 
     elif reduce:
         y = ScatterReduce.apply(x, values, "mul", at, places)
     else:
-        key = [input._backend.from_numpy(grid) for grid in np.indices(index._array.shape or (1,), sparse=True)]
-        key[at] = places
-        y = IndexPut.apply(x, values, tuple(key), False)
+        y = ScatterSet.apply(x, values, at, places)
     return y if x is input else reshape(y, ())
 
 
