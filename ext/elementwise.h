@@ -64,7 +64,8 @@ ALWAYS_INLINE vec gelu_tanh_slope(vec x) {
     return s + x * s * (1 - s) * (square * (3 * TANH_3) + TANH_1);
 }
 
-/* tanh(ln(1 + e)) = n / (n + 2) with n = e (e + 2); of larger x it is 1. */
+/* tanh(ln(1 + e)) = n / (n + 2) with n = e (e + 2); of larger x it is 1,
+ * and infinity times its slope, 0, is NaN. */
 #define MISH_END ((real)PICK(20, 40))
 
 ALWAYS_INLINE vec mish(vec x) {
@@ -74,7 +75,7 @@ ALWAYS_INLINE vec mish(vec x) {
 
 ALWAYS_INLINE vec mish_slope(vec x) {
     const vec e = vec_exp(x), n = e * (e + 2);
-    return vec_select(x > MISH_END, ONE, (n + x * 4 * e * (e + 1) / (n + 2)) / (n + 2));
+    return vec_select(x > MISH_END, x * 0 + 1, (n + x * 4 * e * (e + 1) / (n + 2)) / (n + 2));
 }
 
 /* The functions: name, nanoseconds for an element, how many operands are arrays and how many numbers, value. */
@@ -123,13 +124,13 @@ ALWAYS_INLINE vec mish_slope(vec x) {
     ROW(softplus, 1.3, 1, 2, vec_select(x * p > q, x, vec_log1p(vec_exp(x * p)) / p))
 
 /* Of vectors: x of a, z of b. */
-#define OF_TWO_VECTORS(ROW)                                                      \
-    ROW(elu_grad, 0.6, 2, 2, vec_select(z > 0, x, x * (p * q) * vec_exp(z * q))) \
-    ROW(gelu_grad, 1.2, 2, 0, x * gelu_slope(z))                                 \
-    ROW(gelu_tanh_grad, 0.8, 2, 0, x * gelu_tanh_slope(z))                       \
-    ROW(logsigmoid_grad, 0.6, 2, 0, x / (vec_exp(z) + 1))                        \
-    ROW(mish_grad, 0.8, 2, 0, x * mish_slope(z))                                 \
-    ROW(silu_grad, 0.7, 2, 0, x * silu_slope(z))                                 \
+#define OF_TWO_VECTORS(ROW)                                                       \
+    ROW(elu_grad, 0.6, 2, 2, vec_select(z <= 0, x * (p * q) * vec_exp(z * q), x)) \
+    ROW(gelu_grad, 1.2, 2, 0, x * gelu_slope(z))                                  \
+    ROW(gelu_tanh_grad, 0.8, 2, 0, x * gelu_tanh_slope(z))                        \
+    ROW(logsigmoid_grad, 0.6, 2, 0, x / (vec_exp(z) + 1))                         \
+    ROW(mish_grad, 0.8, 2, 0, x * mish_slope(z))                                  \
+    ROW(silu_grad, 0.7, 2, 0, x * silu_slope(z))                                  \
     ROW(softplus_grad, 0.7, 2, 2, vec_select(z * p > q, x, x / (vec_exp(z * -p) + 1)))
 
 #define MAP(name, LOOP)                                                  \

@@ -167,16 +167,17 @@ enum { COLUMNS = 256 }; /* whose extremes so far stay in the cache */
 
 ALWAYS_INLINE void locate_columns(const locating *s, ptrdiff_t p, ptrdiff_t b, ptrdiff_t first, const ptrdiff_t columns) {
     const real *x = s->x + (p * s->a + s->starts[b]) * s->k + first;
-    int64_t *at = s->at + (p * s->b + b) * s->k + first;
     real best[COLUMNS];
-    for (ptrdiff_t j = 0; j < columns; j++) best[j] = s->sign * x[j], at[j] = s->starts[b];
+    int64_t rows[COLUMNS];
+    for (ptrdiff_t j = 0; j < columns; j++) best[j] = s->sign * x[j], rows[j] = s->starts[b];
     for (int64_t i = 1; i < s->counts[b]; i++)
         for (ptrdiff_t j = 0; j < columns; j++) {
             const real value = s->sign * x[i * s->k + j];
             const int better = (value > best[j]) | ((value != value) & (best[j] == best[j]));
             best[j] = better ? value : best[j];
-            at[j] = better ? s->starts[b] + i : at[j];
+            rows[j] = better ? s->starts[b] + i : rows[j];
         }
+    memcpy(s->at + (p * s->b + b) * s->k + first, rows, sizeof(int64_t) * columns);
 }
 
 static void locate_part(const locating *s, ptrdiff_t p, ptrdiff_t b, ptrdiff_t first) {

@@ -67,7 +67,7 @@ ELEMENTWISE = {
     "hardswish": "a * min(max(a + 3, 0), 6) / 6",
     "hardswish_grad": "0 if b <= -3 else a * (b / 3 + 1 / 2) if b < 3 else a",
     "elu": "a if a > 0 else b * (e ** (c * a) - 1)",
-    "elu_grad": "a if b > 0 else a * c * d * e ** (d * b)",
+    "elu_grad": "a * c * d * e ** (d * b) if b <= 0 else a",
     "gelu": "a * (1 + erf(a / sqrt 2)) / 2",
     "gelu_grad": "a * ((1 + erf(b / sqrt 2)) / 2 + b * e ** (-b ** 2 / 2) / sqrt(2 pi))",
     "gelu_tanh": "a * s(a * t), t = sqrt(8 / pi) * (1 + 0.044715 * a ** 2), s(x) = 1 / (1 + e ** -x)",

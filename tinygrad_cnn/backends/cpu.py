@@ -50,6 +50,14 @@ def _alike(operands: Sequence[Any]) -> bool:
     )
 
 
+def _simple(operands: Sequence[Any]) -> list[Any]:
+    """Return operands as the loops take them: a number for one element repeated beside another array, else contiguous."""
+    repeated = [isinstance(x, np.ndarray) and x.size > 1 and not any(x.strides) for x in operands]
+    if len(operands) == 2 and repeated in ([True, False], [False, True]) and all(map(_is_array, operands)):
+        return [x.flat[0].item() if one else _contiguous(x) for x, one in zip(operands, repeated)]
+    return [_contiguous(x) if isinstance(x, np.ndarray) else x for x in operands]
+
+
 def _is_array(x: Any) -> bool:
     """Return whether an operand is an array; one without axes counts as a number."""
     return isinstance(x, np.ndarray) and x.ndim > 0
@@ -156,7 +164,7 @@ class CpuBackend(ReferenceBackend):
         """Compute what the loops of arithmetic.pyx do not take as it is."""
         y = None
         if op in _LOOPS and _alike(operands):  # strided or expanded, as the gradient of a sum is
-            return self.loop(op)(*[_contiguous(x) if isinstance(x, np.ndarray) else x for x in operands])
+            return self.loop(op)(*_simple(operands))
         if op in _MAPS:
             y = self._map(op, operands)
         elif op in _BROADCAST:

@@ -116,7 +116,7 @@ _UFUNCS: dict[str, Any] = {
     "hardswish": lambda a: a * np.clip(a + 3, 0, 6) / 6,
     "hardswish_grad": lambda a, b: np.where(b <= -3, 0, np.where(b < 3, a * (b / 3 + 0.5), a)),
     "elu": lambda a, b, c: np.where(a > 0, a, b * np.expm1(c * a)),
-    "elu_grad": lambda a, b, c, d: np.where(b > 0, a, a * c * d * np.exp(d * b)),
+    "elu_grad": lambda a, b, c, d: np.where(b <= 0, a * c * d * np.exp(d * b), a),
     "gelu": lambda a: a * (1 + _erfc(a * _ROOT_HALF, False)) / 2,
     "gelu_grad": lambda a, b: a * ((1 + _erfc(b * _ROOT_HALF, False)) / 2 + b * np.exp(-b * b / 2) * _DENSITY),
     "gelu_tanh": lambda a: a * _sigmoid(_TANH * a * (1 + 0.044715 * a * a)),

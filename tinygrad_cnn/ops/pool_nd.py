@@ -20,7 +20,7 @@ from .index import ScatterSet, gather
 from .pool import (
     AvgPool2d, MaxPool2d, adaptive_averages, adaptive_size, averages_along, avg_pool2d, cuts, max_pool2d, maxima, pool_window,
 )  # fmt: skip
-from .shape import expand, flatten, reshape, squeeze, unsqueeze
+from .shape import flatten, reshape, squeeze, unsqueeze
 
 
 def _windows(
@@ -187,12 +187,16 @@ def adaptive_avg_pool3d(input: T, output_size: Any) -> T:
 def _adaptive_places(x: Any, wanted: tuple[int, ...]) -> Any:
     """Return where in the flattened axes behind N and C the maximum of each part is, the first of equals."""
     size = x._array.shape[2:]
-    numbers = x._backend.from_numpy(np.arange(prod(size)).reshape(size))
-    values, places = x.detach(), expand(wrap(x.result_class, numbers, x._backend), x._array.shape)
+    values: Any = x.detach()
+    places: Any = None
+    stride = 1
     for axis in range(x._array.ndim - 1, 1, -1):
         parts = tuple(cuts(size[axis - 2], wanted[axis - 2]))
         won = wrap(x.result_class, x._backend.arg_parts("argmax", values._array, axis, parts), x._backend)
-        values, places = gather(values, axis, won), gather(places, axis, won)
+        values = gather(values, axis, won)
+        along = mul(won, stride)
+        places = along if places is None else add(gather(places, axis, won), along)
+        stride *= size[axis - 2]
     return places
 
 

@@ -46,7 +46,7 @@ class ByFormula(Optimizer):
 
 def _average(mean: Tensor, x: Tensor, weight: float) -> Tensor:
     """Move a running mean towards x: mean += weight * (x - mean)."""
-    return mean.add_(x - mean, alpha=weight)
+    return mean.lerp_(x, weight)
 
 
 class RMSprop(ByFormula):
@@ -69,14 +69,15 @@ class RMSprop(ByFormula):
         return super()._start(p, group) | {name: p.new_zeros(p.shape) for name, use in used.items() if use}
 
     def _update(self, p: Tensor, g: Tensor, state: State, group: Group, lr: float) -> None:
-        v = state["square_avg"].mul_(group["alpha"]).add_(g * g, alpha=1 - group["alpha"])
+        v = state["square_avg"].mul_(group["alpha"]).addcmul_(g, g, value=1 - group["alpha"])
         if group["centered"]:
             mean = _average(state["grad_avg"], g, 1 - group["alpha"])
-            v = v - mean * mean
-        change = g / (v.sqrt() + group["eps"])
+            v = v.addcmul(mean, mean, value=-1)
+        root = v.sqrt().add_(group["eps"])
         if group["momentum"] > 0:
-            change = state["momentum_buffer"].mul_(group["momentum"]).add_(change)
-        p.sub_(change, alpha=lr)
+            p.sub_(state["momentum_buffer"].mul_(group["momentum"]).addcdiv_(g, root), alpha=lr)
+        else:
+            p.addcdiv_(g, root, value=-lr)
 
 
 class Adagrad(ByFormula):
@@ -96,8 +97,8 @@ class Adagrad(ByFormula):
         return {"step": 0, "sum": p.new_full(p.shape, group["initial_accumulator_value"])}
 
     def _update(self, p: Tensor, g: Tensor, state: State, group: Group, lr: float) -> None:
-        root = state["sum"].add_(g * g).sqrt() + group["eps"]
-        p.sub_(g / root, alpha=lr / (1 + (state["step"] - 1) * group["lr_decay"]))
+        root = state["sum"].addcmul_(g, g).sqrt().add_(group["eps"])
+        p.addcdiv_(g, root, value=-lr / (1 + (state["step"] - 1) * group["lr_decay"]))
 
 
 class Adadelta(ByFormula):
@@ -123,9 +124,9 @@ class Adadelta(ByFormula):
 
     def _update(self, p: Tensor, g: Tensor, state: State, group: Group, lr: float) -> None:
         rho, eps = group["rho"], group["eps"]
-        v = state["square_avg"].mul_(rho).add_(g * g, alpha=1 - rho)
-        change = (state["acc_delta"] + eps).sqrt() / (v + eps).sqrt() * g
-        state["acc_delta"].mul_(rho).add_(change * change, alpha=1 - rho)
+        v = state["square_avg"].mul_(rho).addcmul_(g, g, value=1 - rho)
+        change = ((state["acc_delta"] + eps) / (v + eps)).sqrt_().mul_(g)
+        state["acc_delta"].mul_(rho).addcmul_(change, change, value=1 - rho)
         p.sub_(change, alpha=lr)
 
 
@@ -145,7 +146,7 @@ class Adamax(ByFormula):
         beta1, beta2 = group["betas"]
         m, u = _average(state["exp_avg"], g, 1 - beta1), state["exp_inf"]
         u.copy_(maximum(u * beta2, g.abs() + group["eps"]))
-        p.sub_(m / u, alpha=lr / (1 - beta1 ** state["step"]))
+        p.addcdiv_(m, u, value=-lr / (1 - beta1 ** state["step"]))
 
 
 class NAdam(ByFormula):
@@ -168,10 +169,10 @@ class NAdam(ByFormula):
         mu, following = [beta1 * (1 - 0.5 * 0.96 ** (t * group["momentum_decay"])) for t in (step, step + 1)]
         state["mu_product"] *= mu
         m = _average(state["exp_avg"], g, 1 - beta1)
-        v = state["exp_avg_sq"].mul_(beta2).add_(g * g, alpha=1 - beta2)
-        root = (v / (1 - beta2**step)).sqrt() + group["eps"]
-        p.sub_(g / root, alpha=lr * (1 - mu) / (1 - state["mu_product"]))
-        p.sub_(m / root, alpha=lr * following / (1 - state["mu_product"] * following))
+        v = state["exp_avg_sq"].mul_(beta2).addcmul_(g, g, value=1 - beta2)
+        root = (v / (1 - beta2**step)).sqrt_().add_(group["eps"])
+        p.addcdiv_(g, root, value=-lr * (1 - mu) / (1 - state["mu_product"]))
+        p.addcdiv_(m, root, value=-lr * following / (1 - state["mu_product"] * following))
 
 
 class RAdam(ByFormula):
@@ -189,7 +190,7 @@ class RAdam(ByFormula):
     def _update(self, p: Tensor, g: Tensor, state: State, group: Group, lr: float) -> None:
         (beta1, beta2), step = group["betas"], state["step"]
         m = _average(state["exp_avg"], g, 1 - beta1)
-        v = state["exp_avg_sq"].mul_(beta2).add_(g * g, alpha=1 - beta2)
+        v = state["exp_avg_sq"].mul_(beta2).addcmul_(g, g, value=1 - beta2)
         rate, known = lr / (1 - beta1**step), 1 - beta2**step
         longest = 2 / (1 - beta2) - 1
         length = longest - 2 * step * beta2**step / known
