@@ -397,7 +397,7 @@ class Backend:
 
     @kernel
     def sample(self, x: Array, places: Array, weights: Array) -> Array:
-        """Add up elements of x (N, C, A) -> (N, C, B), each image at places of its own.
+        """Add up elements of x (N, C, A), A > 0 -> (N, C, B), each image at places of its own.
 
         y[n, c, b] = sum over j of weights[n, j, b] * x[n, c, places[n, j, b]]; places (int32) below 0 name a 0.
         """

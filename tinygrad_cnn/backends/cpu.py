@@ -448,8 +448,6 @@ class CpuBackend(ReferenceBackend):
         return y
 
     def sample(self, x: Array, places: Array, weights: Array) -> Array:
-        if not x.size:
-            return super().sample(x, places, weights)
         (n, c, a), (_, taps, b) = x.shape, places.shape
         y = _empty((n, c, b), x.dtype)
         kernels = self._kernels("places", x.dtype)
@@ -464,8 +462,6 @@ class CpuBackend(ReferenceBackend):
         return dx
 
     def sample_weight_grad(self, dy: Array, x: Array, places: Array) -> Array:
-        if not x.size:
-            return super().sample_weight_grad(dy, x, places)
         (n, c, a), (_, taps, b) = x.shape, places.shape
         dw = _empty((n, taps, b), dy.dtype)
         kernels = self._kernels("places", dy.dtype)
