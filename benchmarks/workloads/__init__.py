@@ -4,7 +4,7 @@ steps    whole training steps of LeNet-5, ResNet-20, AlexNet and ResNet-18
 conv     conv2d forward, input gradient and weight gradient
 pool     max and average pooling
 matmul   matrix products
-layers   batch and local response normalisation, relu, cross-entropy, log_softmax
+layers   batch and local response normalisation, activations, indexing, grid_sample, cross-entropy, log_softmax
 chain    a chain of 1,000 tiny operations
 """
 

@@ -20,6 +20,38 @@ def _batch_norm(F: Any, x: Any, weight: Any, bias: Any) -> Any:
     return F.batch_norm(x, None, None, weight, bias, training=True)
 
 
+SMOOTH = {
+    "gelu": lambda F, x: F.gelu(x),
+    "elu": lambda F, x: F.elu(x),
+    "hardswish": lambda F, x: F.hardswish(x),
+    "hardtanh": lambda F, x: F.hardtanh(x),
+}
+
+
+def _indexed(shape: tuple[int, ...]) -> Workload:
+    """Rows picked by an array, whose gradient adds up what was picked several times."""
+
+    def build(fw: Framework, random: np.random.Generator) -> Callable[[], Any]:
+        x = fw.tensor(normal(random, *shape), requires_grad=True)
+        dy = fw.tensor(normal(random, *shape))
+        index = fw.tensor(random.integers(0, shape[0], shape[0]))
+        return lambda: backward(x[index], [x], dy)
+
+    return Workload(f"index fwd+bwd {_label(shape)}", "layers fwd+bwd", build, bytes=4 * floats(shape))
+
+
+def _grid_sample(shape: tuple[int, ...]) -> Workload:
+    def build(fw: Framework, random: np.random.Generator) -> Callable[[], Any]:
+        x = fw.tensor(normal(random, *shape), requires_grad=True)
+        places = random.uniform(-1.1, 1.1, (shape[0], *shape[2:], 2)).astype(np.float32)
+        grid, dy = fw.tensor(places, requires_grad=True), fw.tensor(normal(random, *shape))
+        return lambda: backward(fw.F.grid_sample(x, grid, align_corners=False), [x, grid], dy)
+
+    return Workload(
+        f"grid_sample fwd+bwd {_label(shape)}", "layers fwd+bwd", build, bytes=4 * floats(shape), tolerance=1e-4
+    )
+
+
 def _label(shape: tuple[int, ...]) -> str:
     return f"{shape[1]}@{shape[2]} N{shape[0]}" if len(shape) == 4 else f"{shape[0]}x{shape[1]}"
 
@@ -42,6 +74,13 @@ WORKLOADS = [
         for s in IMAGES
     ),
     *(forward_backward(f"relu fwd+bwd {_label(s)}", "layers fwd+bwd", lambda F, x: F.relu(x), s) for s in ACTIVATIONS),
+    *(
+        forward_backward(f"{name} fwd+bwd {_label(s)}", "layers fwd+bwd", function, s)
+        for name, function in SMOOTH.items()
+        for s in ACTIVATIONS[1:2]
+    ),
+    *(_indexed(s) for s in ACTIVATIONS[1:]),
+    *(_grid_sample(s) for s in ACTIVATIONS[1:]),
     *(
         forward_backward(
             f"local_response_norm fwd+bwd {_label(s)}",
