@@ -1,4 +1,4 @@
-"""Elements at places that integers name: read, combined with values, added up with weights; the places of extremes; loops: places.h."""
+"""Elements at places that integers name: read, combined, added up with weights; where extremes are; loops: places.h."""
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE
 from libc.stdint cimport int32_t, int64_t
 
