@@ -1,5 +1,5 @@
-/* Elements at places that integers name: read (gather), combined with values (scatter), and added up with weights (sample); and the places of
- * extremes (locate). */
+/* Elements at places that integers name: read (gather), combined with values (scatter), added up with weights (sample); and
+ * where extremes are (locate). */
 #ifndef TINYGRAD_CNN_PLACES_H
 #define TINYGRAD_CNN_PLACES_H
 
@@ -153,8 +153,8 @@ static void sample_weight_tap(const sampling *s, ptrdiff_t n, ptrdiff_t j) {
 
 /* ---- places of extremes ---- */
 
-/* at (P, B, K): which row of x (P, A, K), from starts[b] to starts[b] + counts[b] - 1, holds the largest sign * x of its column;
- * the first of equals, and a NaN is larger than any number. */
+/* at (P, B, K): which row of x (P, A, K), from starts[b] to starts[b] + counts[b] - 1, holds the largest sign * x of its
+ * column; the first of equals, and a NaN is larger than any number. */
 typedef struct {
     const real *x;
     int64_t *at;

@@ -455,10 +455,11 @@ def test_an_unknown_level_is_refused() -> None:
 
 def test_a_kernel_refuses_what_the_backend_must_not_pass() -> None:
     kernels = _ext.load("elementwise", "float32")
+    number = kernels.maps["exp"][0]
     with pytest.raises(TypeError, match="4 bytes, got 8"):
-        kernels.exp(np.zeros(3), np.zeros(3))
+        kernels.run(number, [np.zeros(3)], [], np.zeros(3))
     with pytest.raises((BufferError, ValueError)):
-        kernels.exp(np.zeros(6, np.float32)[::2], np.zeros(3, np.float32))
+        kernels.run(number, [np.zeros(6, np.float32)[::2]], [], np.zeros(3, np.float32))
 
 
 # ---- exponentials, softmax and cross-entropy: accuracy, ends of rows, extremes ----

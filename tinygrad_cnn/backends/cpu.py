@@ -90,7 +90,8 @@ def _picked(shape: Shape, key: tuple[Any, ...]) -> Picked | None:
     rest = (*key[:first], *key[first + len(arrays) :])
     if not arrays or not all(isinstance(item, slice) and item == slice(None) for item in rest):
         return None
-    index, last = np.zeros((), np.int64), first
+    index: Array = np.zeros((), np.int64)
+    last = first
     for item in arrays:
         mask = item.dtype.kind == "b"
         end = last + (item.ndim if mask else 1)
