@@ -384,10 +384,7 @@ class CudaMemory(Backend):
         self.launch(k.index.gather, y.size, arguments, real=real_type(x.dtype), axes=len(sizes))
         return y
 
-    def scatter_add(self, target: Array, dim: int, index: Array, values: Array) -> None:
-        self.scatter_reduce("add", target, dim, index, values)
-
-    def scatter_reduce(self, op: str, target: Array, dim: int, index: Array, values: Array) -> None:
+    def scatter(self, op: str, target: Array, dim: int, index: Array, values: Array) -> None:
         if index.size == 0:
             return
         sizes = tuple(target.shape[a] if a == dim else n for a, n in enumerate(index.shape))
