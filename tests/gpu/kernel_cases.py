@@ -140,7 +140,7 @@ def changed(name: str, change: Callable[..., None], *arrays: Callable[[np.random
 
 
 simple("gather", lambda b, x, i: b.gather(b.permute(x, (0, 2, 1)), 2, i), real(4, 5, 7), whole(0, 5, 3, 7, 9))
-changed("scatter", lambda b, t, i, v: b.scatter_add(t, 1, i, v), real(4, 5, 7), whole(0, 5, 3, 9, 7), real(4, 9, 8))
+changed("scatter", lambda b, t, i, v: b.scatter("add", t, 1, i, v), real(4, 5, 7), whole(0, 5, 3, 9, 7), real(4, 9, 8))
 simple("take", lambda b, x, i: b.index(x, (i, slice(None), i)), real(4, 5, 7), whole(0, 4, 6))
 simple("take_rows", lambda b, x, i: b.index(x, (slice(None), i)), real(4, 5, 7), whole(-5, 5, 2, 3))
 changed("put", lambda b, t, i, v: b.index_put(t, (i,), v, False), real(4, 5), whole(0, 4, 6), real(6, 5))
