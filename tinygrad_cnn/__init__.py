@@ -49,6 +49,8 @@ from .version import __version__
 from math import e, inf, nan, pi
 
 newaxis = None
+# Names that PyTorch's programs look for in autograd, which is made before tensors are.
+autograd.Variable, autograd.gradcheck, autograd.gradgradcheck = compat.Variable, testing.gradcheck, testing.gradgradcheck
 
 __all__ = [
     "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "Generator", "GradScaler", "IntTensor",

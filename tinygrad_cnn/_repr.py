@@ -41,7 +41,7 @@ def _extras(t: Any, array: np.ndarray) -> list[str]:
     if t.dtype is not dtypes.get_default_dtype() and (array.size == 0 or t.dtype not in IMPLIED):
         extras.append(f"dtype={t.dtype}")
     if t.grad_fn is not None:
-        extras.append(f"grad_fn={t.grad_fn}")
+        extras.append(f"grad_fn=<{t.grad_fn.name()}>")
     elif t.requires_grad:
         extras.append("requires_grad=True")
     return extras

@@ -17,6 +17,21 @@ __all__ = [
     "use_deterministic_algorithms",
 ]  # fmt: skip
 
+
+class _Tensors(type):
+    """The class of a class whose instances all tensors are."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, Tensor)
+
+
+class Variable(metaclass=_Tensors):
+    """What tensors with a history were before PyTorch 0.4: ``Variable(x)`` returns x without it, on the same memory."""
+
+    def __new__(cls, data: Any = None, requires_grad: bool = False, volatile: bool = False) -> Any:  # noqa: D102
+        return (Tensor() if data is None else data).detach().requires_grad_(requires_grad)
+
+
 _settings: dict[str, Any] = {"deterministic": True, "precision": "highest"}
 
 

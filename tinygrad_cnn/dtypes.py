@@ -23,7 +23,7 @@ class dtype:
         self.is_signed = self.numpy.kind in "fi"
 
     def __repr__(self) -> str:
-        return f"tinygrad_cnn.{self.name}"
+        return f"torch.{self.name}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return as_dtype, (self.name,)
@@ -187,7 +187,7 @@ class layout:
     """How the elements of a tensor lie in memory; there is one layout, `strided`."""
 
     def __repr__(self) -> str:
-        return "tinygrad_cnn.strided"
+        return "torch.strided"
 
 
 class memory_format:
@@ -197,7 +197,7 @@ class memory_format:
         self.name = name
 
     def __repr__(self) -> str:
-        return f"tinygrad_cnn.{self.name}"
+        return f"torch.{self.name}"
 
 
 strided = layout()

@@ -18,7 +18,7 @@ class Size(tuple[int, ...]):
         return prod(self)
 
     def __repr__(self) -> str:
-        return f"Size({list(self)})"
+        return f"torch.Size({list(self)})"
 
     def __getitem__(self, key: Any) -> Any:
         item = super().__getitem__(key)

@@ -63,6 +63,8 @@ def _compared(function: Callable[..., Any], otherwise: Any) -> Callable[[Any, An
     """Make == or !=, which give an answer also for what cannot be compared."""
 
     def method(self: Any, other: Any) -> Any:
+        if isinstance(other, np.ndarray):
+            other = self.__array_wrap__(other)
         if isinstance(other, (TensorBase, float, int, np.generic)):
             return function(self, other)
         return otherwise
@@ -431,6 +433,9 @@ class Tensor(Arithmetic):
         if self.device.type != "cuda":
             raise AttributeError(f"__cuda_array_interface__: this tensor is on {self.device}, not on a GPU")
         return self._array.__cuda_array_interface__
+
+    def __array_wrap__(self, array: np.ndarray, context: Any = None, return_scalar: Any = False) -> Tensor:
+        return wrap(self.result_class, self._backend.from_numpy(np.asarray(array)), self._backend)
 
     def __dlpack__(self, **kwargs: Any) -> Any:
         if self.device.type == "cuda":

@@ -30,6 +30,10 @@ __all__ = [
     "set_grad_enabled",
 ]
 
+Variable: Any  # the class of tensors, and its friends gradcheck and gradgradcheck; the package puts them here
+gradcheck: Any
+gradgradcheck: Any
+
 Tensors = Any  # a tensor or a sequence of them
 
 
@@ -61,15 +65,18 @@ def grad(
     grad_outputs: Tensors | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    *,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Any, ...]:
     """Return the gradients of `outputs`, weighted by `grad_outputs`, with respect to `inputs`; `.grad` is untouched.
 
     RuntimeError if an input takes no part, unless `allow_unused` (its gradient is then None, or zeros with
-    `materialize_grads`).
+    `materialize_grads`).  `only_inputs` is accepted; NotImplementedError for `is_grads_batched`.
     """
+    if is_grads_batched:
+        raise NotImplementedError("grad: is_grads_batched=True is not supported; call grad() once for each row")
     targets = _targets("grad", inputs)
     roots = _roots("grad", _listed(outputs), grad_outputs)
     grads, _ = propagate(roots, targets, create_graph if retain_graph is None else retain_graph, create_graph)

@@ -62,7 +62,7 @@ class Watcher:
 
     def describe(self, node: Any) -> str:
         """Return the name of an operation and the module in which it ran."""
-        return node.name().removesuffix("Backward") + self.paths.get(node, "")
+        return node.name().partition("Backward")[0] + self.paths.get(node, "")
 
     def passed(self, node: Any, grads: Any) -> None:
         """Raise if a gradient that a node returned holds a NaN."""

@@ -174,7 +174,7 @@ class Node:
         return tuple([edge if isinstance(edge[0], Node) else (AccumulateGrad(edge[0]), 0) for edge in edges])
 
     def __repr__(self) -> str:
-        return f"<{self.name()}>"
+        return f"<{self.name()} object at {id(self):#x}>"
 
 
 class AccumulateGrad:
@@ -186,6 +186,9 @@ class AccumulateGrad:
     def name(self) -> str:
         """Return the name of this end of the graph."""
         return "AccumulateGrad"
+
+    def __repr__(self) -> str:
+        return f"<{self.name()} object at {id(self):#x}>"
 
 
 class Op(Node):
@@ -199,6 +202,7 @@ class Op(Node):
 
     is_view = False  # whether the output shares memory with the first argument
     differentiable = 1 << 30  # how many of the outputs have a gradient (integers never have)
+    title = ""  # what its name as a grad_fn begins with, as in PyTorch, if that is not the name of the class
 
     backend: Backend
     like: Any  # the class of the outputs
@@ -225,6 +229,9 @@ class Op(Node):
     def saved_tensors(self) -> tuple[Any, ...]:
         """What forward saved; RuntimeError if it was freed or changed in place since."""
         return recall(self)
+
+    def name(self) -> str:
+        return (self.title or type(self).__name__) + "Backward0"
 
     def run(self, dys: list[Any]) -> Sequence[Any]:
         grads = self.backward(*dys)

@@ -137,7 +137,7 @@ class Elementwise(Op):
         return self.row.shortcuts
 
     def name(self) -> str:
-        return self.row.name.title().replace("_", "") + "Backward"
+        return self.row.name.title().replace("_", "") + "Backward0"
 
     def run(self, dys: list[Any]) -> Any:
         dy = dys[0]
@@ -322,7 +322,11 @@ def operate(row: Row, a: Any, b: Any) -> Any:
         kind = y._array.dtype
         simple = type(a) is float or type(a) is int
     simple = simple and (kind is FLOAT32 or kind is FLOAT64)
-    return apply_row(row, (a, b)) if simple else row.function(a, b)
+    if simple:
+        return apply_row(row, (a, b))
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return NotImplemented  # NumPy computes it, and Tensor.__array_wrap__ gives the result back
+    return row.function(a, b)
 
 
 class Arithmetic(TensorBase):

@@ -37,6 +37,13 @@ class VisionDataset(Dataset[Any]):
         lines = [f"Dataset {type(self).__name__}", f"    Number of datapoints: {len(self)}"]
         lines += [f"    Root location: {self.root}"] if self.root is not None else []
         lines += [f"    {line}" for line in self.extra_repr().splitlines()]
+        given = {"Transform": self.transform, "Target transform": self.target_transform}
+        if any(given.values()):
+            lines.append("    StandardTransform")
+        for name, function in given.items():
+            if function:
+                head = f"{name}: "
+                lines.append(head + repr(function).replace("\n", "\n" + " " * len(head)))
         return "\n".join(lines)
 
     def __len__(self) -> int:

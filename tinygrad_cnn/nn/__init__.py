@@ -1,6 +1,6 @@
 """Layers, containers, losses and initial values, under the names of torch.nn."""
 
-from . import functional, init, parallel, utils
+from . import functional, grad, init, parallel, utils
 from .activation import (
     CELU, ELU, GELU, GLU, SELU, AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout, Hardshrink,
     Hardsigmoid, Hardswish, Hardtanh, LeakyReLU, LogSigmoid, LogSoftmax, Mish, PReLU, RReLU, ReLU, ReLU6, SiLU, Sigmoid,
@@ -58,5 +58,5 @@ __all__ = [
     "SmoothL1Loss", "SoftMarginLoss", "Softmax", "Softmax2d", "Softmin", "Softplus", "Softshrink", "Softsign", "Tanh",
     "Tanhshrink", "Threshold", "TripletMarginLoss", "TripletMarginWithDistanceLoss", "Unflatten", "Unfold",
     "UninitializedParameter", "Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d", "ZeroPad1d", "ZeroPad2d",
-    "ZeroPad3d", "functional", "init", "parallel", "utils",
+    "ZeroPad3d", "functional", "grad", "init", "parallel", "utils",
 ]  # fmt: skip

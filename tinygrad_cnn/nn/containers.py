@@ -59,6 +59,18 @@ class _Numbered(Module):
         self._renumber(modules)
         return self
 
+    def pop(self, key: int) -> Any:
+        """Remove a module and return it."""
+        module = list(self)[key]
+        del self[key]
+        return module
+
+    def __add__(self, other: Iterable[Module]) -> Self:
+        joined = type(self)()
+        return joined.extend(self).extend(other)
+
+    __iadd__ = extend
+
 
 class Sequential(_Numbered):
     """Modules applied one after the other: ``Sequential(a, b)`` or ``Sequential(OrderedDict(...))``."""
@@ -171,7 +183,8 @@ class _OfParameters(Module):
         for name, value in self._items():
             if isinstance(value, Tensor):
                 size = "x".join(map(str, value.shape))
-                lines.append(f"  ({name}): {type(value).__name__} containing: [{value.dtype} of size {size}]")
+                kind = value.type() if isinstance(self, ParameterDict) else value.dtype  # PyTorch's texts differ, too
+                lines.append(f"  ({name}): {type(value).__name__} containing: [{kind} of size {size}]")
             else:
                 lines.append(f"  ({name}): Object of type: {type(value).__name__}")
         return "\n".join(lines)

@@ -1,5 +1,6 @@
 """The operations under the names of torch.nn.functional."""
 
+from . import grad as grad
 from ..ops.activation import (
     celu, celu_, elu, elu_, gelu, glu, gumbel_softmax, hardshrink, hardsigmoid, hardswish, hardtanh, hardtanh_,
     logsigmoid, mish, prelu, relu6, rrelu, rrelu_, selu, selu_, silu, softmin, softplus, softshrink, softsign,

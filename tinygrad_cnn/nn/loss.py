@@ -190,6 +190,12 @@ class TripletMarginLoss(_Reduced, function=metric.triplet_margin_loss):
     reduce: bool | None = None
     reduction: str = "mean"
 
+    def __post_init__(self) -> None:
+        """Check the margin."""
+        super().__post_init__()
+        if self.margin <= 0:
+            raise ValueError(f"TripletMarginLoss: margin must be positive, got {self.margin}")
+
 
 class TripletMarginWithDistanceLoss(_Loss, function=metric.triplet_margin_with_distance_loss):
     """TripletMarginLoss with a distance of one's own."""

@@ -24,11 +24,13 @@ HOOKS = (
 EXTRA_STATE = "_extra_state"  # the name in a state of what get_extra_state() returned
 
 
-class IncompatibleKeys(NamedTuple):
+class _IncompatibleKeys(NamedTuple("_IncompatibleKeys", [("missing_keys", list[str]), ("unexpected_keys", list[str])])):
     """What load_state_dict(strict=False) passed over."""
 
-    missing_keys: list[str]
-    unexpected_keys: list[str]
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return super().__repr__() if any(self) else "<All keys matched successfully>"
 
 
 def has_hooks(module: Module) -> bool:
@@ -416,7 +418,7 @@ class Module:
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> IncompatibleKeys:
+    ) -> _IncompatibleKeys:
         """Copy tensors into the parameters and buffers of the same names.
 
         RuntimeError lists every difference of shapes and, if `strict`, every missing or unexpected name; nothing is
@@ -445,7 +447,7 @@ class Module:
                     errors.append(
                         f"size mismatch for {key}: the checkpoint has {tuple(value.shape)}, the model {tuple(target.shape)}."
                     )
-        keys = IncompatibleKeys(missing, unexpected)
+        keys = _IncompatibleKeys(missing, unexpected)
         hooks = [(m, h) for m in reversed(list(self.modules())) for h in m._load_state_dict_post_hooks.values()]
         if errors or not hooks:  # hooks may put up with other keys, which is only known at the end
             self._refuse(errors, keys, strict)
@@ -458,7 +460,7 @@ class Module:
         self._refuse(errors, keys, strict)
         return keys
 
-    def _refuse(self, errors: list[str], keys: IncompatibleKeys, strict: bool) -> None:
+    def _refuse(self, errors: list[str], keys: _IncompatibleKeys, strict: bool) -> None:
         """Raise if a state does not fit."""
         if strict:
             for word, names in (("Unexpected", keys.unexpected_keys), ("Missing", keys.missing_keys)):

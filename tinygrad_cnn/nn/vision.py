@@ -175,9 +175,9 @@ class Embedding(Module):
     ) -> None:  # fmt: skip
         super().__init__()
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
-            raise ValueError(f"Embedding: padding_idx {padding_idx} is not one of num_embeddings={num_embeddings}")
+            raise AssertionError(f"Embedding: padding_idx {padding_idx} is not one of num_embeddings={num_embeddings}")
         if _weight is not None and tuple(_weight.shape) != (num_embeddings, embedding_dim):
-            raise ValueError(
+            raise AssertionError(
                 f"Embedding: weight must have shape {(num_embeddings, embedding_dim)}, got {tuple(_weight.shape)}"
             )
         self.num_embeddings = num_embeddings
@@ -199,7 +199,7 @@ class Embedding(Module):
     ) -> Embedding:  # fmt: skip
         """Make a layer from a table (num_embeddings, embedding_dim), which is not trained if `freeze`."""
         if embeddings.ndim != 2:
-            raise ValueError(f"Embedding.from_pretrained: expected a matrix, got shape {tuple(embeddings.shape)}")
+            raise AssertionError(f"Embedding.from_pretrained: expected a matrix, got shape {tuple(embeddings.shape)}")
         rows, columns = embeddings.shape
         options = (padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
         return cls(rows, columns, *options, _weight=embeddings, _freeze=freeze)

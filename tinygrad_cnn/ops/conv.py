@@ -21,6 +21,8 @@ class Conv2d(Op):
     With `relu`, forward also applies a ReLU, whose gradient is the next node's business (conv2d_relu).
     """
 
+    title = "Convolution"
+
     def forward(self, x: Any, w: Any, b: Any, window: Window, groups: int, relu: bool = False) -> Any:
         self.window, self.groups, self.channels, self.size = window, groups, w.shape[:2], x.shape[2:]
         self.save(x if self.needs_grad[1] else None, w if self.needs_grad[0] else None)

@@ -116,6 +116,8 @@ def _floating(x: T) -> T:
 class Cast(Op):
     """Conversion to another dtype."""
 
+    title = "ToCopy"
+
     def forward(self, x: Any, kind: np.dtype) -> Any:
         return self.backend.cast(x, kind)
 

@@ -12,7 +12,7 @@ import numpy as np
 from ..autograd.graph import Op, wrap
 from .activation import logsigmoid
 from .elementwise import (
-    T, abs, add, cast, check_tensors, clamp, div, exp, ge, gt, le, log, log1p, lt, maximum, mul, ne, neg, row, sub, where,
+    T, abs, add, cast, check_floating, check_tensors, clamp, div, exp, ge, gt, le, log, log1p, lt, maximum, mul, ne, neg, row, sub, where,
 )  # fmt: skip
 from .index import gather, index_select
 from .reduce import SoftmaxGrad, all, log_softmax, mean
@@ -22,6 +22,8 @@ from .shape import movedim, reshape, squeeze, unsqueeze
 
 class CrossEntropy(Op):
     """Logits x (N, C) and classes (N,) -> -log_softmax(x)[n, target[n]], reduced, and softmax(x)."""
+
+    title = "NllLoss"
 
     def forward(self, x: Any, target: Any, ignore_index: int, reduction: str) -> Any:
         loss, y = self.backend.cross_entropy(x, target, ignore_index, reduction)
@@ -85,7 +87,8 @@ def _check_class_targets(op: str, input: Any, target: Any, weight: Any) -> None:
         raise RuntimeError(f"{op}: expected input (N, C, ...) or (C,), got a tensor without dimensions")
     expected = (x[0], *x[2:]) if len(x) > 1 else ()
     if t != expected:
-        raise ValueError(f"{op}: input of shape {tuple(x)} needs target of shape {tuple(expected)}, got {tuple(t)}")
+        kind = ValueError if expected[:1] != t[:1] else RuntimeError
+        raise kind(f"{op}: input of shape {tuple(x)} needs target of shape {tuple(expected)}, got {tuple(t)}")
     if target._array.dtype not in (np.int64, np.uint8):
         raise RuntimeError(f"{op}: target must be class numbers (int64) or, for cross_entropy, probabilities of the "
                            f"input's shape and dtype, got {target._array.dtype}; convert with .long()")  # fmt: skip
@@ -334,6 +337,7 @@ def binary_cross_entropy_with_logits(
 ) -> T:  # fmt: skip
     """Return the binary cross-entropy of sigmoid(input), computed safely, times weight; pos_weight weighs positive targets."""
     _check_same_shape("binary_cross_entropy_with_logits", input, target)
+    check_floating("binary_cross_entropy_with_logits", target)
     certainty = logsigmoid(input)
     if pos_weight is not None:
         certainty = mul(certainty, add(mul(sub(pos_weight, 1), target), 1))

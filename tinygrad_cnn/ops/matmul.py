@@ -19,6 +19,8 @@ __all__ = [
 class Matmul(Op):
     """x (..., M, K) @ y (..., K, N), batch axes broadcast; the last two axes of an operand may come exchanged (xt, yt)."""
 
+    title = "Mm"
+
     def forward(self, x: Any, y: Any, xt: bool = False, yt: bool = False) -> Any:
         self.xt, self.yt = xt, yt
         self.save(x if self.needs_grad[1] else None, y if self.needs_grad[0] else None)
@@ -40,6 +42,8 @@ class Matmul(Op):
 
 class Linear(Op):
     """x (..., K) @ w (N, K) transposed + b (N,)."""
+
+    title = "Addmm"
 
     def forward(self, x: Any, w: Any, b: Any) -> Any:
         self.save(x if self.needs_grad[1] else None, w if self.needs_grad[0] else None)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.graph import wrap
+from ..geometry import broadcast
 from .elementwise import (
     T, _relu, add, check_floating, check_tensors, clamp, div, eq, minimum, mul, ne, neg, sqrt, sub, where,
 )  # fmt: skip
@@ -30,7 +31,7 @@ def normalize(input: T, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: A
 def cosine_similarity(x1: T, x2: T, dim: int = 1, eps: float = 1e-8) -> T:
     """Return x1 . x2 / (|x1| * |x2|) along an axis; norms count as at least eps."""
     check_floating("cosine_similarity", x1, x2)
-    shape = np.broadcast_shapes(x1._array.shape, x2._array.shape)
+    shape = broadcast("cosine_similarity", x1._array.shape, x2._array.shape)
     a, b = [expand(x, shape) for x in (x1, x2)]
     return sum_(mul(*[div(x, at_least(vector_norm(x, 2, dim, True), eps)) for x in (a, b)]), dim)
 

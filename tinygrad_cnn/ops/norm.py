@@ -20,6 +20,7 @@ from .shape import Reshape, clone, pad, reshape
 class BatchNorm(Op):
     """x (N, C, ...) normalised over all axes but C -> y, mean (C,), biased variance (C,)."""
 
+    title = "NativeBatchNorm"
     differentiable = 1  # the statistics are by-products, for the running averages
 
     def forward(self, x: Any, w: Any, b: Any, eps: float, residual: Any = None, relu: bool = False) -> Any:

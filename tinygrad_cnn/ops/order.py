@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +17,7 @@ from .elementwise import (
 from .index import gather
 from .inplace import takes_out
 from .math import lerp
-from .reduce import Dim, _typed, amax, amin, mean, std, sum, var
+from .reduce import Dim, _typed, amax, amin, found, mean, result, std, sum, var
 from .shape import flatten, narrow, numpy_names, reshape, squeeze, unsqueeze
 
 __all__ = [
@@ -115,21 +114,18 @@ def logcumsumexp(input: T, dim: int) -> T:
     return _scanned("logcumsumexp", Logcumsumexp.apply, input, dim)
 
 
-Pair = namedtuple("Pair", ["values", "indices"])
-
-
 def _running(op: str, input: Any, dim: int) -> Any:
     """Return running extremes and where they were last found."""
     at = wrap_dim(op, dim, input._array.ndim)
     if not input._array.ndim:
-        return Pair(input.clone(), cast(tensor_like(input, 0), INT64))
+        return found(op, input.clone(), cast(tensor_like(input, 0), INT64))
     backend, kind = input._backend, input.result_class
     best = wrap(kind, backend.scan(op, input._array, at), backend)
-    found = logical_or(eq(input.detach(), best), isnan(input))
+    reached = logical_or(eq(input.detach(), best), isnan(input))
     size = input._array.shape[at]
     places = wrap(kind, backend.from_numpy(np.arange(size).reshape(size, *[1] * (input._array.ndim - at - 1))), backend)
-    indices = wrap(kind, backend.scan("cummax", where(found, places, 0)._array, at), backend)
-    return Pair(gather(input, at, indices), indices)
+    indices = wrap(kind, backend.scan("cummax", where(reached, places, 0)._array, at), backend)
+    return found(op, gather(input, at, indices), indices)
 
 
 @numpy_names
@@ -183,7 +179,7 @@ def _picked(input: Any, at: int, places: Any) -> Any:
 def sort(input: T, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
     """Return (values, indices) of the elements in order along an axis; equal ones keep their order."""
     at, places = _order("sort", input, dim, descending)
-    return Pair(_picked(input, at, places), places)
+    return found("sort", _picked(input, at, places), places)
 
 
 @numpy_names
@@ -204,7 +200,7 @@ def topk(input: T, k: int, dim: int = -1, largest: bool = True, sorted: bool = T
     if not 0 <= k <= size:
         raise RuntimeError(f"topk: k must be between 0 and {size}, the size of dim {at}, got {k}")
     places = narrow(places, at, 0, k).contiguous() if input._array.ndim else places
-    return Pair(_picked(input, at, places), places)
+    return found("topk", _picked(input, at, places), places)
 
 
 @numpy_names
@@ -214,15 +210,11 @@ def kthvalue(input: T, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     size = input._array.shape[at] if input._array.ndim else 1
     if not 1 <= k <= size:
         raise RuntimeError(f"kthvalue: k must be between 1 and {size}, the size of dim {at}, got {k}")
-    return _kth(input, at, places, k - 1, keepdim)
-
-
-def _kth(input: Any, at: int, places: Any, k: int, keepdim: bool) -> Any:
     if not input._array.ndim:
-        return Pair(input.clone(), places)
-    places = narrow(places, at, k, 1).contiguous()
+        return found("kthvalue", input.clone(), places)
+    places = narrow(places, at, k - 1, 1).contiguous()
     values = gather(input, at, places)
-    return Pair(values, places) if keepdim else Pair(squeeze(values, at), squeeze(places, at))
+    return found("kthvalue", values, places) if keepdim else found("kthvalue", squeeze(values, at), squeeze(places, at))
 
 
 def _median(op: str, input: Any, dim: int | None, keepdim: bool, skip_nan: bool) -> Any:
@@ -234,7 +226,7 @@ def _median(op: str, input: Any, dim: int | None, keepdim: bool, skip_nan: bool)
     at = wrap_dim(op, dim, input._array.ndim)
     _, places = _order(op, input, dim, False)
     if not input._array.ndim:
-        return Pair(input.clone(), places)
+        return found(op, input.clone(), places)
     size = input._array.shape[at]
     if not size:
         raise IndexError(f"{op}: no median of no elements along dim {at}")
@@ -242,7 +234,7 @@ def _median(op: str, input: Any, dim: int | None, keepdim: bool, skip_nan: bool)
     middle = (size - missing - 1) // 2 if skip_nan else where(gt(missing, 0), size - missing, (size - 1) // 2)
     chosen = gather(places, at, middle.clamp(min=0))
     values = gather(input, at, chosen)
-    return Pair(values, chosen) if keepdim else Pair(squeeze(values, at), squeeze(chosen, at))
+    return found(op, values, chosen) if keepdim else found(op, squeeze(values, at), squeeze(chosen, at))
 
 
 @numpy_names
@@ -307,14 +299,11 @@ def nanquantile(input: T, q: Any, dim: int | None = None, keepdim: bool = False,
 
 # ---- more reductions ----
 
-MinMax = namedtuple("MinMax", ["min", "max"])
-
-
 @numpy_names
 def aminmax(input: T, *, dim: int | None = None, keepdim: bool = False) -> Any:
     """Return (min, max) along an axis (default: of all elements)."""
     dims = () if dim is None else dim
-    return MinMax(amin(input, dims, keepdim), amax(input, dims, keepdim))
+    return result("aminmax", "min", "max")(amin(input, dims, keepdim), amax(input, dims, keepdim))
 
 
 @numpy_names

@@ -18,6 +18,8 @@ from .shape import cat, narrow, squeeze
 class MaxPool2d(Op):
     """x (N, C, H, W) -> maxima (N, C, OH, OW), offsets inside the windows."""
 
+    title = "MaxPool2DWithIndices"
+
     def forward(self, x: Any, window: Window) -> Any:
         self.window, self.size = window, x.shape[2:]
         y, offsets = self.backend.max_pool2d(x, window)
@@ -60,6 +62,8 @@ class MaxPool2dGather(Op):
 
 class PooledConv2d(Op):
     """x, w and b -> maxima of conv2d(x, w, b), or with `relu` these and 0 (N, O, PH, PW), and their offsets."""
+
+    title = "Relu"
 
     def forward(self, x: Any, w: Any, b: Any, window: Window, pool: Window, relu: bool) -> Any:
         self.window, self.pool, self.size = window, pool, x.shape[2:]
@@ -158,6 +162,8 @@ RELU.shortcuts[MaxPool2d] = _to_conv2d
 
 class AvgPool2d(Op):
     """x (N, C, H, W) -> averages (N, C, OH, OW)."""
+
+    title = "AvgPool2D"
 
     def forward(self, x: Any, window: Window, count_include_pad: bool, divisor: int) -> Any:
         self.args, self.size = (window, count_include_pad, divisor), x.shape[2:]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+from collections import namedtuple
 from collections.abc import Callable
+from functools import cache
 from math import prod as product
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -186,20 +188,34 @@ def _ordered(op: str, input: T) -> T:
     return input
 
 
-class Extreme(NamedTuple):
-    """Values and where they were found."""
+class _Result:
+    """The text of a tuple with named fields."""
 
-    values: Any
-    indices: Any
+    __slots__ = ()
+
+    def __repr__(self: Any) -> str:
+        fields = ",\n".join(f"{name}={value!r}" for name, value in self._asdict().items())
+        return f"torch.return_types.{type(self).__name__}(\n{fields})"
 
 
-def _along(op: str, input: Any, dim: int, keepdim: bool) -> Extreme:
+@cache
+def result(op: str, *fields: str) -> Callable[..., Any]:
+    """Return the class of what an operation returns, a tuple with named fields."""
+    return type(op, (_Result, namedtuple(op, fields)), {"__slots__": (), "__module__": __name__})
+
+
+def found(op: str, values: Any, indices: Any) -> Any:
+    """Return values and where they were found, as what an operation returns."""
+    return result(op, "values", "indices")(values, indices)
+
+
+def _along(op: str, input: Any, dim: int, keepdim: bool) -> Any:
     if input._array.ndim == 0:
-        return Extreme(input.clone(), _arg("arg" + op, input, dim, False))
+        return found(op, input.clone(), _arg("arg" + op, input, dim, False))
     at = wrap_dim(op, dim, input._array.ndim)
     indices = _arg("arg" + op, input, at, True)
     values = gather(input, at, indices)
-    return Extreme(values, indices) if keepdim else Extreme(squeeze(values, at), squeeze(indices, at))
+    return found(op, values, indices) if keepdim else found(op, squeeze(values, at), squeeze(indices, at))
 
 
 @numpy_names

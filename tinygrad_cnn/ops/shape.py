@@ -49,6 +49,7 @@ def numpy_names(function: Callable[..., Any]) -> Callable[..., Any]:
 class Reshape(Op):
     """View with another shape."""
 
+    title = "View"
     is_view = True
 
     def forward(self, x: Any, shape: tuple[int, ...]) -> Any:
@@ -112,6 +113,8 @@ class Cat(Op):
 
 class Pad(Op):
     """Constant elements added around each axis, or elements cut off where a number is negative."""
+
+    title = "ConstantPadNd"
 
     def forward(self, x: Any, pads: tuple[tuple[int, int], ...], value: float) -> Any:
         self.pads = pads
@@ -310,7 +313,7 @@ def _check_list(op: str, tensors: Any) -> None:
     if not isinstance(tensors, Sequence):
         raise TypeError(f"{op}: expected a list or tuple of tensors, got {type(tensors).__name__}")
     if not tensors:
-        raise RuntimeError(f"{op}: expected at least one tensor")
+        raise (ValueError if op == "cat" else RuntimeError)(f"{op}: expected at least one tensor")
     check_tensors(op, *tensors)
 
 

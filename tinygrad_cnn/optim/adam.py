@@ -20,7 +20,7 @@ class Adam(Optimizer):
     def __init__(
         self, params: Iterable[Any], lr: float | Tensor = 1e-3,
         betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0,
-        amsgrad: bool = False, *, foreach: bool | None = None, maximize: bool = False, capturable: bool = False,
+        amsgrad: bool = False, *, maximize: bool = False, foreach: bool | None = None, capturable: bool = False,
         differentiable: bool = False, fused: bool | None = None, decoupled_weight_decay: bool = False,
     ) -> None:  # fmt: skip
         betas = tuple(float(beta) if isinstance(beta, Tensor) else beta for beta in betas)  # type: ignore[assignment]

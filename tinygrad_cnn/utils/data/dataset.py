@@ -92,9 +92,9 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
 
     def __init__(self, *tensors: Tensor) -> None:
         if not tensors:
-            raise ValueError("TensorDataset: expected at least one tensor")
+            raise IndexError("TensorDataset: expected at least one tensor")
         if any(len(t) != len(tensors[0]) for t in tensors):
-            raise ValueError(f"TensorDataset: lengths differ: {[len(t) for t in tensors]}")
+            raise AssertionError(f"TensorDataset: lengths differ: {[len(t) for t in tensors]}")
         self.tensors = tensors
 
     def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
