@@ -49,6 +49,8 @@ class Optimizer:
     defines `step` itself.  `foreach`, `fused` and `capturable` are accepted: they change no value.
     """
 
+    states_like_parameters = True  # whether tensors of a state have the shape of their parameter
+
     def __init_subclass__(cls) -> None:
         if "step" in vars(cls):
             cls.step = _with_hooks(cls.step)  # type: ignore[method-assign]
@@ -181,7 +183,7 @@ class Optimizer:
             if int(number) not in parameters:
                 raise ValueError(f"load_state_dict: there is state for parameter {number}, which is in no group")
             p = parameters[int(number)]
-            loaded[p] = {k: _adopted(k, v, p) for k, v in state.items()}
+            loaded[p] = {k: self._adopted(k, v, p) for k, v in state.items()}
         self.state = loaded
         for theirs, ours in zip(saved, self.param_groups):
             ours.update({k: deepcopy(v) for k, v in theirs.items() if k != "params"})
@@ -193,15 +195,14 @@ class Optimizer:
             lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
         return "\n".join([*lines, ")"])
 
-
-def _adopted(name: str, value: Any, parameter: Tensor) -> Any:
-    """Return a copy of saved state for a parameter: tensors of its shape in its dtype, NUMBERS as numbers."""
-    if not isinstance(value, Tensor):
-        return deepcopy(value)
-    if name in NUMBERS:
-        return NUMBERS[name](value.item())
-    if value.shape != parameter.shape:
-        raise ValueError(
-            f"load_state_dict: {name} of shape {tuple(value.shape)} for a parameter of shape {tuple(parameter.shape)}"
-        )
-    return value.detach().to(dtype=parameter.dtype, device=parameter.device, copy=True)
+    def _adopted(self, name: str, value: Any, parameter: Tensor) -> Any:
+        """Return a copy of saved state for a parameter: tensors of its shape in its dtype, NUMBERS as numbers."""
+        if not isinstance(value, Tensor):
+            return deepcopy(value)
+        if name in NUMBERS:
+            return NUMBERS[name](value.item())
+        if self.states_like_parameters and value.shape != parameter.shape:
+            raise ValueError(
+                f"load_state_dict: {name} of shape {tuple(value.shape)} for a parameter of {tuple(parameter.shape)}"
+            )
+        return value.detach().to(dtype=parameter.dtype, device=parameter.device, copy=True)
