@@ -295,19 +295,25 @@ def _two(value: Any) -> list[float]:
 # ---- colours ----
 
 
-def _adjuster(name: str, doc: str) -> Callable[[Any, float], Any]:
-    def function(img: Any, factor: float) -> Any:
-        if factor < 0:
-            raise ValueError(f"{name}: the factor must not be negative, got {factor}")
-        return _apply(name, img, factor)
-
-    function.__name__, function.__doc__ = name, doc
-    return function
+def _adjusted(name: str, img: Any, factor: float) -> Any:
+    if factor < 0:
+        raise ValueError(f"{name}: the factor must not be negative, got {factor}")
+    return _apply(name, img, factor)
 
 
-adjust_brightness = _adjuster("adjust_brightness", "Return black for 0, the image for 1, twice as bright for 2.")
-adjust_contrast = _adjuster("adjust_contrast", "Return plain grey for 0, the image for 1.")
-adjust_saturation = _adjuster("adjust_saturation", "Return a grey image for 0, the image for 1.")
+def adjust_brightness(img: Any, brightness_factor: float) -> Any:
+    """Return black for 0, the image for 1, twice as bright for 2."""
+    return _adjusted("adjust_brightness", img, brightness_factor)
+
+
+def adjust_contrast(img: Any, contrast_factor: float) -> Any:
+    """Return plain grey for 0, the image for 1."""
+    return _adjusted("adjust_contrast", img, contrast_factor)
+
+
+def adjust_saturation(img: Any, saturation_factor: float) -> Any:
+    """Return a grey image for 0, the image for 1."""
+    return _adjusted("adjust_saturation", img, saturation_factor)
 
 
 def adjust_hue(img: Any, hue_factor: float) -> Any:

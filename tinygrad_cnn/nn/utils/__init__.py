@@ -1,4 +1,4 @@
-"""Norms and limits of gradients, parameters as one vector, and batch normalisation folded into convolutions."""
+"""Norms and limits of gradients, parameters as one vector, folded batch normalisation, and weights made from others."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any, TypeVar
 
-from ..autograd import no_grad
-from ..creation import ones_like, tensor, zeros_like
-from ..ops.shape import cat, stack
-from ..tensor import Tensor
-from .module import Module
-from .parameter import Parameter
+from ...autograd import no_grad
+from ...creation import ones_like, tensor, zeros_like
+from ...ops.shape import cat, stack
+from ...tensor import Tensor
+from ..module import Module
+from ..parameter import Parameter
+from . import parametrizations, parametrize
+from .reweighted import remove_spectral_norm, remove_weight_norm, spectral_norm, weight_norm
 
 M = TypeVar("M", bound=Module)
 Tensors = Tensor | Iterable[Tensor]
