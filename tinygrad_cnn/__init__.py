@@ -28,6 +28,12 @@ from .dtypes import (
     float32 as float, float64, float64 as double, get_default_dtype, iinfo, int16, int16 as short, int32, int32 as int,
     int64, int64 as long, int8, layout, memory_format, preserve_format, promote_types, set_default_dtype, strided, uint8,
 )
+from .nn.functional import (
+    adaptive_avg_pool1d, avg_pool1d, bilinear, celu, celu_, channel_shuffle, conv1d, conv3d, conv_transpose1d,
+    conv_transpose2d, conv_transpose3d, cosine_similarity, group_norm, hardshrink, layer_norm, max_pool1d,
+    max_pool2d, max_pool3d, pairwise_distance, pixel_shuffle, pixel_unshuffle, prelu, relu_, rms_norm, selu, selu_,
+    threshold, threshold_,
+)  # fmt: skip
 from .ops.conv import conv2d
 from .ops.dropout import dropout
 from .ops.arrange import *
@@ -67,6 +73,12 @@ __all__ = [
     "set_conv_algorithm", "set_default_dtype", "set_grad_enabled", "set_num_threads", "set_rng_state", "short",
     "show_config", "strided", "summary", "tensor", "testing", "training", "transforms", "tril_indices", "triu_indices",
     "uint8", "utils", "version", "zeros", "zeros_like",
+]
+__all__ += [  # functions of layers that PyTorch has here, too
+    "adaptive_avg_pool1d", "avg_pool1d", "bilinear", "celu", "celu_", "channel_shuffle", "conv1d", "conv3d",
+    "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cosine_similarity", "group_norm", "hardshrink",
+    "layer_norm", "max_pool1d", "max_pool2d", "max_pool3d", "pairwise_distance", "pixel_shuffle", "pixel_unshuffle",
+    "prelu", "relu_", "rms_norm", "selu", "selu_", "threshold", "threshold_",
 ]
 __all__ += (
     compat.__all__ + ops.arrange.__all__ + ops.elementwise.__all__ + ops.index.__all__ + ops.linalg.__all__

@@ -58,5 +58,7 @@ __all__ = [
     "SmoothL1Loss", "SoftMarginLoss", "Softmax", "Softmax2d", "Softmin", "Softplus", "Softshrink", "Softsign", "Tanh",
     "Tanhshrink", "Threshold", "TripletMarginLoss", "TripletMarginWithDistanceLoss", "Unflatten", "Unfold",
     "UninitializedParameter", "Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d", "ZeroPad1d", "ZeroPad2d",
-    "ZeroPad3d", "functional", "grad", "init", "parallel", "utils",
+    "ZeroPad3d", "functional", "grad", "init", "modules", "parallel", "utils",
 ]  # fmt: skip
+
+from . import modules  # noqa: E402  (it takes over all of the above)

@@ -91,6 +91,8 @@ def write_(x: Any, y: Any, name: str = "in-place operation") -> Any:
         if not dtypes.can_cast(dtypes.of_numpy(y._array.dtype), dtypes.of_numpy(x._array.dtype)):
             raise RuntimeError(f"{name}: a result of {y._array.dtype} cannot be stored in a tensor of {x._array.dtype}")
         y = y.to(dtypes.of_numpy(x._array.dtype))
+    if state.grad and x._requires_grad and not y._requires_grad and x._view is None:
+        y = Replace.apply(x, y)  # x keeps its history, with a gradient of zero
     overwrite(x, y)
     if state.grad and (x._requires_grad or y._requires_grad):
         _adopt(x, y)

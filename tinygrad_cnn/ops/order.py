@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.graph import Op, TensorBase, wrap
+from ..autograd.modes import state
 from ..geometry import wrap_dim
 from .arrange import flip
 from .elementwise import (
@@ -17,8 +18,8 @@ from .elementwise import (
 from .index import gather
 from .inplace import takes_out
 from .math import lerp
-from .reduce import Dim, _typed, amax, amin, found, mean, result, std, sum, var
-from .shape import flatten, narrow, numpy_names, reshape, squeeze, unsqueeze
+from .reduce import Dim, _typed, amax, amin, found, mean, result, std, sum, var, without_each
+from .shape import flatten, movedim, narrow, numpy_names, reshape, squeeze, unsqueeze
 
 __all__ = [
     "aminmax", "argsort", "bincount", "bucketize", "count_nonzero", "cummax", "cummin", "cumprod", "cumsum", "diff", "dist",
@@ -55,6 +56,9 @@ class Cumprod(Op):
     def backward(self, dy: Any) -> Any:
         (x, y), dim = self.saved_tensors, self.dim
         zero = eq(x, 0)
+        if state.grad and bool(zero.any()):  # what comes below has no second derivative there
+            products = cumprod(without_each(movedim(x, dim, -1)), -1)
+            return movedim(sum(mul(products.triu(), unsqueeze(movedim(dy, dim, -1), -2)), -1), -1, dim)
         count = Cumsum.apply(cast(zero, dy._array.dtype), dim)
         before = div(_from_the_end(mul(dy, y), dim), where(zero, 1.0, x))
         first = logical_and(zero, eq(count, 1))  # the products from here on, but for this zero, are its slope

@@ -13,10 +13,11 @@ import numpy as np
 
 from .. import dtypes, geometry
 from ..autograd.graph import Op, TensorBase, wrap
+from ..autograd.modes import state
 from ..geometry import wrap_dim
 from .elementwise import T, _floating, cast, div, eq, exp, log, maximum, minimum, mul, ne, sqrt, sub, where
 from .index import gather
-from .shape import Expand, numpy_names, reshape, squeeze, unsqueeze
+from .shape import Expand, numpy_names, permute, reshape, squeeze, unsqueeze
 
 __all__ = [
     "all", "amax", "amin", "any", "argmax", "argmin", "log_softmax", "logsumexp", "max", "mean", "min", "prod", "softmax",
@@ -64,9 +65,21 @@ def _share(op: Reduction, dy: Any, x: Any, y: Any) -> Any:
     return chosen * (dy / _sum(chosen, op.dims, True))
 
 
+def without_each(x: Any) -> Any:
+    """Return x (..., n) as n rows, (..., n, n): element i of row i is 1, so a product along a row leaves it out."""
+    diagonal = np.eye(x._array.shape[-1], dtype=bool)
+    return where(wrap(x.result_class, x._backend.from_numpy(diagonal), x._backend), 1.0, unsqueeze(x, -2))
+
+
 def _product_of_others(op: Reduction, dy: Any, x: Any, y: Any) -> Any:
     """Return dy times the product of all other elements, also where some are 0."""
     zeros = eq(x, 0)
+    if state.grad and bool(zeros.any()):  # what comes below has no second derivative there
+        order = [d for d in range(len(op.shape)) if d not in op.dims] + [*op.dims]
+        last = permute(x, order)
+        flat = reshape(last, *[op.shape[d] for d in order[: len(order) - len(op.dims)]], -1)
+        others = reshape(_prod(without_each(flat), (flat._array.ndim,)), last._array.shape)
+        return dy * permute(others, [order.index(d) for d in range(len(order))])
     count = _sum(cast(zeros, dy._array.dtype), op.dims, True)
     others = _prod(where(zeros, 1.0, x), op.dims, True)
     safe = where(zeros, 1.0, x)
