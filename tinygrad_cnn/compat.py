@@ -28,7 +28,8 @@ class _Tensors(type):
 class Variable(metaclass=_Tensors):
     """What tensors with a history were before PyTorch 0.4: ``Variable(x)`` returns x without it, on the same memory."""
 
-    def __new__(cls, data: Any = None, requires_grad: bool = False, volatile: bool = False) -> Any:  # noqa: D102
+    def __new__(cls, data: Any = None, requires_grad: bool = False) -> Any:
+        """Make it."""
         return (Tensor() if data is None else data).detach().requires_grad_(requires_grad)
 
 

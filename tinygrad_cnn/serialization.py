@@ -146,7 +146,9 @@ def _decode(node: Any, tensors: dict[str, Tensor]) -> Any:
     raise ValueError(f"unknown kind {kind!r} in the structure")
 
 
-def load(f: Any, map_location: Any = None, pickle_module: Any = None, *, weights_only: bool | None = None, **options: Any) -> Any:
+def load(
+    f: Any, map_location: Any = None, pickle_module: Any = None, *, weights_only: bool | None = None, **options: Any
+) -> Any:
     """Read what save() or torch.save() wrote, or any safetensors file, from a path or a binary file.
 
     The content decides the format, not the name.  Objects other than tensors, containers, numbers and strings are refused,

@@ -1,6 +1,6 @@
 """Layers, containers, losses and initial values, under the names of torch.nn."""
 
-from . import functional, grad, init, parallel, utils
+from . import functional, grad, init, modules, parallel, utils
 from .activation import (
     CELU, ELU, GELU, GLU, SELU, AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout, Hardshrink,
     Hardsigmoid, Hardswish, Hardtanh, LeakyReLU, LogSigmoid, LogSoftmax, Mish, PReLU, RReLU, ReLU, ReLU6, SiLU, Sigmoid,
@@ -60,5 +60,3 @@ __all__ = [
     "UninitializedParameter", "Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d", "ZeroPad1d", "ZeroPad2d",
     "ZeroPad3d", "functional", "grad", "init", "modules", "parallel", "utils",
 ]  # fmt: skip
-
-from . import modules  # noqa: E402  (it takes over all of the above)

@@ -114,7 +114,9 @@ class Hardtanh(Layer, function=activation.hardtanh):
     def __post_init__(self) -> None:
         """Check the limits."""
         if self.min_val >= self.max_val:
-            raise AssertionError(f"Hardtanh: min_val must be smaller than max_val, got {self.min_val} and {self.max_val}")
+            raise AssertionError(
+                f"Hardtanh: min_val must be smaller than max_val, got {self.min_val} and {self.max_val}"
+            )
 
 
 class Hardsigmoid(Layer, function=activation.hardsigmoid):

@@ -12,7 +12,8 @@ import numpy as np
 from ..autograd.graph import Op, wrap
 from .activation import logsigmoid
 from .elementwise import (
-    T, abs, add, cast, check_floating, check_tensors, clamp, div, exp, ge, gt, le, log, log1p, lt, maximum, mul, ne, neg, row, sub, where,
+    T, abs, add, cast, check_floating, check_tensors, clamp, div, exp, ge, gt, le, log, log1p, lt, maximum, mul, ne, neg,
+    row, sub, where,
 )  # fmt: skip
 from .index import gather, index_select
 from .reduce import SoftmaxGrad, all, log_softmax, mean

@@ -215,7 +215,7 @@ def kthvalue(input: T, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     if not 1 <= k <= size:
         raise RuntimeError(f"kthvalue: k must be between 1 and {size}, the size of dim {at}, got {k}")
     if not input._array.ndim:
-        return found("kthvalue", input.clone(), places)
+        return found("kthvalue", _picked(input, at, places), places)
     places = narrow(places, at, k - 1, 1).contiguous()
     values = gather(input, at, places)
     return found("kthvalue", values, places) if keepdim else found("kthvalue", squeeze(values, at), squeeze(places, at))
@@ -302,6 +302,7 @@ def nanquantile(input: T, q: Any, dim: int | None = None, keepdim: bool = False,
 
 
 # ---- more reductions ----
+
 
 @numpy_names
 def aminmax(input: T, *, dim: int | None = None, keepdim: bool = False) -> Any:

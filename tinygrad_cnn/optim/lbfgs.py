@@ -41,7 +41,7 @@ class LBFGS(Optimizer):
             raise ValueError("LBFGS: all parameters must be in one group")
 
     @no_grad()
-    def step(self, closure: Callable[[], Any]) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any]) -> Any:
         """Take up to max_iter steps; return the loss before them."""
         group, (first, *_) = self.param_groups[0], self.param_groups[0]["params"]
         if group["line_search_fn"] not in (None, "strong_wolfe"):

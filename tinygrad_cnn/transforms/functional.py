@@ -6,7 +6,7 @@ Arrays are (H, W) or (H, W, C), tensors (..., C, H, W).  PIL images are worked o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 

@@ -16,6 +16,12 @@ from ..parameter import Parameter
 from . import parametrizations, parametrize
 from .reweighted import remove_spectral_norm, remove_weight_norm, spectral_norm, weight_norm
 
+__all__ = [
+    "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "fuse_conv_bn_eval", "fuse_conv_bn_weights",
+    "get_total_norm", "parameters_to_vector", "parametrizations", "parametrize", "remove_spectral_norm",
+    "remove_weight_norm", "spectral_norm", "vector_to_parameters", "weight_norm",
+]  # fmt: skip
+
 M = TypeVar("M", bound=Module)
 Tensors = Tensor | Iterable[Tensor]
 

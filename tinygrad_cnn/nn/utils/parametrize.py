@@ -60,7 +60,9 @@ class ParametrizationList(ModuleList):
             made: Any = value
             for module in reversed(list(self)):
                 if not hasattr(module, "right_inverse"):
-                    raise RuntimeError(f"parametrized: {type(module).__name__} has no right_inverse, so it cannot be set")
+                    raise RuntimeError(
+                        f"parametrized: {type(module).__name__} has no right_inverse, so it cannot be set"
+                    )
                 made = module.right_inverse(made)
             for original, new in zip(self.originals(), [made] if isinstance(made, Tensor) else made):
                 original.copy_(new)
@@ -94,7 +96,9 @@ def register_parametrization(module: M, tensor_name: str, parametrization: Modul
         return module
     registry = next((r for r in (module._parameters, module._buffers) if r.get(tensor_name) is not None), None)
     if registry is None:
-        raise ValueError(f"register_parametrization: {type(module).__name__} has no parameter or buffer {tensor_name!r}")
+        raise ValueError(
+            f"register_parametrization: {type(module).__name__} has no parameter or buffer {tensor_name!r}"
+        )
     value: Any = registry[tensor_name]
     if not unsafe:
         with no_grad():
