@@ -603,3 +603,21 @@ def test_integers_and_bools_in_between(t):
     index = x.argmax()
     y = x[index] * 2 + (x * (x > 0)).sum() + x[x > 0].sum() + x.long().sum()
     return y, t.autograd.grad(y, x)
+
+
+@same_in_both
+def test_gradients_of_a_result_leave_its_own_history_alone(t):
+    x = t.tensor([1.0, 2.0], dtype=t.float64, requires_grad=True)
+    h = x.exp()
+    g = t.autograd.grad((h * h).sum(), h)[0]
+    (h * g).sum().backward()
+    return g, x.grad
+
+
+@same_in_both
+def test_variables(t):
+    from_old_programs = t.autograd.Variable
+    x = t.ones(2, requires_grad=True) * 2
+    v, w = from_old_programs(x), from_old_programs(t.ones(1), requires_grad=True)
+    v[0] = 5
+    return x, v, v.requires_grad, w.requires_grad, isinstance(x, from_old_programs), isinstance(1, from_old_programs)

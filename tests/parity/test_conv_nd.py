@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from .compare import Const, agree, agree_or_both_reject, check_all, normal, rows
+from .compare import Const, agree, agree_or_both_reject, check_all, normal, rows, same_in_both
 
 SIZES = (6, 5, 4)
 
@@ -99,3 +99,15 @@ def test_in_single_precision(code):
 def test_no_gradient_that_nobody_asked_for():
     agree("F.conv3d(x, w)", x=Const(normal(1, 2, 3, 4, 4)), w=normal(2, 2, 2, 2, 2))
     agree("F.conv_transpose3d(x, w)", x=normal(1, 2, 3, 4, 4), w=Const(normal(2, 2, 2, 2, 2)))
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+@same_in_both
+def test_gradients_as_functions(t, axes):
+    x, w, dy = (t.from_numpy(normal(*shape)) for shape in ((2, 4) + (5,) * axes, (6, 2) + (3,) * axes, (2, 6) + (3,) * axes))
+    options = {"stride": 2, "padding": 1, "groups": 2}
+    of = t.nn.grad
+    return (
+        getattr(of, f"conv{axes}d_input")(x.shape, w, dy, **options),
+        getattr(of, f"conv{axes}d_weight")(x, w.shape, dy, **options),
+    )

@@ -166,3 +166,9 @@ def test_absent_element_types_say_so():
 def test_dotted_paths(path):
     for t in (tg, torch):
         assert importlib.import_module(f"{t.__name__}.{path}")
+
+
+@same_in_both
+def test_arrays_of_numpy_among_the_operands(t):
+    x, n = t.ones(2, 3), np.full((2, 3), 2.0, np.float32)
+    return x + n, x - n, x * n, x / n, np.exp(np.asarray(x)), n == x, np.float32(2) * x, x * np.float64(2)

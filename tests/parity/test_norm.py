@@ -128,3 +128,23 @@ def test_local_response_norm_of_nothing_and_nan():
     x = normal(2, 5, 3, 3)
     x[0, 2, 1, 1], x[1, 0, 0, 0], x[1, 1] = np.nan, np.inf, 0.0
     agree("F.local_response_norm(x, 3, 1.0, k=0.0)", x=Const(x))
+
+
+@pytest.mark.parametrize("after", ["Tanh", "ReLU", "Softplus"])
+@pytest.mark.parametrize(
+    "make",
+    ["BatchNorm2d(2)", "InstanceNorm2d(2, affine=True)", "GroupNorm(1, 2)", "LayerNorm((2, 5, 5))",
+     "LocalResponseNorm(2, alpha=0.5)"],
+)  # fmt: skip
+@same_in_both
+def test_second_derivatives_inside_a_network(t, make, after):
+    """The gradient that comes to a normalisation depends on its input, too; that dependence must count once."""
+    first, last = t.nn.Conv2d(1, 2, 3, padding=1), t.nn.Conv2d(2, 1, 2)
+    net = t.nn.Sequential(first, eval("t.nn." + make, {"t": t}), getattr(t.nn, after)(), last).double()
+    with t.no_grad():
+        for i, p in enumerate(net.parameters()):
+            p.copy_(t.from_numpy(normal(*p.shape, seed=i)))
+    x = t.from_numpy(normal(2, 1, 5, 5, seed=9)).requires_grad_()
+    gradient = t.autograd.grad((net(x) ** 2).sum(), x, create_graph=True)[0]
+    (gradient**2).sum().backward()
+    return gradient, x.grad, [p.grad for p in net.parameters()]

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from .compare import Const, agree_or_both_reject, both_reject, check_all, integers, mask, normal, rows
+from .compare import Const, agree_or_both_reject, both_reject, check_all, integers, mask, normal, rows, same_in_both
 
 DTYPES = ["bool", "uint8", "int32", "int64", "float32", "float64"]
 ROWS = rows("""
@@ -191,3 +191,25 @@ def test_refused():
         "t.histc(x, 3, 2, 1)",
     ):
         both_reject(code, x=Const(normal(2, 3)))
+
+
+@pytest.mark.parametrize("values", [[1.0, 2.0, 3.0], [1.0, 0.0, 3.0], [0.0, 0.0, 3.0], [2.0, 0.0, 0.0, 4.0], [0.0, 0.0, 0.0]])
+@same_in_both
+def test_second_derivatives_of_products(t, values):
+    """Where elements are 0, quotients of the whole product would give first derivatives only."""
+    results = []
+    for product in (lambda x: x.cumprod(0), lambda x: x.prod(), lambda x: x.reshape(1, -1, 1).prod(1, keepdim=True)):
+        x = t.tensor(values, dtype=t.float64, requires_grad=True)
+        y = product(x)
+        first = t.autograd.grad((y * t.arange(1.0, y.numel() + 1).view(y.shape)).sum(), x, create_graph=True)[0]
+        results += [first, t.autograd.grad((first * t.arange(1.0, len(values) + 1)).sum(), x)[0]]
+    return results
+
+
+@same_in_both
+def test_texts_of_named_results(t):
+    x = t.tensor([[3.0, 1.0], [2.0, 4.0]])
+    return [
+        repr(y)
+        for y in (x.max(1), x.min(0), x.sort(), x.topk(1), x.kthvalue(1), x.median(0), x.cummax(0), t.aminmax(x))
+    ]
