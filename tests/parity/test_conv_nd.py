@@ -104,7 +104,9 @@ def test_no_gradient_that_nobody_asked_for():
 @pytest.mark.parametrize("axes", [1, 2, 3])
 @same_in_both
 def test_gradients_as_functions(t, axes):
-    x, w, dy = (t.from_numpy(normal(*shape)) for shape in ((2, 4) + (5,) * axes, (6, 2) + (3,) * axes, (2, 6) + (3,) * axes))
+    x, w, dy = (
+        t.from_numpy(normal(*shape)) for shape in ((2, 4) + (5,) * axes, (6, 2) + (3,) * axes, (2, 6) + (3,) * axes)
+    )
     options = {"stride": 2, "padding": 1, "groups": 2}
     of = t.nn.grad
     return (

@@ -193,7 +193,9 @@ def test_refused():
         both_reject(code, x=Const(normal(2, 3)))
 
 
-@pytest.mark.parametrize("values", [[1.0, 2.0, 3.0], [1.0, 0.0, 3.0], [0.0, 0.0, 3.0], [2.0, 0.0, 0.0, 4.0], [0.0, 0.0, 0.0]])
+@pytest.mark.parametrize(
+    "values", [[1.0, 2.0, 3.0], [1.0, 0.0, 3.0], [0.0, 0.0, 3.0], [2.0, 0.0, 0.0, 4.0], [0.0, 0.0, 0.0]]
+)
 @same_in_both
 def test_second_derivatives_of_products(t, values):
     """Where elements are 0, quotients of the whole product would give first derivatives only."""

@@ -1,6 +1,5 @@
 """The text of a tensor is PyTorch's, but for the name of the library."""
 
-
 import numpy as np
 import pytest
 

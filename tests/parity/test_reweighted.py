@@ -66,7 +66,10 @@ def test_removal_leaves_the_weight(t):
         utils = t.nn.utils
         for add, take in (
             (getattr(utils, name), getattr(utils, remove)),
-            (getattr(utils.parametrizations, name), lambda m: t.nn.utils.parametrize.remove_parametrizations(m, "weight")),
+            (
+                getattr(utils.parametrizations, name),
+                lambda m: t.nn.utils.parametrize.remove_parametrizations(m, "weight"),
+            ),
         ):
             module = filled(t, add(t.nn.Linear(3, 2))).eval()
             module(t.ones(1, 3, dtype=t.float64))

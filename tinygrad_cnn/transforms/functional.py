@@ -136,7 +136,7 @@ def normalize(tensor: Tensor, mean: Any, std: Any, inplace: bool = False) -> Ten
         raise ValueError(f"Normalize: expected an image (..., C, H, W), got shape {tuple(tensor.shape)}")
     means, stds = [np.reshape(np.asarray(values, tensor.dtype.numpy), (-1, 1, 1)) for values in (mean, std)]
     if not {len(means), len(stds)} <= {1, tensor.shape[-3]}:
-        raise ValueError(
+        raise RuntimeError(
             f"Normalize: mean {mean} and std {std} do not fit the {tensor.shape[-3]} channels of {tuple(tensor.shape)}"
         )
     if not stds.all():

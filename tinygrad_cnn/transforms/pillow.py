@@ -115,6 +115,8 @@ def rotate(img: Any, matrix: Any, angle: float, interpolation: InterpolationMode
 
 def gaussian_blur(img: Any, kernel_size: Sequence[int], sigma: Sequence[float]) -> Any:
     """Average with Gaussian weights."""
+    if img.mode == "P":
+        raise ValueError("gaussian_blur: the numbers of colours cannot be averaged; use img.convert('RGB')")
     return _through_arrays(img, pixels.gaussian_blur, kernel_size, sigma)
 
 

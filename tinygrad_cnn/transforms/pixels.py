@@ -180,11 +180,11 @@ def _blend(x: np.ndarray, other: Any, ratio: float) -> np.ndarray:
 
 
 def to_grayscale(x: np.ndarray, channels: int) -> np.ndarray:
-    """Weigh red, green and blue; repeat the result for each channel."""
-    if x.shape[-3] == 3:
-        red, green, blue = [_floating(x[..., c : c + 1, :, :]) for c in range(3)]
-        x = (0.2989 * red + 0.587 * green + 0.114 * blue).astype(x.dtype)
-    return np.repeat(x, channels, axis=-3)
+    """Weigh red, green and blue; repeat the result for each channel.  A grey image stays as it is, as in torchvision."""
+    if x.shape[-3] == 1:
+        return x.copy()
+    red, green, blue = [_floating(x[..., c : c + 1, :, :]) for c in range(3)]
+    return np.repeat((0.2989 * red + 0.587 * green + 0.114 * blue).astype(x.dtype), channels, axis=-3)
 
 
 def adjust_brightness(x: np.ndarray, factor: float) -> np.ndarray:
