@@ -76,7 +76,7 @@ def test_removal_leaves_the_weight(t):
             before = module.weight.detach().clone()
             take(module)
             results += [before, module.weight, type(module).__name__, sorted(n for n, _ in module.named_parameters())]
-            with pytest.raises(ValueError):
+            with pytest.raises(ValueError, match="weight"):
                 take(module)
     return results
 
@@ -104,9 +104,9 @@ def test_own_parametrizations(t):
     with pytest.raises(RuntimeError):
         layer.weight = layer.weight  # Twice has no inverse
     for wrong in ("foo", "parametrizations"):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match=wrong):
             parametrize.register_parametrization(layer, wrong, Twice())
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="shape"):
         parametrize.register_parametrization(layer, "bias", t.nn.Linear(3, 1).double())
     parametrize.remove_parametrizations(layer, "weight", leave_parametrized=False)
     return [*results, layer.weight, repr(layer)]
