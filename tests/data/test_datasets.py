@@ -21,7 +21,7 @@ def test_tensor_dataset():
     assert [t.tolist() for t in data[[0, 2]]] == [[[0, 1], [4, 5]], [7, 9]]
     with pytest.raises(IndexError):
         data[3]
-    with pytest.raises(ValueError, match=r"lengths differ: \[3, 2\]"):
+    with pytest.raises(AssertionError, match=r"lengths differ: \[3, 2\]"):
         TensorDataset(tg.zeros(3), tg.zeros(2))
     with pytest.raises(ValueError, match="at least one tensor"):
         TensorDataset()

@@ -203,6 +203,6 @@ class Optimizer:
             return NUMBERS[name](value.item())
         if self.states_like_parameters and value.shape != parameter.shape:
             raise ValueError(
-                f"load_state_dict: {name} of shape {tuple(value.shape)} for a parameter of {tuple(parameter.shape)}"
+                f"load_state_dict: {name} of shape {tuple(value.shape)} for a parameter of shape {tuple(parameter.shape)}"
             )
         return value.detach().to(dtype=parameter.dtype, device=parameter.device, copy=True)

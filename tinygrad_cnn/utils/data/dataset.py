@@ -92,7 +92,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
 
     def __init__(self, *tensors: Tensor) -> None:
         if not tensors:
-            raise IndexError("TensorDataset: expected at least one tensor")
+            raise ValueError("TensorDataset: expected at least one tensor")
         if any(len(t) != len(tensors[0]) for t in tensors):
             raise AssertionError(f"TensorDataset: lengths differ: {[len(t) for t in tensors]}")
         self.tensors = tensors
