@@ -109,6 +109,15 @@ def check_filters(op: str, x: Any, weight: Any, bias: Any, groups: int, transpos
         raise RuntimeError(f"{op}: bias must have shape {(outputs,)}, got {tuple(bias._array.shape)}")
 
 
+def checked_conv2d(
+    input: Any, weight: Any, bias: Any, stride: Pair, padding: Padding, dilation: Pair, groups: int
+) -> tuple[Any, bool, Window]:
+    """Return a batch of images, whether it came without the batch axis, and the window; raise unless all fits."""
+    x, single = image_input("conv2d", input)
+    check_filters("conv2d", x, weight, bias, groups)
+    return x, single, window("conv2d", x._array.shape[2:], weight._array.shape[2:], stride, padding, dilation)
+
+
 def conv2d(
     input: T,
     weight: T,
@@ -124,9 +133,7 @@ def conv2d(
     OH = floor((H + padding - dilation * (KH - 1) - 1) / stride) + 1.  Padding (zeros): an int, (rows, columns),
     ((top, bottom), (left, right)), 'valid', 'same' (any stride; an odd zero goes below and right) or 'same_lower'.
     """
-    x, single = image_input("conv2d", input)
-    check_filters("conv2d", x, weight, bias, groups)
-    place = window("conv2d", x._array.shape[2:], weight._array.shape[2:], stride, padding, dilation)
+    x, single, place = checked_conv2d(input, weight, bias, stride, padding, dilation, groups)
     y = Conv2d.apply(x, weight, bias, place, groups)
     return squeeze(y, 0) if single else y
 
