@@ -124,4 +124,27 @@ class ResNet20(nn.Module):
         return self.fc(self.avgpool(x).flatten(1))
 
 
+def alexnet_small() -> nn.Sequential:
+    """Return AlexNet with few maps, for grey images of 28 pixels."""
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2),
+        nn.Conv2d(16, 48, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2),
+        nn.Conv2d(48, 64, 3, padding=1), nn.ReLU(),
+        nn.Conv2d(64, 48, 3, padding=1), nn.ReLU(),
+        nn.Conv2d(48, 48, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2),
+        nn.Flatten(), nn.Dropout(0.2), nn.Linear(192, 256), nn.ReLU(),
+        nn.Dropout(0.2), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10),
+    )  # fmt: skip
+
+
+def resnet18_small() -> nn.Sequential:
+    """Return ResNet-18 with a 3x3 stem and 16 to 128 maps, for grey images of 28 pixels."""
+    stages = [_stage(2, inputs, outputs, True) for inputs, outputs in ((16, 16), (16, 32), (32, 64), (64, 128))]
+    return nn.Sequential(
+        _conv(1, 16, 3), nn.BatchNorm2d(16), nn.ReLU(inplace=True), nn.MaxPool2d(2),
+        *[block for stage in stages for block in stage],
+        nn.AdaptiveAvgPool2d((1, 1)), nn.Flatten(), nn.Linear(128, 10),
+    )  # fmt: skip
+
+
 lenet5, alexnet, resnet18, resnet20 = LeNet5, AlexNet, ResNet18, ResNet20

@@ -102,6 +102,27 @@ def test_filters(tmp_path: Path) -> None:
         (tmp_path / "out/filters.png").unlink()
 
 
+@pytest.mark.parametrize("network", ["lenet5", "alexnet_small", "resnet18_small"])
+def test_train_fashion_mnist(network: str, tmp_path: Path) -> None:
+    program = str(ROOT / "examples/train_fashion_mnist.py")
+    idx.write(tmp_path / "files")
+    done = run(program, "--network", network, "--epochs", "2", "--data", str(tmp_path / "files"), cwd=tmp_path)
+    assert re.findall(r"epoch (\d)/2: .*val_accuracy", done.stdout) == ["1", "2"]
+    model = getattr(tg.models, network)()
+    model.load_state_dict(tg.load(tmp_path / f"out/{network}.safetensors"))
+
+
+def test_train_cifar10_resnet(tmp_path: Path) -> None:
+    for name in (*tg.datasets.CIFAR10.train_batches, *tg.datasets.CIFAR10.test_batches):
+        records = np.random.default_rng(0).integers(0, 10, (4, 1 + 3 * 32 * 32), np.uint8)  # a label and the pixels
+        (tmp_path / f"{name}.bin").write_bytes(records.tobytes())
+    program = str(ROOT / "examples/train_cifar10_resnet.py")
+    done = run(program, "--epochs", "2", "--batch", "8", "--data", str(tmp_path), cwd=tmp_path)
+    assert re.findall(r"epoch (\d)/2: .*val_accuracy", done.stdout) == ["1", "2"]
+    assert not list((tmp_path / "out").glob("*unfinished*"))
+    tg.models.resnet20().load_state_dict(tg.load(tmp_path / "out/resnet20.safetensors"))
+
+
 def test_gradient_check(tmp_path: Path) -> None:
     done = run(str(ROOT / "examples/gradient_check.py"), cwd=tmp_path)
     assert done.stdout.count("True") == 2

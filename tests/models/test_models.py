@@ -19,8 +19,14 @@ COUNTS = {
     "resnet20": 269_722,
     "resnet32": 464_154,
     "resnet56": 853_018,
+    "alexnet_small": 213_626,
+    "resnet18_small": 701_178,
 }
-IMAGES = {"lenet5": (1, 28, 28), "resnet20": (3, 32, 32), "resnet32": (3, 32, 32), "resnet56": (3, 32, 32)}
+GREY = (1, 28, 28)
+IMAGES = {
+    "lenet5": GREY, "alexnet_small": GREY, "resnet18_small": GREY,
+    "resnet20": (3, 32, 32), "resnet32": (3, 32, 32), "resnet56": (3, 32, 32),
+}  # fmt: skip
 
 
 @cache

@@ -62,7 +62,8 @@ def test_the_table_of_the_documentation():
         "resnet50": 25_557_032,
     }
     cifar = {"resnet20": 269_722, "resnet32": 464_154, "resnet56": 853_018}
-    assert found == {**COUNTS, **others, **cifar}
+    small = {"alexnet_small": 213_626, "resnet18_small": 701_178}
+    assert found == {**COUNTS, **others, **cifar, **small}
     assert set(found) <= set(models.list_models())
 
 

@@ -18,6 +18,7 @@ from .resnet import (
     resnet44, resnet50, resnet50_2015, resnet56, resnet101, resnet101_2015, resnet110, resnet152, resnet152_2015,
     resnet1202, resnext50_32x4d, resnext101_32x8d, resnext101_64x4d, wide_resnet50_2, wide_resnet101_2,
 )  # fmt: skip
+from .small import alexnet_small, resnet18_small
 from .squeezenet import SqueezeNet, squeezenet1_0, squeezenet1_1
 from .textbook import Im2colConvNet, SimpleConvNet, keras_convnet, simple_convnet
 from .vgg import (
@@ -31,12 +32,12 @@ for _builder in (lenet5, lenet5_1998, caffe_lenet, simple_convnet, keras_convnet
 __all__ = [
     "AlexNet", "AlexNet2012", "CifarResNet", "DenseNet", "ECGNet", "GoogLeNet", "GoogLeNet2014", "GoogLeNetOutputs",
     "Im2colConvNet", "LeNet5", "LeNet5_1998", "MobileNetV2", "NiN", "ResNet", "SimpleConvNet", "SqueezeNet", "VGG",
-    "VoxNet", "alexnet", "alexnet_2012", "caffe_lenet", "densenet121", "densenet161", "densenet169", "densenet201",
-    "ecg_net", "get_model", "get_model_builder", "googlenet", "googlenet_2014", "keras_convnet", "lenet5",
-    "lenet5_1998", "list_models", "map_loss", "mobilenet_v2", "nin", "plain18", "plain20", "plain32", "plain34",
-    "plain44", "plain56", "register_model", "resnet101", "resnet101_2015", "resnet110", "resnet1202", "resnet152",
-    "resnet152_2015", "resnet18", "resnet20", "resnet32", "resnet34", "resnet44", "resnet50", "resnet50_2015",
-    "resnet56", "resnext101_32x8d", "resnext101_64x4d", "resnext50_32x4d", "simple_convnet", "squeezenet1_0",
-    "squeezenet1_1", "vgg11", "vgg11_bn", "vgg11_lrn", "vgg13", "vgg13_bn", "vgg16", "vgg16_1x1", "vgg16_bn", "vgg19",
-    "vgg19_bn", "voxnet", "wide_resnet101_2", "wide_resnet50_2",
+    "VoxNet", "alexnet", "alexnet_2012", "alexnet_small", "caffe_lenet", "densenet121", "densenet161", "densenet169",
+    "densenet201", "ecg_net", "get_model", "get_model_builder", "googlenet", "googlenet_2014", "keras_convnet",
+    "lenet5", "lenet5_1998", "list_models", "map_loss", "mobilenet_v2", "nin", "plain18", "plain20", "plain32",
+    "plain34", "plain44", "plain56", "register_model", "resnet101", "resnet101_2015", "resnet110", "resnet1202",
+    "resnet152", "resnet152_2015", "resnet18", "resnet18_small", "resnet20", "resnet32", "resnet34", "resnet44",
+    "resnet50", "resnet50_2015", "resnet56", "resnext101_32x8d", "resnext101_64x4d", "resnext50_32x4d",
+    "simple_convnet", "squeezenet1_0", "squeezenet1_1", "vgg11", "vgg11_bn", "vgg11_lrn", "vgg13", "vgg13_bn", "vgg16",
+    "vgg16_1x1", "vgg16_bn", "vgg19", "vgg19_bn", "voxnet", "wide_resnet101_2", "wide_resnet50_2",
 ]  # fmt: skip
