@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -122,6 +124,22 @@ class ResNet20(nn.Module):
         """Return the logits."""
         x = self.layer3(self.layer2(self.layer1(self.relu(self.bn1(self.conv1(x))))))
         return self.fc(self.avgpool(x).flatten(1))
+
+
+def simple_convnet() -> nn.Sequential:
+    """Return the network of "Deep Learning from Scratch"."""
+    return nn.Sequential(OrderedDict(
+        conv=nn.Conv2d(1, 30, 5), relu=nn.ReLU(), pool=nn.MaxPool2d(2), flatten=nn.Flatten(),
+        hidden=nn.Linear(30 * 12 * 12, 100), relu2=nn.ReLU(), output=nn.Linear(100, 10),
+    ))  # fmt: skip
+
+
+def keras_convnet() -> nn.Sequential:
+    """Return the small network of Keras courses."""
+    return nn.Sequential(
+        nn.Conv2d(1, 32, 4), nn.ReLU(), nn.MaxPool2d(3), nn.Conv2d(32, 64, 4), nn.ReLU(), nn.MaxPool2d(3),
+        nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10),
+    )  # fmt: skip
 
 
 def alexnet_small() -> nn.Sequential:
