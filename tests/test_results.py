@@ -149,6 +149,7 @@ def test_command(monkeypatch, tmp_path, capsys):
     assert "LeNet, tiny | tinygrad_cnn | seed 1 | epoch 3/3: loss " in capsys.readouterr().out
     text = (tmp_path / "docs/results.md").read_text()
     assert "| LeNet, tiny | 61,706 | 3: SGD 0.01, one-cycle, batch 4 | " in text
+    assert text.count("No run is finished yet.") == 3  # of the effects
     for name in ("learning_curves", "effects"):
         assert f"(images/{name}.png)" in text
         assert (tmp_path / f"docs/images/{name}.png").read_bytes().startswith(b"\x89PNG")

@@ -27,8 +27,9 @@ THRESHOLD = 0.25  # of the training error, as in figure 1 of AlexNet's paper
 TEXT = """# Results
 
 What networks reach with tinygrad_cnn.  `python -m benchmarks.results` trains them all and writes this page (a stopped
-command goes on where it was; `--only NAME` trains a part, `--report` only writes).  Nothing was chosen by the test set but
-the recipes as they stand here: the numbers are those of the last epoch.
+command goes on where it was; `--only NAME` trains a part, `--report` only writes).  Numbers are those of the last epoch, not
+of the best.  There is no validation set: two recipes (the batch of the Keras-style net; dropout and epochs of AlexNet-small)
+were changed once after a first run had been tested.
 
 Machine: {machine}, kernels of level {level}, one thread.  Seconds are processor time (user and system) of training, without
 testing: the machine had other work, so that times of the clock would say more about that.  They still vary by a fifth or so
@@ -90,10 +91,9 @@ def spread(values: list[float], form: str = ".2f") -> str:
 
 
 def table(head: str, rows: list[list[str]]) -> str:
-    """Return a table in Markdown."""
-    width = head.count("|") - 1
+    """Return a table in Markdown; rows without cells are left out."""
     lines = ["| " + " | ".join(row) + " |" for row in rows if row]
-    return "\n".join([head, "|---" * width + "|", *lines])
+    return "\n".join([head, "|---" * (head.count("|") - 1) + "|", *lines]) if lines else "No run is finished yet."
 
 
 def last_test_error(run: Run) -> float:
