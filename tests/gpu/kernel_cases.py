@@ -74,7 +74,7 @@ def convolutions(name: str, groups: int, channels: int, outputs: int, slide: Win
     """Enter the three passes of a convolution."""
     shape = (2, channels, *size)
     w, y = (outputs, channels // groups, slide.kh, slide.kw), (2, outputs, slide.oh, slide.ow)
-    simple(f"{name}", lambda b, x, w, c: b.conv2d(x, w, c, slide, groups), real(*shape), real(*w), real(outputs))
+    simple(name, lambda b, x, w, c: b.conv2d(x, w, c, slide, groups, True), real(*shape), real(*w), real(outputs))
     simple(f"{name}_input_grad", lambda b, dy, w: b.conv2d_input_grad(dy, w, slide, groups, size), real(*y), real(*w))
     simple(f"{name}_weight_grad", lambda b, dy, x: b.conv2d_weight_grad(dy, x, slide, groups), real(*y), real(*shape))
 
@@ -105,7 +105,12 @@ simple("avg_pool2d_grad", lambda b, dy: b.avg_pool2d_grad(dy, MEAN, (9, 8), True
 
 # ---- normalisation, softmax, losses ----
 
-simple("batch_norm", lambda b, x, w, c: b.batch_norm(x, w, c, 1e-5), real(4, 3, 9, 8), real(3), real(3))
+IMAGES = real(4, 3, 9, 8)
+simple("batch_norm", lambda b, x, w, c, r: b.batch_norm(x, w, c, 1e-5, r, True), IMAGES, real(3), real(3), IMAGES)
+simple(
+    "normalise", lambda b, x, w, c, m, r: b.normalise(x, w, c, m, b.elementwise("exp", m), 1e-5, r, True),
+    IMAGES, real(3), real(3), real(3), IMAGES,
+)  # fmt: skip
 simple(
     "batch_norm_grad",
     lambda b, dy, x, w, c: b.batch_norm_grad(dy, x, w, c, b.reduce("mean", x, (0, 2, 3), False), w, 2.0, True),

@@ -98,7 +98,7 @@ class CudaBackend(CudaMemory):
 
     # ---- convolution ----
 
-    def conv2d(self, x: Array, w: Array, b: Array | None, window: Window, groups: int) -> Array:
+    def conv2d(self, x: Array, w: Array, b: Array | None, window: Window, groups: int, relu: bool = False) -> Array:
         x, w = self.packed(x), self.packed(w)
         n, _, h, width = x.shape
         outputs, channels = w.shape[0] // groups, w.shape[1]
@@ -106,7 +106,7 @@ class CudaBackend(CudaMemory):
         depth = channels * window.kh * window.kw
         tail = [groups, channels * h * width, (h, width), (window.oh, window.ow), *_slide(window)]
         start = [y, x, w, b, self._patch_table(window, channels, h, width)]
-        options = {"real": x.dtype.type, "bias": b is not None}
+        options = {"real": x.dtype.type, "bias": b is not None, "relu": relu}
         if depth == 0 or y.size == 0:
             return self.full(y.shape, 0, y.dtype)
         if groups > 1 and outputs < FEW:
@@ -294,14 +294,28 @@ class CudaBackend(CudaMemory):
 
     # ---- normalisation and softmax ----
 
-    def batch_norm(self, x: Array, w: Array | None, b: Array | None, eps: float) -> tuple[Array, Array, Array]:
+    def batch_norm(
+        self, x: Array, w: Array | None, b: Array | None, eps: float, residual: Array | None = None, relu: bool = False
+    ) -> tuple[Array, Array, Array]:
         x, channels = self.packed(x), x.shape[1]
         y = self.empty(x.shape, x.dtype)
         mean, var = [self.empty((channels,), x.dtype) for _ in range(2)]
-        arguments = [y, mean, var, x, w, b, x.shape[0], channels, prod(x.shape[2:]), eps]
-        options = {"real": x.dtype.type, "weight": w is not None, "bias": b is not None}
-        self.launch(norm.batch_norm, 1, arguments, (channels, 1, 1), **options)
+        r = None if residual is None else self.packed(residual)
+        arguments = [y, mean, var, x, w, b, r, x.shape[0], channels, prod(x.shape[2:]), eps]
+        options = {"weight": w is not None, "bias": b is not None, "residual": r is not None, "relu": relu}
+        self.launch(norm.batch_norm, 1, arguments, (channels, 1, 1), real=x.dtype.type, **options)
         return y, mean, var
+
+    def normalise(
+        self, x: Array, w: Array | None, b: Array | None, mean: Array, var: Array, eps: float,
+        residual: Array | None = None, relu: bool = False,
+    ) -> Array:  # fmt: skip
+        x, y = self.packed(x), self.empty(x.shape, x.dtype)
+        r = None if residual is None else self.packed(residual)
+        arguments = [y, x, w, b, mean, var, r, y.size, x.shape[1], prod(x.shape[2:]), eps]
+        options = {"weight": w is not None, "bias": b is not None, "residual": r is not None, "relu": relu}
+        self.launch(norm.normalise, y.size, arguments, real=x.dtype.type, **options)
+        return y
 
     def batch_norm_grad(
         self, dy: Array, x: Array, w: Array | None, b: Array | None, mean: Array, var: Array, eps: float, rectified: bool,

@@ -18,9 +18,9 @@ from .matmul import LARGE, THREADS, Tile, multiply_tile
 
 @spec(
     threads=THREADS, registers=128, shared=2 * LARGE.cells * 4, blocks_per_sm=2, fma_share=0.85,
-    example={"real": np.float32, "tile": LARGE, "bias": True},
+    example={"real": np.float32, "tile": LARGE, "bias": True, "relu": True},
 )  # fmt: skip
-def conv2d(real: Any, tile: Tile, bias: bool) -> Callable[..., None]:
+def conv2d(real: Any, tile: Tile, bias: bool, relu: bool) -> Callable[..., None]:
     """Make y (N, G * O, OH, OW) from x (N, G * C, H, W) and w (G * O, C, KH, KW); table (K, 3): place, rows, columns."""
     multiply, zero = multiply_tile(real, tile), real(0)
     cells, span, step, each, pitch = tile.cells, tile.size, tile.depth, tile.each, tile.pitch
@@ -83,6 +83,8 @@ def conv2d(real: Any, tile: Tile, bias: bool) -> Callable[..., None]:
                         value = sums[i * each + j]
                         if bias:
                             value += b[I32(I32(group * outputs) + o)]
+                        if relu and value < zero:
+                            value = zero
                         y[I32(at + I32(o * area))] = value
 
     return conv2d
@@ -241,8 +243,8 @@ def conv2d_weight_grad(real: Any, tile: Tile) -> Callable[..., None]:
 # ---- few channels a group (depthwise): a tile of 64 outputs would be empty, so a thread or block makes one result ----
 
 
-@spec(threads=256, registers=64, example={"real": np.float32, "bias": True})
-def grouped_conv2d(real: Any, bias: bool) -> Callable[..., None]:
+@spec(threads=256, registers=64, example={"real": np.float32, "bias": True, "relu": True})
+def grouped_conv2d(real: Any, bias: bool, relu: bool) -> Callable[..., None]:
     """Make conv2d with a thread for each output."""
     zero = real(0)
 
@@ -269,7 +271,7 @@ def grouped_conv2d(real: Any, bias: bool) -> Callable[..., None]:
                 k = I32(k + 1)
             if bias:
                 total += b[o]
-            y[index] = total
+            y[index] = zero if relu and total < zero else total
 
     return grouped_conv2d
 

@@ -13,15 +13,18 @@ from .common import ADD, I32, LARGER, block_reduce, global_thread, quotient
 THREADS = 256
 
 
-@spec(threads=THREADS, registers=64, shared=1024, example={"real": np.float32, "weight": True, "bias": True})
-def batch_norm(real: Any, weight: bool, bias: bool) -> Callable[..., None]:
+@spec(
+    threads=THREADS, registers=64, shared=1024,
+    example={"real": np.float32, "weight": True, "bias": True, "residual": True, "relu": True},
+)  # fmt: skip
+def batch_norm(real: Any, weight: bool, bias: bool, residual: bool, relu: bool) -> Callable[..., None]:
     """Normalise x (N, C, S) over N and S, a block for each channel: the mean, the deviations from it, the result."""
     zero, one, rsqrt = real(0), real(1), functions(real).rsqrt
     over_block = block_reduce(ADD, THREADS)
 
     def batch_norm(
         y: pointer(real), mean: pointer(real), var: pointer(real), x: pointer(real), w: pointer(real), b: pointer(real),
-        images: INTEGER, channels: INTEGER, size: INTEGER, eps: number(real),
+        r: pointer(real), images: INTEGER, channels: INTEGER, size: INTEGER, eps: number(real),
     ) -> None:  # fmt: skip
         scratch = cuda.shared.array(THREADS, real)
         c, t = I32(cuda.blockIdx.x), I32(cuda.threadIdx.x)
@@ -50,10 +53,38 @@ def batch_norm(real: Any, weight: bool, bias: bool) -> Callable[..., None]:
         while i < count:
             image = quotient(i, size)
             at = I32(I32(I32(image * channels + c) * size) + I32(i - I32(image * size)))
-            y[at] = (x[at] - centre) * scale + shift
+            value = (x[at] - centre) * scale + shift
+            if residual:
+                value += r[at]
+            y[at] = zero if relu and value < zero else value
             i = I32(i + THREADS)
 
     return batch_norm
+
+
+@spec(
+    threads=256, registers=40,
+    example={"real": np.float32, "weight": True, "bias": True, "residual": True, "relu": True},
+)  # fmt: skip
+def normalise(real: Any, weight: bool, bias: bool, residual: bool, relu: bool) -> Callable[..., None]:
+    """Make (x - mean) / sqrt(var + eps) * w + b + r, or its relu, a thread for each element of x (N, C, S)."""
+    zero, one, rsqrt = real(0), real(1), functions(real).rsqrt
+
+    def normalise(
+        y: pointer(real), x: pointer(real), w: pointer(real), b: pointer(real), mean: pointer(real), var: pointer(real),
+        r: pointer(real), n: INTEGER, channels: INTEGER, size: INTEGER, eps: number(real),
+    ) -> None:  # fmt: skip
+        i = global_thread()
+        if i < n:
+            plane = quotient(i, size)
+            c = I32(plane - I32(quotient(plane, channels) * channels))
+            scale = rsqrt(var[c] + eps) * (w[c] if weight else one)
+            value = (x[i] - mean[c]) * scale + (b[c] if bias else zero)
+            if residual:
+                value += r[i]
+            y[i] = zero if relu and value < zero else value
+
+    return normalise
 
 
 @spec(
