@@ -58,7 +58,8 @@ simple("flat4", lambda b, x, y: b.elementwise("sub", x, y), real(7, 43), real(7,
 simple("strided", lambda b, x, y: b.elementwise("mul", b.permute(x, (2, 0, 1)), y), real(3, 5, 7), real(3, 1))
 simple("reduce_by_thread", lambda b, x: b.reduce("amax", x, (1,), True), real(9, 5, 7))
 simple("reduce_by_block", lambda b, x: b.reduce("mean", x, (0, 2), False), real(9, 3, 31))
-simple("arg_reduce", lambda b, x: b.arg_reduce("argmin", x, 1, False), real(4, 9, 3))
+PARTS = ((0, 3), (2, 4), (8, 1))
+simple("arg_parts", lambda b, x: b.arg_parts("argmin", x, 1, PARTS), lambda rng: rng.integers(0, 4, (4, 9, 3)))
 simple("scan", lambda b, x: b.scan("logcumsumexp", x, 1), real(4, 9, 3))
 simple("argsort", lambda b, x: b.argsort(x, 1, True), lambda rng: rng.integers(0, 4, (3, 9, 2)).astype(np.float32))
 
@@ -152,6 +153,10 @@ changed("put", lambda b, t, i, v: b.index_put(t, (i,), v, False), real(4, 5), wh
 changed(
     "put_sums", lambda b, t, i, v: b.index_put(t, (slice(None), i), v, True), real(4, 5), whole(0, 5, 6), real(4, 6)
 )
+PLACES = lambda rng: rng.integers(-2, 7, (2, 4, 5)).astype(np.int32)  # noqa: E731
+simple("sample", lambda b, x, p, w: b.sample(x, p, w), real(2, 3, 7), PLACES, real(2, 4, 5))
+simple("sample_input_grad", lambda b, y, p, w: b.sample_input_grad(y, p, w, 7), real(2, 3, 5), PLACES, real(2, 4, 5))
+simple("sample_weight_grad", lambda b, y, x, p: b.sample_weight_grad(y, x, p), real(2, 3, 5), real(2, 3, 7), PLACES)
 simple(
     "resample", lambda b, x, *taps: b.resample(x, *taps), real(2, 5, 3), lambda rng: np.array([0, 2, 3, 6]),
     lambda rng: np.array([0, 1, 4, 2, 2, 3]), real(6),

@@ -159,11 +159,7 @@ class CudaMemory(Backend):
 
     def full(self, shape: Shape, value: float, dtype: np.dtype) -> Array:
         y = self.empty(shape, dtype)
-        real = real_type(y.dtype)
-        numbers = [real(value), real(0), real(0)]
-        self.launch(
-            k.elementwise.flat, y.size, [y, None, None, None, *numbers, y.size], row="copy", real=real, kinds="n"
-        )
+        self._map("copy", y, [value], real_type(y.dtype), y.dtype.type)
         return y
 
     def copy(self, x: Array) -> Array:
@@ -233,7 +229,7 @@ class CudaMemory(Backend):
         if row not in expressions(real):
             raise NotImplementedError(f"the 'cuda' backend has no {row!r} of {np.dtype(real)}")
         kinds = "".join("a" if isinstance(o, CudaArray) else "n" for o in operands)
-        padded: list[Any] = [*operands, None, None][:3]
+        padded: list[Any] = [*operands, None, None, None][:4]
         pointers = [o if isinstance(o, CudaArray) else None for o in padded]
         numbers = [o if o is not None and p is None else 0 for o, p in zip(padded, pointers)]
         arguments = [y, *pointers, *numbers, y.size]
@@ -295,11 +291,14 @@ class CudaMemory(Backend):
         self.assign(y, self.reshape(total, y.shape))
 
     def arg_reduce(self, op: str, x: Array, dim: int, keepdim: bool) -> Array:
-        shape = [*x.shape[:dim], *([1] if keepdim else []), *x.shape[dim + 1 :]]
-        y = self.empty(tuple(shape), np.dtype(np.int64))
-        length, inner = x.shape[dim], prod(x.shape[dim + 1 :])
-        arguments = [y, self.packed(x), y.size, length, inner]
-        self.launch(k.reduce.arg_reduce, y.size, arguments, op=op, real=real_type(x.dtype))
+        y = self.arg_parts(op, x, dim, ((0, x.shape[dim]),))
+        return y if keepdim else self.reshape(y, (*x.shape[:dim], *x.shape[dim + 1 :]))
+
+    def arg_parts(self, op: str, x: Array, dim: int, parts: tuple[tuple[int, int], ...]) -> Array:
+        y = self.empty((*x.shape[:dim], len(parts), *x.shape[dim + 1 :]), np.dtype(np.int64))
+        table = self.table(("parts", parts), partial(np.array, parts, np.int32))
+        arguments = [y, self.packed(x), table, y.size, x.shape[dim], len(parts), prod(x.shape[dim + 1 :])]
+        self.launch(k.reduce.arg_parts, y.size, arguments, op=op, real=real_type(x.dtype))
         return y
 
     def scan(self, op: str, x: Array, dim: int) -> Array:

@@ -284,6 +284,27 @@ class CudaBackend(CudaMemory):
         self.launch(indexing.resample, y.size, arguments, real=real_type(x.dtype))
         return y
 
+    def sample(self, x: Array, places: Array, weights: Array) -> Array:
+        (n, channels, length), (_, terms, results) = x.shape, places.shape
+        y = self.empty((n, channels, results), x.dtype)
+        arguments = [y, *map(self.packed, (x, places, weights)), y.size, channels, length, terms, results]
+        self.launch(indexing.sample, y.size, arguments, real=x.dtype.type)
+        return y
+
+    def sample_input_grad(self, dy: Array, places: Array, weights: Array, size: int) -> Array:
+        (n, channels, results), terms = dy.shape, places.shape[1]
+        dx = self.empty((n, channels, size), dy.dtype)
+        arguments = [dx, *map(self.packed, (dy, places, weights)), dx.size, channels, size, terms, results]
+        self.launch(indexing.sample_input_grad, dx.size, arguments, real=dy.dtype.type)
+        return dx
+
+    def sample_weight_grad(self, dy: Array, x: Array, places: Array) -> Array:
+        (_, channels, length), (_, terms, results) = x.shape, places.shape
+        dw = self.empty(places.shape, x.dtype)
+        arguments = [dw, *map(self.packed, (dy, x, places)), dw.size, channels, length, terms, results]
+        self.launch(indexing.sample_weight_grad, dw.size, arguments, real=x.dtype.type)
+        return dw
+
     def gather_images(self, images: Array, index: Array, table: Array, windows: Array, size: Shape) -> Array:
         _, height, width, channels = images.shape
         y = self.empty((windows.shape[0], channels, *size), table.dtype)

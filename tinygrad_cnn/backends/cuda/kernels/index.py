@@ -173,3 +173,83 @@ def gather_images(real: Any) -> Callable[..., None]:
             y[i] = table[I32(I32(row * 257) + byte)]
 
     return gather_images
+
+
+@spec(threads=256, registers=48, example={"real": np.float32})
+def sample(real: Any) -> Callable[..., None]:
+    """Make y[n, c, b] = sum over j of weights[n, j, b] * x[n, c, places[n, j, b]]; places below 0 name a 0."""
+    zero = real(0)
+
+    def sample(
+        y: pointer(real), x: pointer(real), places: pointer(np.int32), weights: pointer(real), n: INTEGER,
+        channels: INTEGER, length: INTEGER, terms: INTEGER, results: INTEGER,
+    ) -> None:  # fmt: skip
+        i = global_thread()
+        if i < n:
+            plane, b = split(i, results)
+            image = quotient(plane, channels)
+            total = zero
+            j = I32(0)
+            while j < terms:
+                at = I32(I32(I32(image * terms) + j) * results + b)
+                place = places[at]
+                if place >= 0:
+                    total += weights[at] * x[I32(I32(plane * length) + place)]
+                j = I32(j + 1)
+            y[i] = total
+
+    return sample
+
+
+@spec(threads=256, registers=48, example={"real": np.float32})
+def sample_input_grad(real: Any) -> Callable[..., None]:
+    """Make dx (N, C, A): each element looks for itself among the places of its image."""
+    zero = real(0)
+
+    def sample_input_grad(
+        dx: pointer(real), dy: pointer(real), places: pointer(np.int32), weights: pointer(real), n: INTEGER,
+        channels: INTEGER, length: INTEGER, terms: INTEGER, results: INTEGER,
+    ) -> None:  # fmt: skip
+        i = global_thread()
+        if i < n:
+            plane, a = split(i, length)
+            image = quotient(plane, channels)
+            first, line = I32(I32(image * terms) * results), I32(plane * results)
+            total = zero
+            j = I32(0)
+            while j < terms:
+                b = I32(0)
+                while b < results:
+                    at = I32(first + I32(j * results) + b)
+                    if places[at] == a:
+                        total += weights[at] * dy[I32(line + b)]
+                    b = I32(b + 1)
+                j = I32(j + 1)
+            dx[i] = total
+
+    return sample_input_grad
+
+
+@spec(threads=256, registers=48, example={"real": np.float32})
+def sample_weight_grad(real: Any) -> Callable[..., None]:
+    """Make dw[n, j, b] = sum over c of dy[n, c, b] * x[n, c, places[n, j, b]]."""
+    zero = real(0)
+
+    def sample_weight_grad(
+        dw: pointer(real), dy: pointer(real), x: pointer(real), places: pointer(np.int32), n: INTEGER, channels: INTEGER,
+        length: INTEGER, terms: INTEGER, results: INTEGER,
+    ) -> None:  # fmt: skip
+        i = global_thread()
+        if i < n:
+            line, b = split(i, results)
+            image = quotient(line, terms)
+            place = places[i]
+            total = zero
+            c = I32(0)
+            while c < channels and place >= 0:
+                plane = I32(I32(image * channels) + c)
+                total += dy[I32(I32(plane * results) + b)] * x[I32(I32(plane * length) + place)]
+                c = I32(c + 1)
+            dw[i] = total
+
+    return sample_weight_grad

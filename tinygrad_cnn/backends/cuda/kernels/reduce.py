@@ -8,7 +8,7 @@ import numpy as np
 
 from .._numba import cuda, device
 from ..launch import INTEGER, integers, pointer, spec
-from .common import I32, block_reduce, global_thread, place
+from .common import I32, block_reduce, global_thread, place, split
 from .elementwise import expressions
 
 THREADS = 256
@@ -88,18 +88,24 @@ def reduce_by_block(op: str, real: Any, kept: int, reduced: int) -> Callable[...
 
 
 @spec(threads=256, registers=48, example={"op": "argmax", "real": np.float32})
-def arg_reduce(op: str, real: Any) -> Callable[..., None]:
-    """Make y[i, j] = the first place k of the extreme, or of a NaN, of x (I, K, J)."""
+def arg_parts(op: str, real: Any) -> Callable[..., None]:
+    """Make y[i, p, j] = the first place k of the extreme, or of a NaN, of x (I, K, J) in part p: parts (P, 2) of (start, length)."""
     largest = op == "argmax"
 
-    def arg_reduce(y: pointer(np.int64), x: pointer(real), n: INTEGER, length: INTEGER, inner: INTEGER) -> None:
+    def arg_parts(
+        y: pointer(np.int64), x: pointer(real), parts: pointer(np.int32), n: INTEGER, length: INTEGER, count: INTEGER,
+        inner: INTEGER,
+    ) -> None:  # fmt: skip
         i = global_thread()
         if i < n:
-            outer = I32(i // inner)
-            at = I32(I32(outer * length) * inner + I32(i - I32(outer * inner)))
-            best, where = x[at], I32(0)
-            k = I32(1)
-            while k < length:
+            line, j = split(i, inner)
+            outer, part = split(line, count)
+            k = parts[I32(2 * part)]
+            end = I32(k + parts[I32(2 * part + 1)])
+            at = I32(I32(I32(outer * length) * inner) + j)
+            best, where = x[I32(at + I32(k * inner))], k
+            k = I32(k + 1)
+            while k < end:
                 value = x[I32(at + I32(k * inner))]
                 better = value > best if largest else value < best
                 if best == best and (better or value != value):
@@ -107,7 +113,7 @@ def arg_reduce(op: str, real: Any) -> Callable[..., None]:
                 k = I32(k + 1)
             y[i] = where
 
-    return arg_reduce
+    return arg_parts
 
 
 @spec(threads=256, registers=48, example={"op": "cumsum", "real": np.float32})
