@@ -256,7 +256,8 @@ def strided(row: str, real: Any, kinds: str, axes: int, first: Any = None, resul
     def strided(
         y: pointer(result), a: pointer(first), b: pointer(real), c: pointer(real), d: pointer(real),
         p: number(first), q: number(real), r: number(real), s: number(real), n: INTEGER, sizes: integers(axes),
-        steps_y: integers(axes), steps_a: integers(axes), steps_b: integers(axes), steps_c: integers(axes), steps_d: integers(axes),
+        steps_y: integers(axes), steps_a: integers(axes), steps_b: integers(axes), steps_c: integers(axes),
+        steps_d: integers(axes),
     ) -> None:  # fmt: skip
         i = global_thread()
         if i < n:

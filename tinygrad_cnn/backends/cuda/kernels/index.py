@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from .._numba import device
+from ..intrinsics import quotient
 from ..launch import INTEGER, integers, pointer, spec
 from .common import I32, global_thread, place, split
 from .elementwise import expressions

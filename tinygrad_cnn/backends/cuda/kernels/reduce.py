@@ -89,7 +89,7 @@ def reduce_by_block(op: str, real: Any, kept: int, reduced: int) -> Callable[...
 
 @spec(threads=256, registers=48, example={"op": "argmax", "real": np.float32})
 def arg_parts(op: str, real: Any) -> Callable[..., None]:
-    """Make y[i, p, j] = the first place k of the extreme, or of a NaN, of x (I, K, J) in part p: parts (P, 2) of (start, length)."""
+    """Make y[i, p, j] = the first place k of the extreme, or of a NaN, of x (I, K, J) in part p, of parts (start, length)."""
     largest = op == "argmax"
 
     def arg_parts(
