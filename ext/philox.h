@@ -33,9 +33,8 @@ ALWAYS_INLINE wide low_product(wide a, uint64_t b) {
 
 enum { BLOCKS = sizeof(wide) / sizeof(uint64_t), CHAINS = 4, WORDS = 4 * CHAINS * BLOCKS };
 
-/* Write the WORDS words of blocks counter, counter + 1, ...  Several chains hide each other's latency. */
-static void philox(uint64_t seed, uint64_t counter, uint32_t *words) {
-    wide a[CHAINS], b[CHAINS], c[CHAINS], d[CHAINS];
+/* The words of blocks counter, counter + 1, ... as low halves of lanes.  Several chains hide each other's latency. */
+ALWAYS_INLINE void philox_blocks(uint64_t seed, uint64_t counter, wide *a, wide *b, wide *c, wide *d) {
     uint32_t keys[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
     for (int k = 0; k < CHAINS; k++) {
         uint64_t counters[BLOCKS];
@@ -52,6 +51,12 @@ static void philox(uint64_t seed, uint64_t counter, uint32_t *words) {
             b[k] = q;
             d[k] = p;
         }
+}
+
+/* Write the WORDS words of the same blocks. */
+static void philox(uint64_t seed, uint64_t counter, uint32_t *words) {
+    wide a[CHAINS], b[CHAINS], c[CHAINS], d[CHAINS];
+    philox_blocks(seed, counter, a, b, c, d);
     for (int k = 0; k < CHAINS; k++)
         for (int l = 0; l < BLOCKS; l++, words += 4) {
             words[0] = (uint32_t)LANE(a[k], l);

@@ -68,6 +68,13 @@ ALWAYS_INLINE void vec_store_to(real *to, vec value, ptrdiff_t count) {
         vec_store_part(to, value, count);
 }
 
+ALWAYS_INLINE vec vec_sqrt(vec x) {
+    real lanes[LANES];
+    vec_store(lanes, x);
+    for (int i = 0; i < LANES; i++) lanes[i] = (real)PICK(sqrtf((float)lanes[i]), sqrt(lanes[i]));
+    return vec_load(lanes);
+}
+
 /* The sum of all lanes, in double precision. */
 ALWAYS_INLINE double vec_sum(vec v) {
     real lanes[LANES];
@@ -179,6 +186,23 @@ ALWAYS_INLINE vec vec_log1p(vec x) {
     return vec_select((sum > 0) & (sum < (real)INFINITY), y + (x - (sum - 1)) / sum, y);
 }
 
+/* cos(2 pi t) and sin(2 pi t) for t in [0, 1]: whole quarters, which are exact, and Taylor's series of the rest. */
+ALWAYS_INLINE void vec_circle(vec t, vec *cosine, vec *sine) {
+    const real round = PICK(0x1.8p23, 0x1.8p52); /* as in exp_parts */
+    vec sum = t * 4 + round, x = (t * 4 - (sum - round)) * (real)M_PI_2, square = x * x;
+    vec c = vec_set((real)1), s = c;
+    for (int k = PICK(8, 16); k > 0; k -= 2) {
+        c = 1 - square * ((real)1 / (k * (k - 1))) * c;
+        s = 1 - square * ((real)1 / (k * (k + 1))) * s;
+    }
+    s *= x;
+    vbits quarters = (vbits)sum;
+    vint odd = -(vint)(quarters & 1);
+    const int to_sign = 8 * sizeof(real) - 2; /* from bit 1 */
+    *cosine = (vec)((vbits)vec_select(odd, s, c) ^ ((quarters + 1) & 2) << to_sign);
+    *sine = (vec)((vbits)vec_select(odd, c, s) ^ (quarters & 2) << to_sign);
+}
+
 #else
 
 #define vec_select(yes, a, b) ((yes) ? (a) : (b))
@@ -190,6 +214,10 @@ ALWAYS_INLINE vec vec_expm1(vec x) { return (vec)expm1(x); }
 ALWAYS_INLINE vec vec_relu_grad(vec dy, vec y) { return y <= 0 ? 0 : dy; }
 ALWAYS_INLINE vec vec_log(vec x) { return (vec)log(x); }
 ALWAYS_INLINE vec vec_log1p(vec x) { return (vec)log1p(x); }
+ALWAYS_INLINE void vec_circle(vec t, vec *cosine, vec *sine) {
+    *cosine = (vec)cos(2 * M_PI * t);
+    *sine = (vec)sin(2 * M_PI * t);
+}
 
 #endif
 

@@ -320,6 +320,44 @@ def test_random_bits_are_the_same_everywhere(level: str, count: int, seed: int, 
     )
 
 
+COUNTERS = [0, 2**32 - 3, 2**32, 2**63 + 1]
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 31, 63, 65, 4095, 4097, 20001])
+@pytest.mark.parametrize("counter", COUNTERS)
+def test_uniform_numbers_are_the_same_everywhere(level: str, dtype: Any, count: int, counter: int) -> None:
+    arguments = (count,), np.dtype(dtype), 2**64 - 5, counter
+    drawn = get_backend(level).random_uniform(*arguments)
+    assert drawn.dtype == dtype
+    np.testing.assert_array_equal(drawn, REFERENCE.random_uniform(*arguments))
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 31, 63, 65, 4095, 4097, 20001])
+@pytest.mark.parametrize("counter", COUNTERS)
+def test_normal_numbers_are_the_same_everywhere(level: str, dtype: Any, count: int, counter: int) -> None:
+    """But for the last digits, and the rounding of the reference's angles."""
+    arguments = (count,), np.dtype(dtype), 2**64 - 5, counter
+    drawn = get_backend(level).random_normal(*arguments)
+    assert drawn.dtype == dtype
+    np.testing.assert_allclose(drawn, REFERENCE.random_normal(*arguments), rtol=2 * np.finfo(dtype).eps, atol=5e-15)
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize("kernel", ["random_uniform", "random_normal"])
+def test_random_numbers_do_not_depend_on_the_number_of_threads(level: str, dtype: Any, kernel: str) -> None:
+    draws = []
+    for threads in (1, 2, 5):
+        tg.set_num_threads(threads)
+        draws.append(getattr(get_backend(level), kernel)((7, 30_001), np.dtype(dtype), 3, 4))
+    np.testing.assert_array_equal(draws[0], draws[1])
+    np.testing.assert_array_equal(draws[0], draws[2])
+
+
 @on_levels
 @on_reals
 def test_dropout_masks_are_the_same_everywhere(level: str, dtype: Any) -> None:

@@ -314,6 +314,16 @@ class CpuBackend(ReferenceBackend):
         self._kernels("random", np.dtype(np.float32)).random_bits(words, seed, counter)
         return words
 
+    def random_uniform(self, shape: Shape, dtype: np.dtype, seed: int, counter: int) -> Array:
+        y = _empty(shape, dtype)
+        self._kernels("random", dtype).random_uniform(y, seed, counter)
+        return y
+
+    def random_normal(self, shape: Shape, dtype: np.dtype, seed: int, counter: int) -> Array:
+        y = _empty(shape, dtype)
+        self._kernels("random", np.dtype(np.float64)).random_normal(y, seed, counter)
+        return y
+
     def dropout(self, x: Array, p: float, seed: int, counter: int) -> Array:
         kernels = self._kernels("random", x.dtype)
         y = _empty(x.shape, x.dtype)
