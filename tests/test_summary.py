@@ -25,6 +25,7 @@ def test_rows_and_totals():
     assert dataclasses.asdict(conv) == {
         "name": "0", "kind": "Conv2d", "parameters": 108, "output_shape": (2, 4, 6, 6), "kernel_size": (3, 3),
         "multiply_adds": 2 * 4 * 36 * 27, "connections": 2 * 4 * 36 * 27, "activation_bytes": 2 * 4 * 36 * 4, "receptive_field": (3, 3),
+        "field_start": (0, 0), "field_step": (1, 1), "inputs": (-1,),
     }  # fmt: skip
     assert (norm.parameters, norm.connections, norm.multiply_adds) == (8, 0, 0)
     assert (pool.parameters, pool.connections, pool.multiply_adds) == (0, 2 * 36 * 4, 0)
@@ -81,6 +82,45 @@ def test_fields_of_oblong_windows():
     assert rows(model, (1, 1, 9, 9)) == [(3, 5), (3, 6), (3, 6), (9, 9)]
 
 
+STARTS = [  # where the first output begins to see, and how far apart outputs are
+    (
+        nn.Sequential(nn.Conv2d(1, 1, 5, padding=2), nn.MaxPool2d(2), nn.Conv2d(1, 1, 3, padding=(1, 0))),
+        (16, 16),
+        (-4, -2),
+        2,
+    ),
+    (
+        nn.Sequential(nn.Conv2d(1, 1, 4, padding="same"), nn.Conv2d(1, 1, 3, 2, padding=((0, 1), (2, 0)))),
+        (9, 9),
+        (-1, -3),
+        2,
+    ),
+    (nn.Sequential(nn.AvgPool2d(3, 2, padding=1), nn.AdaptiveAvgPool2d(2)), (8, 8), (-1, -1), 4),
+    (nn.Sequential(nn.Conv2d(1, 1, 3, 2), nn.ConvTranspose2d(1, 1, 3, 2, padding=1)), (9, 9), (0, 0), 1),
+    (nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.Flatten(), nn.Linear(36, 2)), (6, 6), (-1, -1), 1),
+]
+
+
+@pytest.mark.parametrize(("model", "size", "start", "step"), STARTS)
+def test_where_fields_begin(model, size, start, step):
+    last = tg.summary(model, (1, 1, *size)).layers[-1]
+    assert last.field_start == start
+    assert last.field_step == (step, step)
+
+
+def test_fields_hold_all_that_a_unit_sees():
+    model = nn.Sequential(nn.Conv2d(1, 1, 4, 2, padding=1), nn.AvgPool2d(2), nn.ConvTranspose2d(1, 1, 3, 2))
+    row = tg.summary(model, (1, 1, 20, 20)).layers[-1]
+    x = tg.rand(1, 1, 20, 20, requires_grad=True)
+    y = model(x)
+    for i in range(y.shape[2]):
+        (dx,) = tg.autograd.grad(y[0, 0, i].abs().sum(), [x], retain_graph=True)
+        seen = dx[0, 0].abs().sum(1).nonzero().reshape(-1).tolist()
+        begin = row.field_start[0] + i * row.field_step[0]
+        assert begin <= min(seen)
+        assert max(seen) < begin + row.receptive_field[0]
+
+
 class Branches(nn.Module):
     """A wide and a narrow path that meet, by functions; a second input that joins at the end."""
 
@@ -102,6 +142,7 @@ def test_branches_and_several_inputs():
         ("never", "Linear", None),
     ]  # fmt: skip
     assert [r.parameters for r in summary.layers] == [52, 4, 37, 1, 12]
+    assert [r.inputs for r in summary.layers] == [(-1,), (-1,), (0, 1), (-1, 2), ()]
     assert summary["never"].output_shape is None
     assert "never (Linear)" in str(summary)
     assert "not used" in str(summary)
@@ -125,6 +166,7 @@ def test_shared_layers():
         ("first", 38, (3, 3)),
         ("first", 0, (5, 5)),
     ]
+    assert [r.inputs for r in summary.layers] == [(-1,), (0,)]
     assert summary.parameters == sum(p.numel() for p in model.parameters())
     tied = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
     tied[1].weight = tied[0].weight

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from math import ceil, prod
+from math import ceil, floor, prod
 from typing import Any, NamedTuple
 
 from .. import nn
 from ..autograd import enable_grad
 from ..creation import zeros
+from ..geometry import paddings
 from ..nn.conv import _Conv
 from ..tensor import Tensor
 
@@ -27,7 +29,9 @@ class LayerSummary:
 
     output_shape is None if the pass did not use the layer.  parameters are those that no row above has counted.  connections
     are what reaches the units, one by one, biases included; zeros of the padding count, as in papers.  receptive_field is
-    how many elements of the input an output sees along each axis, padding included; None where it is not known.
+    how many elements of the input an output sees along each axis, padding included; None where it is not known.  That of output
+    element i begins at field_start + i * field_step (Araujo, Norris and Sim, "Computing receptive fields of convolutional neural
+    networks", 2019).  inputs are the numbers of the rows whose outputs reach the layer; -1 is the network's input.
     """
 
     name: str
@@ -39,6 +43,9 @@ class LayerSummary:
     connections: int = 0
     activation_bytes: int = 0
     receptive_field: tuple[int, ...] | None = None
+    field_start: tuple[int, ...] | None = None
+    field_step: tuple[float, ...] | None = None
+    inputs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, repr=False)
@@ -125,24 +132,38 @@ def _cells(layer: LayerSummary) -> tuple[str, ...]:
 
 
 class _Field(NamedTuple):
-    """What elements of a tensor see of the input: how much, how far apart for neighbours; and how many elements there are."""
+    """What elements of a tensor see of the input: how much, how far apart for neighbours, where the first begins to see.
+
+    counts is how many elements there are.
+    """
 
     size: tuple[float, ...]
     step: tuple[float, ...]
+    start: tuple[float, ...]
     counts: tuple[int, ...]
 
-    def under(self, kernel: Iterable[float], stride: Iterable[float], counts: Iterable[int]) -> _Field:
-        """Return what a window of these elements sees."""
+    def under(
+        self, kernel: Iterable[float], stride: Iterable[float], before: Iterable[float], counts: Iterable[int]
+    ) -> _Field:
+        """Return what windows of these elements see, the first of which begins `before` the first element."""
         size = [s + (k - 1) * j for s, k, j in zip(self.size, kernel, self.step)]
-        return _Field(tuple(size), tuple([j * by for j, by in zip(self.step, stride)]), tuple(counts))
+        step = [j * by for j, by in zip(self.step, stride)]
+        start = [s - n * j for s, n, j in zip(self.start, before, self.step)]
+        return _Field(*map(tuple, (size, step, start, counts)))
+
+    def whole(self) -> _Field:
+        """Return what an element sees that is made from all of these."""
+        zero, one = (0,) * len(self.counts), (1,) * len(self.counts)
+        return self.under(self.counts, one, zero, one)
 
 
 def _joined(fields: Sequence[_Field | None]) -> _Field | None:
-    """Return the largest of several fields along each axis, None if one is not known."""
+    """Return the largest of several fields along each axis, from the first that any of them sees; None if one is not known."""
     known = [field for field in fields if field is not None]
     if not known or len(known) < len(fields) or len({len(field.size) for field in known}) > 1:
         return None
-    return _Field(*[tuple(map(max, zip(*part, strict=True))) for part in zip(*known, strict=True)])
+    choices = (max, max, min, max)
+    return _Field(*[tuple(map(choose, zip(*part))) for choose, part in zip(choices, zip(*known))])
 
 
 class _Pass:
@@ -154,7 +175,7 @@ class _Pass:
 
     def __init__(self, model: nn.Module) -> None:
         self.names = {module: name for name, module in model.named_modules()}
-        self.fields: dict[int, tuple[Any, _Field | None]] = {}  # by the identity of the node, which is kept alive
+        self.marks: dict[int, tuple[Any, int, _Field | None]] = {}  # by the identity of the node, which is kept alive
         self.counted: set[int] = set()
         self.layers: list[LayerSummary] = []
 
@@ -164,19 +185,23 @@ class _Pass:
         self.counted |= set(new)
         return sum(new.values())
 
-    def mark(self, x: Tensor, field: _Field | None) -> None:
-        """Say what a tensor sees."""
+    def mark(self, x: Tensor, row: int, field: _Field | None) -> None:
+        """Say which row a tensor belongs to, -1 for the input, and what it sees."""
         node = x if x.grad_fn is None else x.grad_fn
-        self.fields[id(node)] = node, field
+        self.marks[id(node)] = node, row, field
 
-    def sources(self, x: Tensor) -> list[_Field | None]:
+    def fields(self, x: Tensor) -> list[_Field | None]:
         """Return the fields of the layers, or inputs, that a tensor was made from."""
+        return [field for _, field in self.sources(x)]
+
+    def sources(self, x: Tensor) -> list[tuple[int, _Field | None]]:
+        """Return the rows and fields of the layers, or inputs, that a tensor was made from."""
         waiting, seen, found = [x if x.grad_fn is None else x.grad_fn], set(), []
         while waiting:
             node = waiting.pop()
             node = getattr(node, "variable", node)  # a leaf
-            if id(node) in self.fields:
-                found.append(self.fields[id(node)][1])
+            if id(node) in self.marks:
+                found.append(self.marks[id(node)][1:])
             elif id(node) not in seen:
                 waiting += [following for following, _ in getattr(node, "next_functions", ())]
             seen.add(id(node))
@@ -190,8 +215,9 @@ class _Pass:
         x, y = inputs[0], outputs[0]
         kernel = _kernel(module, x, y)
         field = self._field(module, kernel, x, y)
+        made_from = sorted({row for out in outputs for row, _ in self.sources(out)})
         for out in outputs:
-            self.mark(out, field)
+            self.mark(out, len(self.layers), field)
         multiply_adds, connections = _work(module, kernel, x, y)
         row = LayerSummary(
             self.names[module],
@@ -202,7 +228,10 @@ class _Pass:
             multiply_adds,
             connections,
             sum(out.numel() * out.element_size() for out in outputs),
-            field and tuple([ceil(size) for size in field.size]),
+            field and tuple(map(ceil, field.size)),
+            field and tuple(map(floor, field.start)),
+            field and field.step,
+            tuple(made_from),
         )
         self.layers.append(row)
 
@@ -211,19 +240,22 @@ class _Pass:
         if isinstance(module, RESHAPING):
             return None
         if isinstance(module, LINEAR) and y.ndim == 2:
-            return _joined([f and f.under(f.counts, *[[1] * len(f.counts)] * 2) for f in self.sources(x)])
+            return _joined([field and field.whole() for field in self.fields(x)])
         if not kernel:
-            return _joined(self.sources(y))
-        field, sizes = _joined(self.sources(x)), y.shape[2:]
+            return _joined(self.fields(y))
+        field, sizes = _joined(self.fields(x)), y.shape[2:]
         if field is None or x.ndim != y.ndim:
             return None
         if isinstance(module, ADAPTIVE):
-            return field.under(kernel, [n / m for n, m in zip(x.shape[2:], sizes)], sizes)
+            return field.under(kernel, [n / m for n, m in zip(x.shape[2:], sizes)], (0,) * len(kernel), sizes)
         stride, dilation = [_per_axis(getattr(module, name, 1), kernel) for name in ("stride", "dilation")]
         span = [d * (k - 1) + 1 for d, k in zip(dilation, kernel)]
+        pads = paddings("summary", getattr(module, "padding", 0), tuple(x.shape[2:]), kernel, stride, dilation)
+        before = [pad for pad, _ in pads]
         if getattr(module, "transposed", False):
-            return field.under([ceil(n / s) for n, s in zip(span, stride)], [1 / s for s in stride], sizes)
-        return field.under(span, stride, sizes)
+            first = [(n - 1 - pad) // s for n, pad, s in zip(span, before, stride)]
+            return field.under([ceil(n / s) for n, s in zip(span, stride)], [1 / s for s in stride], first, sizes)
+        return field.under(span, stride, before, sizes)
 
 
 def _tensors(value: Any) -> list[Tensor]:
@@ -261,6 +293,26 @@ def _work(module: nn.Module, kernel: tuple[int, ...], x: Tensor, y: Tensor) -> t
     return products, reached + biases
 
 
+def layers_of(model: nn.Module) -> list[nn.Module]:
+    """Return the layers of a network: modules without others inside, or with parameters of their own."""
+    return [m for m in model.modules() if not list(m.children()) or list(m.parameters(recurse=False))]
+
+
+@contextmanager
+def watched(model: nn.Module, layers: Iterable[nn.Module], hook: Callable[..., Any]) -> Iterator[None]:
+    """Call `hook(module, args, kwargs, output)` after each layer, in evaluation mode; leave the network as it was."""
+    training = {module: module.training for module in model.modules()}
+    handles = [layer.register_forward_hook(hook, with_kwargs=True) for layer in layers]
+    try:
+        model.eval()
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module, mode in training.items():
+            module.training = mode
+
+
 def summary(model: nn.Module, input_size: Any = None, *, input_data: Any = None) -> Summary:
     """Return the layers of a network as one forward pass meets them: a table as text, and rows of data.
 
@@ -274,23 +326,14 @@ def summary(model: nn.Module, input_size: Any = None, *, input_data: Any = None)
         raise ValueError("summary: exactly one of input_size and input_data must be given")
     inputs = _inputs(model, input_size) if input_data is None else _tensors(input_data)
     watch = _Pass(model)
-    training = {module: module.training for module in watch.names}
-    layers = [m for m in watch.names if not list(m.children()) or list(m.parameters(recurse=False))]
-    handles = [m.register_forward_hook(watch.after, with_kwargs=True) for m in layers]
-    try:
-        model.eval()
-        with enable_grad():
-            # Clones, since a first layer may work in place; integers have no gradient, and so no field.
-            inputs = [x.detach().requires_grad_().clone() if x.is_floating_point() else x for x in inputs]
-            for x in inputs:
-                ones = (1,) * (x.ndim - 2)
-                watch.mark(x, _Field(ones, ones, tuple(x.shape[2:])) if ones else None)
-            model(*inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
-        for module, mode in training.items():
-            module.training = mode
+    layers = layers_of(model)
+    with watched(model, layers, watch.after), enable_grad():
+        # Clones, since a first layer may work in place; integers have no gradient, and so no field.
+        inputs = [x.detach().requires_grad_().clone() if x.is_floating_point() else x for x in inputs]
+        for x in inputs:
+            zero, one = (0,) * (x.ndim - 2), (1,) * (x.ndim - 2)
+            watch.mark(x, -1, _Field(one, one, zero, tuple(x.shape[2:])) if one else None)
+        model(*inputs)
     used = {layer.name for layer in watch.layers}
     for module in layers:
         if watch.names[module] not in used and (left := watch.parameters(module)):
