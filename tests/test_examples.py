@@ -140,6 +140,14 @@ def test_generated_data(tmp_path: Path, name: str, options: list[str]) -> None:
     assert re.search(r"epoch 1: [\d.]+ % of the test", done.stdout)
 
 
+def test_see(tmp_path: Path, data: Path) -> None:
+    done = run(str(ROOT / "examples/see.py"), "--epochs", "1", cwd=tmp_path, data=data)
+    assert re.search(r"epoch 1: [\d.]+ % of the test digits", done.stdout)
+    names = ["confusion", "feature_maps", "filters", "grad_cam", "learning_curves", "saliency", "top_activations"]
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == [f"{name}.png" for name in names]
+    assert (tmp_path / "out/network.svg").read_text().startswith("<svg")
+
+
 def snippets() -> list[object]:
     """Return the Python of every document, one program for each: its blocks may use what earlier ones define."""
     documents = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -25,6 +25,7 @@ LAYERS = [
     ["accelerator", "amp", "compat", "cuda", "linalg"],
     ["datasets", "models"],
     ["training"],
+    ["viz"],
     ["__init__"],
 ]
 LAYER_OF = {name: i for i, names in enumerate(LAYERS) for name in names}

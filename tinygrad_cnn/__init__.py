@@ -6,7 +6,7 @@ from tinygrad_cnn import nn, optim, datasets, models
 
 # fmt: off
 from . import accelerator, amp, autograd, backends, compat, cuda, datasets, dtypes, linalg, models, nn, ops, optim
-from . import testing, training, transforms, utils, version
+from . import testing, training, transforms, utils, version, viz
 from .amp import autocast, GradScaler
 from .autograd import (
     enable_grad, inference_mode, is_anomaly_enabled, is_grad_enabled, is_inference_mode_enabled, no_grad,
@@ -72,7 +72,7 @@ __all__ = [
     "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "save", "scalar_tensor", "seed",
     "set_conv_algorithm", "set_default_dtype", "set_grad_enabled", "set_num_threads", "set_rng_state", "short",
     "show_config", "strided", "summary", "tensor", "testing", "training", "transforms", "tril_indices", "triu_indices",
-    "uint8", "utils", "version", "zeros", "zeros_like",
+    "uint8", "utils", "version", "viz", "zeros", "zeros_like",
 ]
 __all__ += [  # functions of layers that PyTorch has here, too
     "adaptive_avg_pool1d", "avg_pool1d", "bilinear", "celu", "celu_", "channel_shuffle", "conv1d", "conv3d",

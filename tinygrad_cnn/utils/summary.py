@@ -29,9 +29,9 @@ class LayerSummary:
 
     output_shape is None if the pass did not use the layer.  parameters are those that no row above has counted.  connections
     are what reaches the units, one by one, biases included; zeros of the padding count, as in papers.  receptive_field is
-    how many elements of the input an output sees along each axis, padding included; None where it is not known.  That of output
-    element i begins at field_start + i * field_step (Araujo, Norris and Sim, "Computing receptive fields of convolutional neural
-    networks", 2019).  inputs are the numbers of the rows whose outputs reach the layer; -1 is the network's input.
+    how many elements of the input an output sees along each axis, padding included; None where it is not known.  The field of
+    output i begins at field_start + i * field_step (Araujo, Norris and Sim, "Computing receptive fields of convolutional
+    neural networks", 2019).  inputs are the numbers of the rows whose outputs reach the layer; -1 is the network's input.
     """
 
     name: str
@@ -149,7 +149,7 @@ class _Field(NamedTuple):
         size = [s + (k - 1) * j for s, k, j in zip(self.size, kernel, self.step)]
         step = [j * by for j, by in zip(self.step, stride)]
         start = [s - n * j for s, n, j in zip(self.start, before, self.step)]
-        return _Field(*map(tuple, (size, step, start, counts)))
+        return _Field(tuple(size), tuple(step), tuple(start), tuple(counts))
 
     def whole(self) -> _Field:
         """Return what an element sees that is made from all of these."""
@@ -299,10 +299,12 @@ def layers_of(model: nn.Module) -> list[nn.Module]:
 
 
 @contextmanager
-def watched(model: nn.Module, layers: Iterable[nn.Module], hook: Callable[..., Any]) -> Iterator[None]:
-    """Call `hook(module, args, kwargs, output)` after each layer, in evaluation mode; leave the network as it was."""
+def watched(
+    model: nn.Module, layers: Iterable[nn.Module] = (), hook: Callable[..., Any] | None = None
+) -> Iterator[None]:
+    """Evaluate, with `hook(module, args, kwargs, output)` called after each of the layers; leave the network as it was."""
     training = {module: module.training for module in model.modules()}
-    handles = [layer.register_forward_hook(hook, with_kwargs=True) for layer in layers]
+    handles = [layer.register_forward_hook(hook, with_kwargs=True) for layer in layers if hook]
     try:
         model.eval()
         yield
