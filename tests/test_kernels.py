@@ -350,10 +350,11 @@ def test_normal_numbers_are_the_same_everywhere(level: str, dtype: Any, count: i
 @on_reals
 @pytest.mark.parametrize("kernel", ["random_uniform", "random_normal"])
 def test_random_numbers_do_not_depend_on_the_number_of_threads(level: str, dtype: Any, kernel: str) -> None:
-    draws = []
+    draws, before = [], tg.get_num_threads()
     for threads in (1, 2, 5):
         tg.set_num_threads(threads)
         draws.append(getattr(get_backend(level), kernel)((7, 30_001), np.dtype(dtype), 3, 4))
+    tg.set_num_threads(before)
     np.testing.assert_array_equal(draws[0], draws[1])
     np.testing.assert_array_equal(draws[0], draws[2])
 

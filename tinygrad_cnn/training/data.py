@@ -31,7 +31,10 @@ def _as_tensor(values: Any, labels: bool = False) -> Tensor:
 def as_dataset(data: Any, by: str) -> Any:
     """Return a data set as it is, tensors or arrays (x, y) as one."""
     if isinstance(data, (tuple, list)) and len(data) == 2:
-        return TensorDataset(_as_tensor(data[0]), _as_tensor(data[1], labels=True))
+        x, y = _as_tensor(data[0]), _as_tensor(data[1], labels=True)
+        if len(x) != len(y):
+            raise ValueError(f"{by}: the lengths differ: [{len(x)}, {len(y)}]; give one target for each input")
+        return TensorDataset(x, y)
     if isinstance(data, (Tensor, np.ndarray)):
         return TensorDataset(_as_tensor(data))
     if hasattr(data, "__getitem__") and not isinstance(data, (str, dict)):
