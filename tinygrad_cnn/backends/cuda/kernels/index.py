@@ -231,7 +231,7 @@ def sample_input_grad(real: Any) -> Callable[..., None]:
     return sample_input_grad
 
 
-@spec(threads=256, registers=48, example={"real": np.float32})
+@spec(threads=256, registers=56, example={"real": np.float32})
 def sample_weight_grad(real: Any) -> Callable[..., None]:
     """Make dw[n, j, b] = sum over c of dy[n, c, b] * x[n, c, places[n, j, b]]."""
     zero = real(0)
