@@ -24,8 +24,8 @@ LAYERS = [
     ["nn", "optim", "utils", "testing", "serialization", "torch_files", "config", "transforms"],
     ["accelerator", "amp", "compat", "cuda", "linalg"],
     ["datasets", "models"],
-    ["training"],
     ["viz"],
+    ["training"],
     ["__init__"],
 ]
 LAYER_OF = {name: i for i, names in enumerate(LAYERS) for name in names}

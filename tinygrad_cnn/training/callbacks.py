@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..optim import lr_scheduler
 from ..serialization import save
-from .extras import required
+from ..utils.optional import required
 
 if TYPE_CHECKING:
     from .trainer import Trainer

@@ -1,4 +1,4 @@
-"""Packages that need not be installed, progress, and Ctrl-C."""
+"""Progress, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -10,15 +10,6 @@ from importlib import import_module
 from importlib.util import find_spec
 from operator import length_hint
 from typing import Any
-
-
-def required(module: str, by: str, extra: str) -> Any:
-    """Import a module of an optional package; ImportError says how to get it."""
-    try:
-        return import_module(module)
-    except ImportError as error:
-        package = module.partition(".")[0]
-        raise ImportError(f"{by} needs the package {package}: pip install 'tinygrad_cnn[{extra}]'") from error
 
 
 def text_of(values: dict[str, float]) -> str:

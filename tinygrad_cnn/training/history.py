@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..serialization import write_atomically
-from .extras import required
-
-OTHERS = ("lr", "seconds")  # what is no result
+from ..viz.curves import draw_learning_curves, learning_curves
 
 
 class History(dict[str, list[float]]):
@@ -45,14 +43,4 @@ class History(dict[str, list[float]]):
 
     def plot(self, names: Iterable[str] | None = None) -> Any:
         """Return a figure of matplotlib's with the curves of training and validation: the loss and the metrics, or `names`."""
-        plt = required("matplotlib.pyplot", "History.plot", "viz")
-        shown = [n for n in self if not n.startswith("val_") and n not in OTHERS] if names is None else list(names)
-        figure, axes = plt.subplots(1, len(shown), figsize=(4.5 * len(shown), 3.5), squeeze=False, layout="constrained")
-        for axis, name in zip(axes[0], shown):
-            for key, label in ((name, "training"), (f"val_{name}", "validation")):
-                if key in self:
-                    axis.plot(range(1, self.epochs + 1), self[key], marker=".", label=label)
-            axis.set(title=name, xlabel="epoch")
-            axis.xaxis.get_major_locator().set_params(integer=True)
-            axis.legend()
-        return figure
+        return draw_learning_curves(learning_curves(self, names))

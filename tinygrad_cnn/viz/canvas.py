@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor
-from ..training.extras import required
 from ..utils import make_grid
+from ..utils.optional import required
 
 
 def new_figure(figure: Any, width: float, height: float) -> Any:
