@@ -12,7 +12,7 @@ from tinygrad_cnn import models, optim, transforms
 from tinygrad_cnn.models.lenet5_1998 import INK, PAPER
 from tinygrad_cnn.utils.data import DataLoader
 
-RATES = 2 * [5e-4] + 3 * [2e-4] + 3 * [1e-4] + 4 * [5e-5] + 8 * [1e-5]  # of the paper's 20 passes
+RATES = 2 * [1e-4] + 3 * [5e-5] + 3 * [2e-5] + 4 * [1e-5]  # of each pass: a fifth or a half of the paper's
 J = 10.0  # the constant of the loss; the paper does not say which
 
 
@@ -25,7 +25,7 @@ def main():
     """Train, test after each pass, save the weights and draw the errors."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", help="folder with the MNIST files")
-    parser.add_argument("--passes", type=int, default=20)
+    parser.add_argument("--passes", type=int, default=len(RATES))
     parser.add_argument(
         "--batch", type=int, default=16, help="most images in a step, whose losses are added (the paper's: 1)"
     )
