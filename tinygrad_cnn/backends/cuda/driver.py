@@ -141,7 +141,7 @@ class SimulatorDriver(LaunchList):
         return 0, 0
 
     def event(self) -> Any:
-        return cuda.event(timing=True)
+        return cuda.event()
 
     def record(self, event: Any) -> None:
         event.record()
