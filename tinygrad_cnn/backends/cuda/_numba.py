@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -36,8 +35,3 @@ def numba_type(kind: Any) -> Any:
 def signature(parameters: tuple[Any, ...]) -> Any:
     """Return the signature of a kernel."""
     return types.void(*[numba_type(p) for p in parameters])
-
-
-def cache_folder() -> str:
-    """Return where compiled kernels are kept between processes."""
-    return os.environ.get("NUMBA_CACHE_DIR", "")

@@ -19,7 +19,6 @@ from .kernels.reduce import neutral
 from .launch import Spec
 
 REFERENCE = ReferenceBackend()
-BLOCK = 256
 PARTS = 1 << 15  # elements that one block adds up, if few results would leave the device idle
 
 

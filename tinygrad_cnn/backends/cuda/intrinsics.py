@@ -38,14 +38,10 @@ else:
     from llvmlite import ir
     from numba import types
 
-    from ._numba import cuda
-
     try:
         from numba.cuda.extending import intrinsic
     except ImportError:  # Numba's own target
         from numba.core.extending import intrinsic
-
-    del cuda
 
     def _wide_pointer(builder: Any, kind: Any, p: Any, i: Any) -> Any:
         """Return &p[i] as a pointer to four numbers."""
@@ -53,16 +49,17 @@ else:
         place = builder.gep(p, [i])
         return builder.bitcast(place, ir.VectorType(scalar, 4).as_pointer(place.type.addrspace)), scalar
 
-    def _elements(kind: Any) -> Any:
-        return kind.dtype
+    def _address(context: Any, builder: Any, p: Any, value: Any) -> Any:
+        """Return where numbers begin: what a pointer is, or what an array in shared memory holds."""
+        return value if isinstance(p, types.CPointer) else context.make_array(p)(context, builder, value).data
 
     @intrinsic
     def load4(typingctx: Any, p: Any, i: Any) -> Any:
         """Read p[i] to p[i + 3] at once; the address is a multiple of 16."""
-        kind = _elements(p)
+        kind = p.dtype
 
         def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            base = args[0] if isinstance(p, types.CPointer) else context.make_array(p)(context, builder, args[0]).data
+            base = _address(context, builder, p, args[0])
             place, _ = _wide_pointer(builder, kind, base, args[1])
             wide = builder.load(place)
             wide.align = 16
@@ -74,10 +71,10 @@ else:
     @intrinsic
     def store4(typingctx: Any, p: Any, i: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
         """Write p[i] to p[i + 3] at once; the address is a multiple of 16."""
-        kind = _elements(p)
+        kind = p.dtype
 
         def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            base = args[0] if isinstance(p, types.CPointer) else context.make_array(p)(context, builder, args[0]).data
+            base = _address(context, builder, p, args[0])
             place, scalar = _wide_pointer(builder, kind, base, args[1])
             wide = ir.Constant(ir.VectorType(scalar, 4), ir.Undefined)
             for k in range(4):

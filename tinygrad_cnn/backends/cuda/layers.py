@@ -11,7 +11,7 @@ import numpy as np
 
 from ...geometry import Window
 from ..base import Array, Shape
-from ..reference import window_counts
+from ..reference import ReferenceBackend, window_counts
 from .array import CudaArray, joined
 from .backend import CudaMemory, real_type
 from .kernels import conv, loss, matmul, norm, optim, random
@@ -238,21 +238,10 @@ class CudaBackend(CudaMemory):
         self.launch(pooling.max_pool2d_indices, y.size, arguments, offset=offsets.dtype.type)
         return y
 
-    def pooled_conv2d(
-        self, x: Array, w: Array, b: Array | None, window: Window, pool: Window, relu: bool
-    ) -> tuple[Array, Array]:
-        y, offsets = self.max_pool2d(self.conv2d(x, w, b, window, 1), pool)
-        return (self.elementwise("relu", y) if relu else y), offsets
-
-    def pooled_conv2d_input_grad(
-        self, dy: Array, offsets: Array, w: Array, window: Window, pool: Window, size: tuple[int, int]
-    ) -> Array:
-        inner = self.max_pool2d_grad(dy, offsets, pool, (window.oh, window.ow))
-        return self.conv2d_input_grad(inner, w, window, 1, size)
-
-    def pooled_conv2d_weight_grad(self, dy: Array, offsets: Array, x: Array, window: Window, pool: Window) -> Array:
-        inner = self.max_pool2d_grad(dy, offsets, pool, (window.oh, window.ow))
-        return self.conv2d_weight_grad(inner, x, window, 1)
+    # made of other kernels, as in the reference
+    pooled_conv2d = ReferenceBackend.pooled_conv2d
+    pooled_conv2d_input_grad = ReferenceBackend.pooled_conv2d_input_grad
+    pooled_conv2d_weight_grad = ReferenceBackend.pooled_conv2d_weight_grad
 
     def _counts(self, dtype: np.dtype, window: Window, size: Any, count_include_pad: bool, divisor: int) -> CudaArray:
         size = tuple(size)

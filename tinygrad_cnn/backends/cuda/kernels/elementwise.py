@@ -191,15 +191,11 @@ def _function(row: str, real: Any, result: Any, operands: int) -> Any:
     }[operands]
 
 
-def _number_type(dtype: Any) -> Any:
-    return np.uint8 if np.dtype(dtype) == bool else np.dtype(dtype).type
-
-
 @spec(threads=256, registers=32, example={"row": "add", "real": np.float32, "kinds": "aa"})
 def flat(row: str, real: Any, kinds: str, first: Any = None, result: Any = None) -> Callable[..., None]:
     """Make y[i] = row(a[i], b[i], c[i]) for contiguous arrays; `first` is the type of a, if not `real`."""
     first, result = first or real, result or (bool if row in CONDITIONS else real)
-    f = _function(row, _number_type(real), result, len(kinds))
+    f = _function(row, real, result, len(kinds))
     read_a, read_b, read_c, read_d = (_operand(k) for k in kinds.ljust(4, "n"))
 
     def flat(
@@ -249,7 +245,7 @@ def flat4(row: str, real: Any, kinds: str) -> Callable[..., None]:
 def strided(row: str, real: Any, kinds: str, axes: int, first: Any = None, result: Any = None) -> Callable[..., None]:
     """Make the same for arrays with steps (0 where they broadcast); y has steps too."""
     first, result = first or real, result or (bool if row in CONDITIONS else real)
-    f = _function(row, _number_type(real), result, len(kinds))
+    f = _function(row, real, result, len(kinds))
     read_a, read_b, read_c, read_d = (_operand(k) for k in kinds.ljust(4, "n"))
     find = place(axes)
 

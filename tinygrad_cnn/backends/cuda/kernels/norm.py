@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from .._numba import cuda
+from ..intrinsics import quotient
 from ..launch import INTEGER, number, pointer, spec
 from ..scalar import functions
-from .common import ADD, I32, LARGER, block_reduce, global_thread, quotient
+from .common import ADD, I32, LARGER, block_reduce, global_thread
 
 THREADS = 256
 
