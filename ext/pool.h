@@ -60,9 +60,17 @@ ALWAYS_INLINE vec choose(mask m, vec a, vec b) { return m ? a : b; }
 #endif
 
 /* Offsets are bytes in memory and integers as wide as `real` in registers. */
+#if defined(__GNUC__) && defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 ALWAYS_INLINE void store_bytes(uint8_t *to, lanes values) {
 #if defined(HAS_MASKS)
     __m128i bytes = sizeof(real) == 4 ? _mm512_cvtepi32_epi8((__m512i)values) : _mm512_cvtepi64_epi8((__m512i)values);
+#elif defined(__GNUC__) && defined(__AVX2__)
+    __m128i bytes = _mm_packus_epi32(_mm256_castsi256_si128((__m256i)values), _mm256_extracti128_si256((__m256i)values, 1));
+    if (sizeof(real) == 8) bytes = _mm_packus_epi32(bytes, bytes);
+    bytes = _mm_packus_epi16(bytes, bytes);
 #elif defined(__GNUC__)
     uint8_t bytes[LANES];
     for (int l = 0; l < LANES; l++) bytes[l] = (uint8_t)values[l];
@@ -76,6 +84,10 @@ ALWAYS_INLINE lanes load_bytes(const uint8_t *from) {
 #if defined(HAS_MASKS)
     return sizeof(real) == 4 ? (lanes)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)from))
                              : (lanes)_mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)from));
+#elif defined(__GNUC__) && defined(__AVX2__)
+    __m128i bytes = _mm_setzero_si128();
+    memcpy(&bytes, from, LANES);
+    return sizeof(real) == 4 ? (lanes)_mm256_cvtepu8_epi32(bytes) : (lanes)_mm256_cvtepu8_epi64(bytes);
 #else
     lane values[LANES];
     lanes wide;
@@ -120,11 +132,12 @@ typedef struct {
 
 enum { FEW = 3 }; /* rows or columns of windows for which there is a loop of their own */
 
-/* One element of LANES windows; `tap` is where it lies in the first of them, `second` from there to the other half. */
+/* One element of LANES windows; `tap` is where it lies in the first of them, `second` from there to the other half.  The windows
+ * of pairs stand in the order of shuffle.h's pair_evens, here and in the two functions below. */
 ALWAYS_INLINE vec load_tap(const real *row, ptrdiff_t tap, ptrdiff_t second, const int paired, const int odd) {
     if (!paired) return vec_load(row + tap);
     const real *pair = row + tap - odd;
-    return odd ? odds(vec_load(pair), vec_load(pair + second)) : evens(vec_load(pair), vec_load(pair + second));
+    return odd ? pair_odds(vec_load(pair), vec_load(pair + second)) : pair_evens(vec_load(pair), vec_load(pair + second));
 }
 
 /* The maxima of LANES windows and their offsets. */
@@ -169,8 +182,8 @@ ALWAYS_INLINE vec sum_block(const pool_lines *p, const int kh, const int kw, con
         const int odd = dense ? 0 : (int)(p->taps[v] & 1);
         const ptrdiff_t pair = shift + p->taps[v] - odd;
         vec low = column_sum(p, kh, pair), high = column_sum(p, kh, pair + second);
-        sum += odd ? odds(low, high) : evens(low, high);
-        if (dense && ++v < kw) sum += odds(low, high);
+        sum += odd ? pair_odds(low, high) : pair_evens(low, high);
+        if (dense && ++v < kw) sum += pair_odds(low, high);
     }
     return sum;
 }
@@ -204,9 +217,11 @@ ALWAYS_INLINE void pool_line(const pool_lines *p, const int maxima, const int kh
         lanes offset = lanes_set(0);
         if (maxima) {
             max_block(p, kh, kw, paired, dense, place, second, &low, &offset);
+            if (paired) low = in_order(low), offset = (lanes)in_order((vec)offset);
             high = low;
         } else {
             vec sum = sum_block(p, kh, kw, paired, dense, place, second);
+            if (paired) sum = in_order(sum);
             low = sum * vec_load(scales + q);
             high = sum * vec_load(scales + p->scale_advance - LANES / 2);
         }

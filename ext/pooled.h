@@ -20,37 +20,56 @@ enum { MOST_ROWS = 5, MOST_VECS = 4 }; /* of a block of sums of the weight gradi
 
 /* ---- forward ---- */
 
-/* The maxima of lines of windows, lanes = output channels: sums[position][vecs * LANES], `width` positions in a row. */
+/* The maxima of lines of windows, lanes = output channels: sums[position][vecs * LANES], `width` positions in a row.  Offsets
+ * are written as lanes. */
 typedef struct {
     int vecs, kh, kw;
     ptrdiff_t lines, count, sh, sw, width;
 } output_windows;
 
-ALWAYS_INLINE void max_outputs_of(const output_windows *p, const int kh, const int kw, const real *sums, real *y, uint8_t *offsets) {
+ALWAYS_INLINE void max_outputs_of(const output_windows *p, const int kh, const int kw, const real *sums, real *y, real *offsets) {
     const output_windows w = *p;
     const ptrdiff_t span = w.vecs * LANES;
-    for (ptrdiff_t q = 0; q < w.lines * w.count * w.vecs; q++) {
-        const ptrdiff_t window = q / w.vecs, v = q % w.vecs * LANES;
-        const real *from = sums + (window / w.count * w.sh * w.width + window % w.count * w.sw) * span + v;
-        vec value = vec_load(from);
-        lanes offset = lanes_set(0);
-        for (int u = 0; u < kh; u++)
-            for (int t = 0; t < kw; t++) {
-                const vec x = vec_load(from + (u * w.width + t) * span);
-                const mask m = is_larger(x, value);
-                value = choose(m, x, value);
-                offset = choose_lanes(m, lanes_set(u * kw + t), offset);
-            }
-        vec_store(y + window * span + v, value);
-        store_bytes(offsets + window * span + v, offset);
-    }
+    for (ptrdiff_t i = 0; i < w.lines; i++)
+        for (ptrdiff_t j = 0; j < w.count * span; j += LANES, y += LANES, offsets += LANES) {
+            const real *from = sums + (i * w.sh * w.width + j / span * w.sw) * span + j % span;
+            vec value = vec_load(from);
+            lanes offset = lanes_set(0);
+            for (int u = 0; u < kh; u++)
+                for (int t = 0; t < kw; t++) {
+                    if (u + t == 0) continue;
+                    const vec x = vec_load(from + (u * w.width + t) * span);
+                    const mask m = is_larger(x, value);
+                    value = choose(m, x, value);
+                    offset = choose_lanes(m, lanes_set(u * kw + t), offset);
+                }
+            vec_store(y, value);
+            vec_store(offsets, (vec)offset);
+        }
 }
 
-static void max_outputs(const output_windows *p, const real *sums, real *y, uint8_t *offsets) {
+static void max_outputs(const output_windows *p, const real *sums, real *y, real *offsets) {
     if (p->kh == 2 && p->kw == 2)
         max_outputs_of(p, 2, 2, sums, y, offsets);
     else
         max_outputs_of(p, p->kh, p->kw, sums, y, offsets);
+}
+
+/* Write lanes as bytes. */
+static void narrow(const real *from, ptrdiff_t n, uint8_t *to) {
+    ptrdiff_t i = 0;
+    for (; i + LANES <= n; i += LANES) store_bytes(to + i, (lanes)vec_load(from + i));
+    for (; i < n; i++) {
+        uint8_t bytes[LANES];
+        store_bytes(bytes, (lanes)vec_load(from + i));
+        to[i] = bytes[0];
+    }
+}
+
+/* Write a row of `vecs` vectors to each of `count` positions. */
+static void repeat_row(ptrdiff_t count, int vecs, const real *row, real *to) {
+    for (ptrdiff_t i = 0; i < count; i++)
+        for (int v = 0; v < vecs; v++, to += LANES) vec_store(to, vec_load(row + v * LANES));
 }
 
 /* ---- channels last ---- */

@@ -29,7 +29,9 @@ cdef extern from "pooled.h":
     ctypedef struct output_windows:
         int vecs, kh, kw
         Py_ssize_t lines, count, sh, sw, width
-    void max_outputs(const output_windows* p, const real* sums, real* y, uint8_t* offsets) noexcept nogil
+    void max_outputs(const output_windows* p, const real* sums, real* y, real* offsets) noexcept nogil
+    void narrow(const real* source, Py_ssize_t n, uint8_t* to) noexcept nogil
+    void repeat_row(Py_ssize_t count, int vecs, const real* row, real* to) noexcept nogil
     const int MOST_SUMS, MOST_ROWS, MOST_VECS, SHORT
     ctypedef struct pooled_planes:
         Py_ssize_t images, image, plane, count
@@ -317,12 +319,13 @@ cdef void pool_outputs(const Forward* f, const real* x, Py_ssize_t o, Py_ssize_t
     cdef int width = even_part(f.window.ow, WIDE_ROWS if span == PANEL_VECS * LANES else TILE_ROWS)
     cdef real* to = sums
     cdef real* maxima = sums + rows * f.window.ow * span
-    cdef uint8_t* bytes = <uint8_t*> (maxima + count * span)
+    cdef real* wide = maxima + count * span     # offsets
+    cdef real* turned = wide + count * span     # the same, as [output][window]
     cdef output_windows windows
     if f.bias != NULL:
-        for i in range(rows * f.window.ow):
-            for j in range(span):
-                sums[i * span + j] = f.bias[o + j] if j < outputs else 0
+        memset(maxima, 0, sizeof(real) * span)
+        copy_row(f.bias + o, outputs, maxima)
+        repeat_row(rows * f.window.ow, <int> (span // LANES), maxima, sums)
     for i in range(rows):
         j = 0
         while j < f.window.ow:
@@ -334,11 +337,11 @@ cdef void pool_outputs(const Forward* f, const real* x, Py_ssize_t o, Py_ssize_t
     windows.vecs, windows.kh, windows.kw = <int> (span // LANES), <int> f.pool.kh, <int> f.pool.kw
     windows.lines, windows.count, windows.width = lines, f.pool.ow, f.window.ow
     windows.sh, windows.sw = f.pool.sh, f.pool.sw
-    max_outputs(&windows, sums, maxima, bytes)
+    max_outputs(&windows, sums, maxima, wide)
     transpose(count, outputs, count, maxima, span, y, f.count)
+    transpose(count, outputs, count, wide, span, turned, count)
     for j in range(outputs):
-        for i in range(count):
-            offsets[j * f.count + i] = bytes[i * span + j]
+        narrow(turned + j * count, count, offsets + j * f.count)
 
 
 cdef void pool_positions(const Forward* f, const real* x, Py_ssize_t o, Py_ssize_t lines, Py_ssize_t rows, real* sums,
@@ -368,7 +371,7 @@ cdef void forward_task(void* args, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t taps = f.pool.kh + f.pool.kw
     cdef const real** pointers = <const real**> scratch_memory(
         0, sizeof(real*) * taps + sizeof(real) * ((f.c * f.rows + 1) * f.line + 9 * LANES))
-    cdef real* sums = <real*> scratch_memory(1, sizeof(real) * (3 * most * f.line + 16 * LANES) * min(f.panel, f.padded))
+    cdef real* sums = <real*> scratch_memory(1, sizeof(real) * (4 * most * f.line + 16 * LANES) * min(f.panel, f.padded))
     cdef const real* x = padded_image(f, f.x + n * f.c * f.h * f.w, <real*> (pointers + taps))
     cdef real* y = f.y + n * f.o * f.count
     cdef uint8_t* offsets = f.offsets + n * f.o * f.count

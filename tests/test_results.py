@@ -21,7 +21,7 @@ from parity.twins import both, close, gradients  # noqa: E402
 from benchmarks.results import __main__ as command  # noqa: E402
 from benchmarks.results import page, training  # noqa: E402
 from benchmarks.results.program import run_program  # noqa: E402
-from benchmarks.results.recipes import ALL, NETWORKS, OURS, SGD, Program, Recipe, trapezoid, zoo  # noqa: E402
+from benchmarks.results.recipes import ALL, NETWORKS, OURS, SGD, Program, Recipe, zoo  # noqa: E402
 from benchmarks.results.training import Run  # noqa: E402
 
 pytestmark = pytest.mark.parity
@@ -66,17 +66,6 @@ def test_networks_agree_with_pytorch(recipe):
 @pytest.mark.parametrize("recipe", [r for r in ALL if r not in NETWORKS], ids=lambda r: r.name)
 def test_networks_of_effects(recipe):
     assert recipe.network(tg).eval()(tg.randn(2, 3, 32, 32)).shape == (2, 10)
-
-
-@pytest.mark.parametrize("t", [tg, torch], ids=["ours", "PyTorch"])
-def test_trapezoid(t):
-    optimizer, schedule = SGD(0.5, trapezoid)(t, t.nn.Linear(1, 1), 8, 2)
-    rates = []
-    for _ in range(16):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        schedule.step()
-    assert rates == pytest.approx([0.25, *[0.5] * 4, *[0.5 * k / 12 for k in range(11, 0, -1)]])
 
 
 def test_a_part_of_the_images_is_always_the_same(roots):
