@@ -205,6 +205,15 @@ static void outputs_tile(int rows, int vecs, ptrdiff_t depth, const real *x, con
     }
 }
 
+/* Write the bias of a panel of `outputs` maps to the sums of each position; what the panel has room for beyond them is 0. */
+static void start_sums(ptrdiff_t positions, int vecs, ptrdiff_t outputs, const real *bias, real *sums) {
+    vec row[PANEL_VECS];
+    memset(row, 0, sizeof row);
+    memcpy(row, bias, (size_t)outputs * sizeof(real));
+    for (ptrdiff_t q = 0; q < positions; q++)
+        for (int v = 0; v < vecs; v++, sums += LANES) vec_store(sums, row[v]);
+}
+
 /* dw[r]  +=  sum over runs i, q < length of  x[starts[i] + offsets[r] + q] * dy[i * length + q]       lanes = output channels
  *
  * The sums of one call start at zero, so that rounding errors grow with its length and not with that of the batch.

@@ -15,8 +15,8 @@ from libc.math cimport INFINITY
 from libc.string cimport memset
 
 from convolution cimport (PANEL_VECS, TASKS, WIDE_ROWS, Sizes, Strips, cut_strips, fetch_maps, interleave_rows, is_plane,
-                          load_strips, outputs_tile, plane_3x3, positions_tile, read_sizes, round_up, strips_size,
-                          transpose, transpose_blocks)
+                          load_strips, outputs_tile, plane_3x3, positions_tile, read_sizes, round_up, start_sums,
+                          strips_size, transpose, transpose_blocks)
 from gemm cimport TILE_COLUMNS, TILE_ROWS, ceil_div, even_part
 from parallel cimport import_runtime, parallel_for, scratch_memory
 from phases cimport shift
@@ -26,7 +26,8 @@ from window cimport Window, copy_row, gather_row, read_window, scatter_row
 import_runtime()
 
 cdef enum:
-    DEPTH = 256                 # most values of K in a block: its weights and the shifted rows share L1
+    WHOLE = 256                 # most values of K that make up one block: small sums have the same bits behind pooling
+    DEPTH = 128                 # of a larger K in a block: its weights and the shifted rows share L1
     POSITIONS = 256             # enough for one reading of the weights, where images are small
 
 cdef struct Part:               # the outputs of one phase of dx; forward there is only one
@@ -222,6 +223,11 @@ cdef void pack_weights(Conv* conv) noexcept nogil:
 
 # ---- outputs ----
 
+cdef int depth_of(const Part* part) noexcept nogil:
+    """Return how many values of K make up a block."""
+    return <int> max(<Py_ssize_t> 1, part.k) if part.k <= WHOLE else even_part(part.k, DEPTH)
+
+
 cdef void clear_rows(const Conv* conv, Py_ssize_t image, Py_ssize_t o, Py_ssize_t outputs, Py_ssize_t strip) noexcept nogil:
     """Zero one strip of some maps of image (n * groups + group) where parts have holes; the other parts follow."""
     cdef Py_ssize_t first = strip * conv.strips.rows * conv.row
@@ -280,15 +286,13 @@ cdef void multiply_outputs(const Conv* conv, const Part* part, const real* x, Py
 
     The lines of y that the sums will go to are fetched meanwhile.
     """
-    cdef int vecs = <int> (span // LANES), depth = even_part(part.k, DEPTH), size
+    cdef int vecs = <int> (span // LANES), depth = depth_of(part), size
     cdef int width = even_part(part.ow, WIDE_ROWS if vecs == PANEL_VECS else TILE_ROWS)
     cdef Py_ssize_t block, block_depth, k, n, i, j, tile
     cdef bint given = bias != NULL, last
     cdef real* to
     if given:
-        for n in range(images * rows * part.ow):
-            for j in range(span):
-                sums[n * span + j] = bias[j] if j < outputs else 0
+        start_sums(images * rows * part.ow, vecs, outputs, bias, sums)
     for block in range(max(<Py_ssize_t> 1, ceil_div(part.k, depth))):       # no taps are zeros
         k = block * depth
         block_depth = min(<Py_ssize_t> depth, part.k - k)
@@ -380,7 +384,7 @@ cdef void positions_task(void* args, Py_ssize_t index) noexcept nogil:
         rows = min(s.rows, part.oh - strip * s.rows)
         if rows <= 0 or conv.holes and part.k == 0:
             continue
-        depth = even_part(part.k, DEPTH)
+        depth = depth_of(part)
         weights = part.weights + group * conv.o * part.k
         vectors = ceil_div(rows * conv.line, LANES)
         if part.k == 0:

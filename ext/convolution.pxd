@@ -20,6 +20,7 @@ cdef extern from "conv.h":
     void fetch_maps(Py_ssize_t maps, real* y, Py_ssize_t plane) noexcept nogil
     void interleave_rows(Py_ssize_t rows, Py_ssize_t evens, Py_ssize_t odds, const real* even, const real* odd, real* to,
                          Py_ssize_t ldt) noexcept nogil
+    void start_sums(Py_ssize_t positions, int vecs, Py_ssize_t outputs, const real* bias, real* sums) noexcept nogil
     void transpose(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t padded, const real* source, Py_ssize_t ldf, real* to,
                    Py_ssize_t ldt) noexcept nogil
     void transpose_blocks(Py_ssize_t rows, Py_ssize_t columns, const real* source, Py_ssize_t ldf, real* to,

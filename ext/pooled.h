@@ -66,12 +66,6 @@ static void narrow(const real *from, ptrdiff_t n, uint8_t *to) {
     }
 }
 
-/* Write a row of `vecs` vectors to each of `count` positions. */
-static void repeat_row(ptrdiff_t count, int vecs, const real *row, real *to) {
-    for (ptrdiff_t i = 0; i < count; i++)
-        for (int v = 0; v < vecs; v++, to += LANES) vec_store(to, vec_load(row + v * LANES));
-}
-
 /* ---- channels last ---- */
 
 /* to[j][c] = from[c][j] for c < channels, j < columns (LANES or more); writes up to LANES - 1 zeros behind.  The last block

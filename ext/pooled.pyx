@@ -16,7 +16,7 @@ from libc.stdint cimport uint8_t
 from libc.string cimport memcpy, memset
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE
 
-from convolution cimport PANEL_VECS, WIDE_ROWS, outputs_tile, positions_tile, round_up, transpose
+from convolution cimport PANEL_VECS, WIDE_ROWS, outputs_tile, positions_tile, round_up, start_sums, transpose
 from gemm cimport TILE_COLUMNS, TILE_ROWS, ceil_div, even_part
 from parallel cimport import_runtime, parallel_for, scratch_memory
 from pooling cimport max_lines, pool_lines
@@ -31,7 +31,6 @@ cdef extern from "pooled.h":
         Py_ssize_t lines, count, sh, sw, width
     void max_outputs(const output_windows* p, const real* sums, real* y, real* offsets) noexcept nogil
     void narrow(const real* source, Py_ssize_t n, uint8_t* to) noexcept nogil
-    void repeat_row(Py_ssize_t count, int vecs, const real* row, real* to) noexcept nogil
     const int MOST_SUMS, MOST_ROWS, MOST_VECS, SHORT
     ctypedef struct pooled_planes:
         Py_ssize_t images, image, plane, count
@@ -323,9 +322,7 @@ cdef void pool_outputs(const Forward* f, const real* x, Py_ssize_t o, Py_ssize_t
     cdef real* turned = wide + count * span     # the same, as [output][window]
     cdef output_windows windows
     if f.bias != NULL:
-        memset(maxima, 0, sizeof(real) * span)
-        copy_row(f.bias + o, outputs, maxima)
-        repeat_row(rows * f.window.ow, <int> (span // LANES), maxima, sums)
+        start_sums(rows * f.window.ow, <int> (span // LANES), outputs, f.bias + o, sums)
     for i in range(rows):
         j = 0
         while j < f.window.ow:

@@ -8,7 +8,7 @@ others see.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from ..autograd import is_anomaly_enabled
@@ -49,11 +49,19 @@ def _unchanged(*modules: Any) -> bool:
     return not any("forward" in vars(module) for module in modules)
 
 
+@lru_cache(maxsize=1024)
+def _places(kinds: tuple[type, ...]) -> tuple[int, ...]:
+    """Return where a ReLU stands beside what it may be joined with, the last one first."""
+    after, before = (Conv2d, *BATCH_NORMS), MaxPool2d
+    around = [(i, kinds[max(i - 1, 0)], kinds[min(i + 1, len(kinds) - 1)]) for i, kind in enumerate(kinds) if kind is ReLU]
+    return tuple([i for i, left, right in reversed(around) if left in after or right is before])
+
+
 def _joined(modules: list[Any]) -> list[Step]:
     """Return steps that do what modules do one after the other."""
-    for i in reversed(range(len(modules))):
+    for i in _places(tuple(map(type, modules))):
         relu = modules[i]
-        if not _is(relu, ReLU):
+        if has_hooks(relu):
             continue
         before, behind = modules[max(i - 1, 0)], modules[min(i + 1, len(modules) - 1)]
         fresh = _is(before, Conv2d, *BATCH_NORMS)  # nobody else sees the result
