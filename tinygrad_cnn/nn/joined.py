@@ -53,7 +53,9 @@ def _unchanged(*modules: Any) -> bool:
 def _places(kinds: tuple[type, ...]) -> tuple[int, ...]:
     """Return where a ReLU stands beside what it may be joined with, the last one first."""
     after, before = (Conv2d, *BATCH_NORMS), MaxPool2d
-    around = [(i, kinds[max(i - 1, 0)], kinds[min(i + 1, len(kinds) - 1)]) for i, kind in enumerate(kinds) if kind is ReLU]
+    around = [
+        (i, kinds[max(i - 1, 0)], kinds[min(i + 1, len(kinds) - 1)]) for i, kind in enumerate(kinds) if kind is ReLU
+    ]
     return tuple([i for i, left, right in reversed(around) if left in after or right is before])
 
 
