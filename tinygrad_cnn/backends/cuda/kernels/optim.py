@@ -18,7 +18,9 @@ from .common import I32
 THREADS = 256
 
 
-@spec(threads=THREADS, registers=40, example={"real": np.float32, "momentum": True, "nesterov": False})
+@spec(
+    threads=THREADS, registers=40, sectors=(3.5, 4), example={"real": np.float32, "momentum": True, "nesterov": False}
+)
 def sgd(real: Any, momentum: bool, nesterov: bool) -> Callable[..., None]:
     """Step as the contract says; `started` (parameters,) tells which momenta exist already."""
     at = float_pointer if real == np.float32 else double_pointer
@@ -44,7 +46,7 @@ def sgd(real: Any, momentum: bool, nesterov: bool) -> Callable[..., None]:
     return sgd
 
 
-@spec(threads=THREADS, registers=48, example={"real": np.float32, "decoupled": False, "peaks": False})
+@spec(threads=THREADS, registers=48, sectors=(4, 4), example={"real": np.float32, "decoupled": False, "peaks": False})
 def adam(real: Any, decoupled: bool, peaks: bool) -> Callable[..., None]:
     """Step as the contract says; `corrections` (parameters, 2): the step's length and the root's divisor."""
     at = float_pointer if real == np.float32 else double_pointer

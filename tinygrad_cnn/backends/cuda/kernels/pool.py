@@ -13,7 +13,7 @@ from .common import I32, global_thread, split
 WINDOW = integers(8)
 
 
-@spec(threads=256, registers=48, example={"real": np.float32, "offset": np.uint8})
+@spec(threads=256, registers=48, sectors=(5, 2.5), example={"real": np.float32, "offset": np.uint8})
 def max_pool2d(real: Any, offset: Any) -> Callable[..., None]:
     """Make the maxima and where they are in their windows."""
     lowest = real(-np.inf) if np.dtype(real).kind == "f" else real(np.iinfo(real).min)
@@ -43,7 +43,7 @@ def max_pool2d(real: Any, offset: Any) -> Callable[..., None]:
     return max_pool2d
 
 
-@spec(threads=256, registers=64, example={"real": np.float32, "offset": np.uint8})
+@spec(threads=256, registers=64, sectors=(1.5, 4), example={"real": np.float32, "offset": np.uint8})
 def max_pool2d_grad(real: Any, offset: Any) -> Callable[..., None]:
     """Make dx: each element adds up dy of the windows whose maximum it is."""
     zero = real(0)
@@ -75,7 +75,7 @@ def max_pool2d_grad(real: Any, offset: Any) -> Callable[..., None]:
     return max_pool2d_grad
 
 
-@spec(threads=256, registers=48, example={"real": np.float32, "offset": np.uint8})
+@spec(threads=256, registers=48, sectors=(5.5, 4), example={"real": np.float32, "offset": np.uint8})
 def max_pool2d_gather(real: Any, offset: Any) -> Callable[..., None]:
     """Read x where the maxima are; 0 for windows that lie outside."""
     zero = real(0)
@@ -98,7 +98,7 @@ def max_pool2d_gather(real: Any, offset: Any) -> Callable[..., None]:
     return max_pool2d_gather
 
 
-@spec(threads=256, registers=48, example={"offset": np.uint8})
+@spec(threads=256, registers=48, sectors=(1, 7.5), example={"offset": np.uint8})
 def max_pool2d_indices(offset: Any) -> Callable[..., None]:
     """Turn offsets into places in the image."""
 
@@ -122,7 +122,7 @@ def max_pool2d_indices(offset: Any) -> Callable[..., None]:
     return max_pool2d_indices
 
 
-@spec(threads=256, registers=48, example={"real": np.float32})
+@spec(threads=256, registers=48, sectors=(4.5, 4), example={"real": np.float32})
 def avg_pool2d(real: Any) -> Callable[..., None]:
     """Make the averages; counts (OH, OW) holds what each sum is divided by."""
     zero = real(0)
@@ -146,7 +146,7 @@ def avg_pool2d(real: Any) -> Callable[..., None]:
     return avg_pool2d
 
 
-@spec(threads=256, registers=64, example={"real": np.float32})
+@spec(threads=256, registers=64, sectors=(3, 4), example={"real": np.float32})
 def avg_pool2d_grad(real: Any) -> Callable[..., None]:
     """Make dx: each element adds up its share of its windows."""
     zero = real(0)

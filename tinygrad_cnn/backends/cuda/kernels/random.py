@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from .._numba import device
+from ..intrinsics import load4, store4
 from ..launch import INTEGER, number, pointer, spec
 from ..scalar import functions
 from .common import I32, global_thread
@@ -31,35 +32,42 @@ def philox(counter: Any, seed: Any) -> Any:
 SEED = number(U64)
 
 
-@spec(threads=256, registers=40, example={})
+@spec(threads=256, registers=40, sectors=(0, 12), example={})
 def random_bits() -> Callable[..., None]:
     """Write n words."""
 
     def random_bits(y: pointer(U32), n: INTEGER, seed: SEED, counter: SEED) -> None:
         t = global_thread()
-        words = philox(U64(counter + U64(t)), seed)
-        for k in range(4):
-            i = I32(4 * t + k)
-            if i < n:
-                y[i] = words[k]
+        a, b, c, d = words = philox(U64(counter + U64(t)), seed)
+        i = I32(4 * t)
+        if I32(i + 3) < n:
+            store4(y, i, a, b, c, d)
+        else:
+            for k in range(4):
+                if I32(i + k) < n:
+                    y[I32(i + k)] = words[k]
 
     return random_bits
 
 
-@spec(threads=256, registers=40, example={"real": np.float32})
+@spec(threads=256, registers=40, sectors=(0, 12), example={"real": np.float32})
 def random_uniform(real: Any) -> Callable[..., None]:
     """Write n numbers in [0, 1): four of 24 bits, or two of 53, from each counter."""
     single = real == np.float32
-    small, large, shift = real(2**-24), real(2**-53), U64(11)
+    small, large, shift, low = real(2**-24), real(2**-53), U64(11), U32(8)
+    upper = device(lambda word: real(U32(word >> low)) * small)
 
     def random_uniform(y: pointer(real), n: INTEGER, seed: SEED, counter: SEED) -> None:
         t = global_thread()
         words = philox(U64(counter + U64(t)), seed)
         if single:
-            for k in range(4):
-                i = I32(4 * t + k)
-                if i < n:
-                    y[i] = real(U32(words[k] >> U32(8))) * small
+            i = I32(4 * t)
+            if I32(i + 3) < n:
+                store4(y, i, upper(words[0]), upper(words[1]), upper(words[2]), upper(words[3]))
+            else:
+                for k in range(4):
+                    if I32(i + k) < n:
+                        y[I32(i + k)] = upper(words[k])
         else:
             for k in range(2):
                 i = I32(2 * t + k)
@@ -70,7 +78,7 @@ def random_uniform(real: Any) -> Callable[..., None]:
     return random_uniform
 
 
-@spec(threads=256, registers=64, example={"real": np.float32}, doubles=True)
+@spec(threads=256, registers=64, sectors=(2, 8), example={"real": np.float32}, doubles=True)
 def random_normal(real: Any) -> Callable[..., None]:
     """Write n normal numbers: two from each counter, by Box and Muller, in double precision."""
     f = functions(np.float64)
@@ -92,25 +100,26 @@ def random_normal(real: Any) -> Callable[..., None]:
     return random_normal
 
 
-@spec(threads=256, registers=40, example={"real": np.float32})
-def dropout(real: Any) -> Callable[..., None]:
-    """Make x * scale where a word reaches the threshold, else 0."""
+@spec(threads=256, registers=40, sectors=(12, 12), example={"real": np.float32, "wide": True}, wide_loads=True)
+def dropout(real: Any, wide: bool) -> Callable[..., None]:
+    """Make x * scale where a word reaches the threshold, else 0; with `wide` x begins at a multiple of 16 bytes."""
     zero = real(0)
+    kept = device(lambda value, word, threshold, scale: value * scale if word >= threshold else zero)
 
     def dropout(
-        y: pointer(real),
-        x: pointer(real),
-        n: INTEGER,
-        threshold: number(U32),
-        scale: number(real),
-        seed: SEED,
+        y: pointer(real), x: pointer(real), n: INTEGER, threshold: number(U32), scale: number(real), seed: SEED,
         counter: SEED,
-    ) -> None:
+    ) -> None:  # fmt: skip
         t = global_thread()
-        words = philox(U64(counter + U64(t)), seed)
-        for k in range(4):
-            i = I32(4 * t + k)
-            if i < n:
-                y[i] = x[i] * scale if words[k] >= threshold else zero
+        a, b, c, d = words = philox(U64(counter + U64(t)), seed)
+        i = I32(4 * t)
+        if wide and I32(i + 3) < n:
+            p, q, r, s = load4(x, i)
+            p, q = kept(p, a, threshold, scale), kept(q, b, threshold, scale)
+            store4(y, i, p, q, kept(r, c, threshold, scale), kept(s, d, threshold, scale))
+        else:
+            for k in range(4):
+                if I32(i + k) < n:
+                    y[I32(i + k)] = kept(x[I32(i + k)], words[k], threshold, scale)
 
     return dropout
