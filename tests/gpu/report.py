@@ -36,7 +36,7 @@ class CountingDriver(LaunchList):
     def free(self, address: int, size: int) -> None:
         """Forget nothing: there is no memory."""
 
-    def upload(self, address: int, host: np.ndarray) -> None:
+    def upload(self, address: int, host: np.ndarray, wait: bool = True) -> None:
         """Copy nothing."""
 
     def download(self, address: int, host: np.ndarray) -> None:

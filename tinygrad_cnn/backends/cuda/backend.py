@@ -135,11 +135,14 @@ class CudaMemory(Backend):
     # ---- memory ----
 
     def from_numpy(self, array: np.ndarray) -> Array:
+        return self.copied_in(array)
+
+    def copied_in(self, array: np.ndarray, wait: bool = True) -> Array:
         self._refuse("a copy from the host")
         host = np.ascontiguousarray(array).reshape(array.shape)
         y = self.empty(host.shape, host.dtype)
         if host.size:
-            self.driver.upload(y.address, host)
+            self.driver.upload(y.address, host, wait)
         return y
 
     def to_numpy(self, x: Array) -> np.ndarray:
