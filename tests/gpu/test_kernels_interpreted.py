@@ -195,13 +195,55 @@ def test_a_recorded_step_equals_steps(driver: InterpreterDriver) -> None:
         np.testing.assert_allclose(got.cpu().detach().numpy(), wanted.cpu().detach().numpy(), rtol=1e-5, atol=1e-6)
 
 
+OPTIMIZERS = {
+    "SGD": lambda p: tg.optim.SGD(p, lr=0.1, momentum=0.9),
+    "Adam": lambda p: tg.optim.Adam(p, lr=0.1, amsgrad=True),
+    "AdamW": lambda p: tg.optim.AdamW(p, lr=0.1),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_replays_count_steps_follow_rates_and_draw_new_masks(driver: InterpreterDriver, name: str) -> None:
+    def train(recorded: bool) -> list[object]:
+        tg.manual_seed(5)
+        w = tg.linspace(-1, 1, 40).view(4, 10).to("cuda").requires_grad_()
+        optimizer, x = OPTIMIZERS[name]([w]), tg.ones(8, 10, device="cuda")
+        schedule = tg.optim.lr_scheduler.StepLR(optimizer, 2, 0.5)
+
+        def step() -> tg.Tensor:
+            optimizer.zero_grad()
+            loss = (F.dropout(x, 0.5) @ w.t() + tg.rand(8, 4, device="cuda")).square().mean()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        seen = []
+        run = Graph(backends.get_backend("cuda"), step, warmup=1) if recorded else step
+        seen += [] if recorded else [step()]
+        for _ in range(4):
+            seen.append(run().item())
+            schedule.step()
+            seen.append(tg.rand(1).item())  # others may draw between the steps
+        state = optimizer.state_dict()["state"][0]
+        return [*seen[-8:], w.cpu().tolist(), state.get("step"), tg.random.default_generator.get_state().tolist()]
+
+    assert train(True) == train(False)
+
+
 def test_what_a_recorded_step_refuses(driver: InterpreterDriver) -> None:
     backend = backends.get_backend("cuda")
     x = tg.ones(3, device="cuda")
-    for step, what in ((lambda: x.sum().item(), "reading numbers"), (lambda: F.dropout(x, 0.5), "random numbers")):
+    w = tg.ones(3, device="cuda", requires_grad=True)
+    w.sum().backward()
+    optimizer = tg.optim.RMSprop([w])
+    for step, what in (
+        (lambda: x.sum().item(), "reading numbers"), (lambda: tg.ones(2).cuda(), "a copy from the host"),
+        (optimizer.step, "RMSprop, whose numbers are computed on the host,"),
+    ):  # fmt: skip
         with pytest.raises(RuntimeError, match=f"cuda.graph: {what}"):
             Graph(backend, step, warmup=0)
     assert x.sum().item() == 3  # afterwards all is as before
+    optimizer.step()
 
 
 def test_memory_is_reused(driver: InterpreterDriver) -> None:

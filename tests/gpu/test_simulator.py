@@ -68,6 +68,27 @@ def test_lenet_trains_as_on_the_cpu(recorded: bool) -> None:
         np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
 
 
+def test_replays_of_adam_and_dropout_equal_steps() -> None:
+    def train(recorded: bool) -> tuple[list[list[float]], int]:
+        tg.manual_seed(0)
+        model, x = nn.Linear(6, 2).to("cuda"), tg.ones(4, 6, device="cuda")
+        optimizer = tg.optim.Adam(model.parameters(), lr=0.1)
+
+        def once() -> None:
+            optimizer.zero_grad()
+            F.dropout(model(x), 0.5).square().sum().backward()
+            optimizer.step()
+
+        once()
+        again = tg.cuda.graph(once, warmup=0) if recorded else once
+        for rate in (0.1, 0.2):
+            optimizer.param_groups[0]["lr"] = rate
+            again()
+        return model.weight.cpu().tolist(), optimizer.state[model.weight]["step"]
+
+    assert train(True) == train(False)
+
+
 def test_pinned_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     driver, waited = get_backend("cuda").driver, []
     upload = driver.upload
