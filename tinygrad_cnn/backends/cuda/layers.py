@@ -409,7 +409,7 @@ class CudaBackend(CudaMemory):
             flags = tuple(started[i] for i in places)
             running = self.table(("started", flags), partial(np.array, flags, np.int32))
             real = params[places[0]].dtype.type
-            rate = None if self._recorded is None else self.of_host(lambda lr, real=real: np.array([lr], real), lr)
+            rate = None if self._recorded is None else self.of_host(partial(_single, real), lr)
             options = {"momentum": momenta[places[0]] is not None, "nesterov": nesterov, "replayed": rate is not None}
             arguments = [table, running, lr, weight_decay, momentum, 1 - dampening, -1 if maximize else 1, rate]
             self.launch(optim.sgd, 1, arguments, (table.shape[0], 1, 1), real=real, **options)
@@ -460,6 +460,10 @@ def _tiles(columns: int, rows: int, products: int) -> tuple[matmul.Tile, tuple[i
         if rows >= tile.size and prod(grid) >= BUSY:
             break
     return tile, grid
+
+
+def _single(real: Any, value: float) -> np.ndarray:
+    return np.array([value], real)
 
 
 def _slide(window: Window) -> list[tuple[int, int]]:
