@@ -5,12 +5,42 @@ from typing import Any
 
 import numpy as np
 
+from .._numba import device
 from ..intrinsics import quotient
 from ..launch import INTEGER, integers, pointer, spec
 from .common import I32, global_thread, split
 
 # `window` in parameters: KH, KW, SH, SW, PT, PL, DH, DW
 WINDOW = integers(8)
+
+
+@device
+def corner(index: Any, y_size: Any, window: Any) -> Any:
+    """Return plane and place of output `index`, and where its window begins."""
+    plane, rest = split(index, I32(y_size[0] * y_size[1]))
+    i, j = split(rest, y_size[1])
+    return plane, rest, I32(I32(i * window[2]) - window[4]), I32(I32(j * window[3]) - window[5])
+
+
+@device
+def maximum_at(index: Any, offset: Any, y_size: Any, window: Any) -> Any:
+    """Return plane, row and column of the maximum of output `index`."""
+    plane, _, top, left = corner(index, y_size, window)
+    u, v = split(I32(offset), window[1])
+    return plane, I32(top + I32(u * window[6])), I32(left + I32(v * window[7]))
+
+
+@device
+def within(h: Any, column: Any, size: Any) -> Any:
+    """Return whether a place lies in the image."""
+    return h >= 0 and h < size[0] and column >= 0 and column < size[1]
+
+
+@device
+def window_at(place: Any, stride: Any, count: Any) -> Any:
+    """Return the number of the window that begins at a place, and whether there is one."""
+    i = quotient(max(place, I32(0)), stride)
+    return i, place >= 0 and I32(i * stride) == place and i < count
 
 
 @spec(threads=256, registers=48, sectors=(5, 2.5), example={"real": np.float32, "offset": np.uint8})
@@ -24,16 +54,14 @@ def max_pool2d(real: Any, offset: Any) -> Callable[..., None]:
     ) -> None:  # fmt: skip
         index = global_thread()
         if index < n:
-            plane, rest = split(index, I32(y_size[0] * y_size[1]))
-            i, j = split(rest, y_size[1])
-            top, left = I32(I32(i * window[2]) - window[4]), I32(I32(j * window[3]) - window[5])
+            plane, _, top, left = corner(index, y_size, window)
             first = I32(plane * I32(size[0] * size[1]))
             best, where, found = lowest, I32(0), False
             for u in range(window[0]):
                 h = I32(top + I32(I32(u) * window[6]))
                 for v in range(window[1]):
                     column = I32(left + I32(I32(v) * window[7]))
-                    if h >= 0 and h < size[0] and column >= 0 and column < size[1]:
+                    if within(h, column, size):
                         value = x[I32(first + I32(h * size[1]) + column)]
                         if not found or (best == best and (value > best or value != value)):
                             best, where, found = value, I32(I32(I32(u) * window[1]) + I32(v)), True
@@ -60,13 +88,13 @@ def max_pool2d_grad(real: Any, offset: Any) -> Callable[..., None]:
             total = zero
             # windows in the order of their places: kernel elements from the last to the first
             for u in range(window[0] - 1, -1, -1):
-                down = I32(I32(h + window[4]) - I32(I32(u) * window[6]))
-                i = quotient(max(down, I32(0)), window[2])
-                if down >= 0 and I32(i * window[2]) == down and i < y_size[0]:
+                i, exists = window_at(I32(I32(h + window[4]) - I32(I32(u) * window[6])), window[2], y_size[0])
+                if exists:
                     for v in range(window[1] - 1, -1, -1):
-                        right = I32(I32(column + window[5]) - I32(I32(v) * window[7]))
-                        j = quotient(max(right, I32(0)), window[3])
-                        if right >= 0 and I32(j * window[3]) == right and j < y_size[1]:
+                        j, exists = window_at(
+                            I32(I32(column + window[5]) - I32(I32(v) * window[7])), window[3], y_size[1]
+                        )
+                        if exists:
                             at = I32(first + I32(i * y_size[1]) + j)
                             if I32(offsets[at]) == I32(I32(I32(u) * window[1]) + I32(v)):
                                 total += dy[at]
@@ -86,14 +114,9 @@ def max_pool2d_gather(real: Any, offset: Any) -> Callable[..., None]:
     ) -> None:  # fmt: skip
         index = global_thread()
         if index < n:
-            plane, rest = split(index, I32(y_size[0] * y_size[1]))
-            i, j = split(rest, y_size[1])
-            u, v = split(I32(offsets[index]), window[1])
-            h = I32(I32(I32(i * window[2]) - window[4]) + I32(u * window[6]))
-            column = I32(I32(I32(j * window[3]) - window[5]) + I32(v * window[7]))
-            inside = h >= 0 and h < size[0] and column >= 0 and column < size[1]
+            plane, h, column = maximum_at(index, offsets[index], y_size, window)
             at = I32(I32(plane * I32(size[0] * size[1])) + I32(h * size[1]) + column)
-            y[index] = x[at] if inside else zero
+            y[index] = x[at] if within(h, column, size) else zero
 
     return max_pool2d_gather
 
@@ -112,11 +135,7 @@ def max_pool2d_indices(offset: Any) -> Callable[..., None]:
     ) -> None:
         index = global_thread()
         if index < n:
-            _, rest = split(index, I32(y_size[0] * y_size[1]))
-            i, j = split(rest, y_size[1])
-            u, v = split(I32(offsets[index]), window[1])
-            h = I32(I32(I32(i * window[2]) - window[4]) + I32(u * window[6]))
-            column = I32(I32(I32(j * window[3]) - window[5]) + I32(v * window[7]))
+            _, h, column = maximum_at(index, offsets[index], y_size, window)
             y[index] = I32(I32(h * size[1]) + column)
 
     return max_pool2d_indices
@@ -133,9 +152,7 @@ def avg_pool2d(real: Any) -> Callable[..., None]:
     ) -> None:  # fmt: skip
         index = global_thread()
         if index < n:
-            plane, rest = split(index, I32(y_size[0] * y_size[1]))
-            i, j = split(rest, y_size[1])
-            top, left = I32(I32(i * window[2]) - window[4]), I32(I32(j * window[3]) - window[5])
+            plane, rest, top, left = corner(index, y_size, window)
             first = I32(plane * I32(size[0] * size[1]))
             total = zero
             for u in range(max(I32(0), I32(-top)), min(window[0], I32(size[0] - top))):
@@ -162,13 +179,11 @@ def avg_pool2d_grad(real: Any) -> Callable[..., None]:
             first = I32(plane * I32(y_size[0] * y_size[1]))
             total = zero
             for u in range(window[0] - 1, -1, -1):
-                down = I32(I32(h + window[4]) - I32(u))
-                i = quotient(max(down, I32(0)), window[2])
-                if down >= 0 and I32(i * window[2]) == down and i < y_size[0]:
+                i, exists = window_at(I32(I32(h + window[4]) - I32(u)), window[2], y_size[0])
+                if exists:
                     for v in range(window[1] - 1, -1, -1):
-                        right = I32(I32(column + window[5]) - I32(v))
-                        j = quotient(max(right, I32(0)), window[3])
-                        if right >= 0 and I32(j * window[3]) == right and j < y_size[1]:
+                        j, exists = window_at(I32(I32(column + window[5]) - I32(v)), window[3], y_size[1])
+                        if exists:
                             at = I32(I32(i * y_size[1]) + j)
                             total += dy[I32(first + at)] / counts[at]
             dx[index] = total
