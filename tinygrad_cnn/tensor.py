@@ -707,7 +707,8 @@ class Tensor(Arithmetic):
     def copy_(self, src: Tensor, non_blocking: Any = False) -> Tensor:
         """Write the elements of `src`, broadcast and converted, into this tensor."""
         elementwise.check_tensors("copy_", src)
-        return copy_(self, src.to(device=self.device, non_blocking=non_blocking))
+        moved = src if src._backend is self._backend else src.to(device=self.device, non_blocking=non_blocking)
+        return copy_(self, moved)
 
     def fill_(self, value: Any) -> Tensor:
         """Set all elements to a number."""

@@ -15,6 +15,7 @@ from interpreter import InterpreterDriver, compile_ptx
 from kernel_cases import CASES, compare, floats
 from ptx_machine import Traffic
 from ptx_parser import PtxError, parse
+from report import COSTS
 
 import tinygrad_cnn as tg
 from tinygrad_cnn import backends, nn
@@ -37,8 +38,8 @@ def check_traffic(spec: Spec, traffic: Traffic) -> None:
     )
 
 
-def test_every_kernel_has_a_case() -> None:
-    assert set(CASES) == set(SPECS)
+def test_every_kernel_has_a_case_and_a_row_in_the_documents() -> None:
+    assert set(CASES) == set(SPECS) == set(COSTS)
 
 
 @pytest.mark.parametrize("name", kernel_names())
