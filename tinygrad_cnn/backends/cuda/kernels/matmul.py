@@ -129,7 +129,7 @@ def fill_tile(real: Any, tile: Tile, along: str, wide: bool) -> Any:
 
 
 @spec(
-    sectors=(12, 9.5), wide_loads=True, **TILED,
+    sectors=(10.5, 10), wide_loads=True, **TILED,
     example={"real": np.float32, "tile": LARGE, "x_along": "depth", "y_along": "rows", "wide": True, "axes": 1, "bias": False},
 )  # fmt: skip
 def matmul(real: Any, tile: Tile, x_along: str, y_along: str, wide: bool, axes: int, bias: bool) -> Callable[..., None]:
