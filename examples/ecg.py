@@ -7,6 +7,7 @@ the three kinds of beats is drawn around what textbooks show.  Noise and a slow 
 import argparse
 
 import numpy as np
+from devices import parse_args
 
 import tinygrad_cnn as tg
 from tinygrad_cnn import models, optim
@@ -40,8 +41,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--beats", type=int, default=4000)
-    parser.add_argument("--device", default="cpu", help="cpu, or cuda for an NVIDIA GPU")
-    args = parser.parse_args()
+    args = parse_args(parser)
     tg.manual_seed(0)
     rng = np.random.default_rng(0)
     batches = DataLoader(TensorDataset(*generate(args.beats, rng)), 50, shuffle=True)

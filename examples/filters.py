@@ -5,6 +5,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from devices import parse_args
 from matplotlib.cbook import get_sample_data
 
 import tinygrad_cnn as tg
@@ -24,15 +25,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--image", help="a picture (default: Grace Hopper, 1984, who comes with matplotlib)")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the picture")
-    args = parser.parse_args()
+    args = parse_args(parser)
     photograph = plt.imread(args.image or get_sample_data("grace_hopper.jpg", asfileobj=False))
     grey = photograph[..., :3].mean(2) if photograph.ndim == 3 else photograph
     image = tg.tensor(grey / (255 if photograph.dtype == np.uint8 else 1), dtype=tg.float32)[None, None]
 
     pictures = {"the photograph": image}
     for name, values in KERNELS.items():
-        kernel = tg.tensor(values, dtype=tg.float32)[None, None]
-        pictures[name] = F.conv2d(image, kernel, padding="same")  # the same size: zeros around the image
+        kernel = tg.tensor(values, dtype=tg.float32, device=args.device)[None, None]
+        same = F.conv2d(image.to(args.device), kernel, padding="same")  # the same size: zeros around the image
+        pictures[name] = same.cpu()
     figure, grid = plt.subplots(2, 3, figsize=(9, 8), layout="constrained")
     for axes, (name, picture) in zip(grid.flat, pictures.items()):
         low, high = (-1, 1) if "edges" in name else (0, 1)  # edges have a sign: grey is 0

@@ -3,6 +3,10 @@
 Softplus is written twice, once with a mistake in its backward; gradcheck compares both with finite differences.
 """
 
+import argparse
+
+from devices import parse_args
+
 import tinygrad_cnn as tg
 from tinygrad_cnn.autograd import Function
 from tinygrad_cnn.testing import GradcheckError, gradcheck, gradgradcheck
@@ -35,8 +39,10 @@ class WrongSoftplus(Softplus):
 
 def main() -> None:
     """Check both."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    args = parse_args(parser)
     tg.manual_seed(0)
-    x = tg.randn(3, 4, dtype=tg.float64, requires_grad=True)
+    x = tg.randn(3, 4, dtype=tg.float64, device=args.device, requires_grad=True)
     print("Softplus, first derivatives: ", gradcheck(Softplus.apply, x))
     print("Softplus, second derivatives:", gradgradcheck(Softplus.apply, x))
     try:

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from devices import parse_args
 from train_mnist import load
 
 import tinygrad_cnn as tg
@@ -18,16 +19,17 @@ def measure(model, images, labels):
     return F.cross_entropy(scores, labels).item(), 100 * (scores.argmax(1) == labels).float().mean().item()
 
 
-def train(model, train_set, images, labels, epochs):
+def train(model, train_set, images, labels, epochs, device):
     """Train, and return the losses and accuracies after each epoch."""
     optimizer = optim.Adam(model.parameters(), lr=2e-3)
     batches = DataLoader(train_set, 64, shuffle=True)
-    some = next(iter(DataLoader(train_set, 10000)))
+    some = [t.to(device) for t in next(iter(DataLoader(train_set, 10000)))]
+    images, labels = images.to(device), labels.to(device)
     history = {name: [] for name in ("loss", "val_loss", "accuracy", "val_accuracy")}
     for epoch in range(1, epochs + 1):
         for x, y in batches:
             optimizer.zero_grad()
-            F.cross_entropy(model(x), y).backward()
+            F.cross_entropy(model(x.to(device)), y.to(device)).backward()
             optimizer.step()
         for prefix, data in (("", some), ("val_", (images, labels))):
             loss, accuracy = measure(model, *data)
@@ -43,7 +45,7 @@ def main():
     parser.add_argument("--data", help="folder with the MNIST files")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the pictures")
-    args = parser.parse_args()
+    args = parse_args(parser)
     args.out.mkdir(parents=True, exist_ok=True)
     tg.manual_seed(0)
     train_set, test_set = load(args.data)
@@ -52,7 +54,8 @@ def main():
     model = models.lenet5()
     (args.out / "network.svg").write_text(viz.network_svg(model, (1, 1, 28, 28)))
     before = viz.filters(model)
-    history = train(model, train_set, images, labels, args.epochs)
+    history = train(model.to(args.device), train_set, images, labels, args.epochs, args.device)
+    model.cpu()
 
     with tg.no_grad():
         scores = model(images)

@@ -7,6 +7,7 @@ equal weights both take equal steps, up to rounding.
 import argparse
 import time
 
+from devices import parse_args
 from train_mnist import load
 
 import tinygrad_cnn as tg
@@ -43,8 +44,7 @@ def main():
     parser.add_argument("--data", help="folder with the MNIST files")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cpu", help="cpu, or cuda for an NVIDIA GPU")
-    args = parser.parse_args()
+    args = parse_args(parser)
     train_set, test_set = load(args.data, transforms.ToTensor())
     curves = []
     for name, im2col in (("layers", False), ("im2col", True)):

@@ -6,6 +6,8 @@ He, Zhang, Ren and Sun, 2015, train for 164 epochs and reach 91.25 %.  A trainin
 import argparse
 from pathlib import Path
 
+from devices import parse_args
+
 import tinygrad_cnn as tg
 from tinygrad_cnn import datasets, models, optim, transforms
 from tinygrad_cnn.training import ModelCheckpoint, Trainer
@@ -33,14 +35,14 @@ def main():
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the weights")
-    args = parser.parse_args()
+    args = parse_args(parser)
     tg.manual_seed(args.seed)
     train_set, test_set = load(args.data)
     batches = DataLoader(train_set, args.batch, shuffle=True)
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint = args.out / "resnet20-unfinished.safetensors"
 
-    model = models.resnet20()
+    model = models.resnet20().to(args.device)
     optimizer = optim.SGD(model.parameters(), RATE, momentum=0.9, nesterov=True, weight_decay=5e-4)
     schedule = optim.lr_scheduler.OneCycleLR(optimizer, RATE, epochs=args.epochs, steps_per_epoch=len(batches))
     trainer = Trainer(

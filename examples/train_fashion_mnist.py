@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from devices import parse_args
+
 import tinygrad_cnn as tg
 from tinygrad_cnn import datasets, models, optim, transforms
 from tinygrad_cnn.training import Trainer
@@ -31,14 +33,14 @@ def main():
     parser.add_argument("--epochs", type=int, help="instead of as many as the network needs")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the weights")
-    args = parser.parse_args()
+    args = parse_args(parser)
     tg.manual_seed(args.seed)
     epochs, rate, batch = RECIPES[args.network]
     epochs = args.epochs or epochs
     train_set, test_set = load(args.data)
     batches = DataLoader(train_set, batch, shuffle=True)
 
-    model = models.get_model(args.network)
+    model = models.get_model(args.network).to(args.device)
     optimizer = optim.SGD(model.parameters(), rate, momentum=0.9, nesterov=True, weight_decay=5e-4)
     schedule = optim.lr_scheduler.OneCycleLR(optimizer, rate, epochs=epochs, steps_per_epoch=len(batches))
     trainer = Trainer(model, "cross_entropy", optimizer, ["accuracy"], scheduler=schedule, scheduler_interval="step")

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+from devices import parse_args
 from tqdm import tqdm
 from train_mnist import load
 
@@ -31,8 +32,7 @@ def main():
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the errors and the weights")
-    parser.add_argument("--device", default="cpu", help="cpu, or cuda for an NVIDIA GPU")
-    args = parser.parse_args()
+    args = parse_args(parser)
     tg.manual_seed(args.seed)
     scale = INK - PAPER  # from black = 1, white = 0
     prepare = transforms.Pad(2), transforms.ToTensor(), transforms.Normalize((-PAPER / scale,), (1 / scale,))

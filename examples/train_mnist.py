@@ -5,6 +5,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from devices import parse_args
 from tqdm import tqdm
 
 import tinygrad_cnn as tg
@@ -36,8 +37,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the curve and the weights")
-    parser.add_argument("--device", default="cpu", help="cpu, or cuda for an NVIDIA GPU")
-    args = parser.parse_args()
+    args = parse_args(parser)
     tg.manual_seed(args.seed)
     train_set, test_set = load(args.data)
     train_batches, test_batches = DataLoader(train_set, BATCH, shuffle=True), DataLoader(test_set, 1000)

@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+from devices import parse_args
 from train_mnist import MEAN, STD, load
 
 import tinygrad_cnn as tg
@@ -34,22 +35,23 @@ def networks():
     }  # fmt: skip
 
 
-def train(model, batches, epochs):
+def train(model, batches, epochs, device):
     """Train with Adam."""
     optimizer = optim.Adam(model.parameters(), lr=1e-3)
     for _ in range(epochs):
         for x, y in batches:
-            loss = F.cross_entropy(model(x), y)
+            loss = F.cross_entropy(model(x.to(device)), y.to(device))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
 
 
-def accuracy(model, batches, shift):
+def accuracy(model, batches, shift, device):
     """Return the percentage of right answers for digits moved to the right and down, averaged over both."""
     right = 0
     with tg.no_grad():
         for x, y in batches:
+            x, y = x.to(device), y.to(device)
             for axis in (2, 3):
                 right += int((model(x.roll(shift, axis)).argmax(1) == y).sum())  # only margin comes round the edge
     return 100 * right / (2 * len(batches.dataset))
@@ -62,7 +64,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the picture")
-    args = parser.parse_args()
+    args = parse_args(parser)
     paper = transforms.Pad(MARGIN), transforms.ToTensor(), transforms.Normalize((MEAN,), (STD,))
     train_set, test_set = load(args.data, *paper)
     shifts = range(MARGIN + 1)
@@ -71,8 +73,8 @@ def main():
     figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
     tg.manual_seed(args.seed)
     for name, model in networks().items():
-        train(model, DataLoader(train_set, 64, shuffle=True), args.epochs)
-        row = [accuracy(model, DataLoader(test_set, 1000), shift) for shift in shifts]
+        train(model.to(args.device), DataLoader(train_set, 64, shuffle=True), args.epochs, args.device)
+        row = [accuracy(model, DataLoader(test_set, 1000), shift, args.device) for shift in shifts]
         print(f"{name:<20}" + "".join(f"{value:6.1f}" for value in row), flush=True)
         axes.plot(shifts, row, marker="o", label=name)
     axes.set(title="trained on digits in the middle", xlabel="shift of the test digits (pixels)", ylabel="accuracy (%)")

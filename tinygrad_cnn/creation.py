@@ -97,7 +97,7 @@ def _converted(array: np.ndarray, kind: np.dtype) -> np.ndarray:
 
 
 def _quiet(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Accept PyTorch's `layout`, `pin_memory` and `memory_format`, which change nothing, and `out`."""
+    """Accept PyTorch's `layout` and `memory_format`, which change nothing, `pin_memory` and `out`."""
 
     @wraps(function)
     def wrapper(
@@ -109,6 +109,7 @@ def _quiet(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         **kwargs: Any,
     ) -> Tensor:
         t = function(*args, **kwargs)
+        t = t.pin_memory() if pin_memory else t
         return t if out is None else into(out, t, function.__name__)
 
     return wrapper

@@ -7,7 +7,7 @@ being kept.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,6 +41,8 @@ class Generator:
 
     def take(self, words: int) -> tuple[int, int]:
         """Reserve blocks for so many 32-bit words; return the seed and the first block's counter."""
+        if _watcher is not None:
+            _watcher(self, words)
         start = self._counter
         self._counter += -(-words // 4)
         return self._seed, start
@@ -55,6 +57,20 @@ class Generator:
         if state.dtype != np.uint8 or state.shape != (16,):
             raise RuntimeError(f"set_state: expected 16 bytes (uint8), got {state.dtype} of shape {state.shape}")
         self._seed, self._counter = map(int, np.ascontiguousarray(state).view(np.uint64))
+
+
+_watcher: Callable[[Generator, int], None] | None = None
+
+
+@contextmanager
+def watched(watcher: Callable[[Generator, int], None]) -> Iterator[None]:
+    """Tell `watcher` of each draw before it is made: the generator, and how many words."""
+    global _watcher
+    before, _watcher = _watcher, watcher
+    try:
+        yield
+    finally:
+        _watcher = before
 
 
 default_generator = Generator()

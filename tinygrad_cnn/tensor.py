@@ -22,6 +22,7 @@ from .autograd.rows import Arithmetic
 from .backends import device as Device
 from .backends import get_backend
 from .backends.base import is_contiguous
+from .backends.cuda.pinned import is_pinned, pinned_copy
 from .geometry import Size
 from .ops import arrange, elementwise, index, linalg, math, order, reduce, scatter
 from .ops import matmul as products
@@ -95,13 +96,13 @@ class _Move(autograd.Function):
     """A copy on another device; the gradient comes back."""
 
     @staticmethod
-    def forward(ctx: Any, x: Any, backend: Any) -> Any:
+    def forward(ctx: Any, x: Any, backend: Any, wait: bool = True) -> Any:
         ctx.source = x._backend
-        return wrap(x.result_class, backend.from_numpy(np.array(x._backend.to_numpy(x._array))), backend)
+        return wrap(x.result_class, backend.copied_in(x._backend.to_numpy(x._array), wait), backend)
 
     @staticmethod
     def backward(ctx: Any, dy: Any) -> Any:
-        return _Move.apply(dy, ctx.source), None
+        return _Move.apply(dy, ctx.source), None, None
 
 
 def _rebuild(cls: type[TensorBase], array: np.ndarray, device: str, requires_grad: bool) -> Any:
@@ -248,12 +249,20 @@ class Tensor(Arithmetic):
         return False
 
     def is_pinned(self, device: Any = None) -> builtins.bool:
-        """Return False: memory is never page-locked."""
-        return False
+        """Return whether the memory is page-locked."""
+        return is_pinned(self._array)
 
     def pin_memory(self, device: Any = None) -> Tensor:
-        """Return the tensor itself: there is no GPU to copy to."""
-        return self
+        """Return a copy in page-locked memory, from which ``to("cuda", non_blocking=True)`` does not wait; itself if there.
+
+        RuntimeError for tensors that are not on the CPU, and where CUDA cannot be used.
+        """
+        if self._backend is not get_backend("cpu"):
+            raise RuntimeError(f"pin_memory: only tensors on the CPU can be pinned, got one on {str(self.device)!r}")
+        if is_pinned(self._array):
+            return self
+        driver = get_backend("cuda").driver  # type: ignore[attr-defined]
+        return wrap(self.result_class, pinned_copy(self._array, driver), self._backend)
 
     def share_memory_(self) -> Tensor:
         """Return the tensor itself: memory is shared by threads, not with processes."""
@@ -524,7 +533,8 @@ class Tensor(Arithmetic):
     ) -> Tensor:
         """Return the tensor with another dtype or on another device; itself if nothing changes.
 
-        to(dtype), to(device), to(device, dtype), to(other), each also by keyword; non_blocking is accepted.
+        to(dtype), to(device), to(device, dtype), to(other), each also by keyword.  With non_blocking=True the program
+        goes on while a GPU copies page-locked memory, which must not change meanwhile.
         """
         for arg in args:
             if isinstance(arg, Tensor):
@@ -538,7 +548,7 @@ class Tensor(Arithmetic):
                 raise TypeError(f"to: unexpected argument {name!r}")
         x = self
         if device is not None and get_backend(device) is not self._backend:
-            x = _Move.apply(x, get_backend(device))
+            x = _Move.apply(x, get_backend(device), not ignored.get("non_blocking"))
         if dtype is not None:
             x = elementwise.cast(x, dtypes.as_dtype(dtype).numpy)
         return views.clone(x) if copy and x is self else x
@@ -555,9 +565,9 @@ class Tensor(Arithmetic):
         """Return the tensor on the CPU."""
         return self.to(device="cpu")
 
-    def cuda(self, device: Any = None) -> Tensor:
+    def cuda(self, device: Any = None, non_blocking: builtins.bool = False) -> Tensor:
         """Return the tensor on the GPU."""
-        return self.to(device="cuda" if device is None else device)
+        return self.to(device="cuda" if device is None else device, non_blocking=non_blocking)
 
     float, double = _converter(dtypes.float32), _converter(dtypes.float64)
     int, long, short = _converter(dtypes.int32), _converter(dtypes.int64), _converter(dtypes.int16)
@@ -697,7 +707,8 @@ class Tensor(Arithmetic):
     def copy_(self, src: Tensor, non_blocking: Any = False) -> Tensor:
         """Write the elements of `src`, broadcast and converted, into this tensor."""
         elementwise.check_tensors("copy_", src)
-        return copy_(self, src.to(device=self.device) if src._backend is not self._backend else src)
+        moved = src if src._backend is self._backend else src.to(device=self.device, non_blocking=non_blocking)
+        return copy_(self, moved)
 
     def fill_(self, value: Any) -> Tensor:
         """Set all elements to a number."""

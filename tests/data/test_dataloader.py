@@ -311,7 +311,19 @@ def test_errors(options, error, text):
 
 
 def test_options_that_only_concern_speed_are_accepted():
-    assert lists(DataLoader(Numbers(3), pin_memory=True, timeout=1, persistent_workers=False)) == [[0], [10], [20]]
+    assert lists(DataLoader(Numbers(3), timeout=1, persistent_workers=False)) == [[0], [10], [20]]
+
+
+@pytest.mark.skipif(tg.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_nothing_is_pinned():
+    with pytest.warns(UserWarning, match="pin_memory=True changes nothing"):
+        assert lists(DataLoader(Numbers(3), pin_memory=True)) == [[0], [10], [20]]
+    x = tg.ones(2)
+    assert not x.is_pinned()
+    with pytest.raises(RuntimeError, match="use device='cpu'"):
+        x.pin_memory()
+    with pytest.raises(RuntimeError, match="use device='cpu'"):
+        tg.zeros(2, pin_memory=True)
 
 
 def test_what_was_decided_is_fixed():

@@ -51,7 +51,7 @@ class InterpreterDriver(LaunchList):
     def free(self, address: int, size: int) -> None:
         self.memory.free(address, size)
 
-    def upload(self, address: int, host: np.ndarray) -> None:
+    def upload(self, address: int, host: np.ndarray, wait: bool = True) -> None:
         self.memory.write(address, host)
 
     def download(self, address: int, host: np.ndarray) -> None:

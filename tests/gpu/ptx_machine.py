@@ -67,9 +67,10 @@ class Traffic:
         self.least_turns: Counter[str] = Counter()
         self.exited_at_barrier = 0
 
-    def excess(self, kind: str) -> float:
-        """Return sectors moved per sector needed."""
-        return self.sectors[kind] / max(1, self.least_sectors[kind])
+    def sectors_per_request(self) -> tuple[float, float]:
+        """Return the mean of a warp's loads, and of its stores."""
+        load, store = (self.sectors[kind] / max(1, self.requests[kind]) for kind in ("load", "store"))
+        return load, store
 
     def conflicts(self) -> float:
         """Return turns of shared memory per turn needed."""

@@ -51,16 +51,23 @@ def test_results_are_the_same_in_every_run() -> None:
     assert len({x.sum().item() for _ in range(10)}) == 1
 
 
-def test_a_recorded_step_equals_steps() -> None:
+def test_copies_that_do_not_wait() -> None:
+    batches = [tg.full((1 << 20,), float(i)).pin_memory() for i in range(8)]
+    moved = [batch.to("cuda", non_blocking=True) for batch in batches]
+    assert [float(t.mean()) for t in moved] == list(range(8))
+
+
+@pytest.mark.parametrize("optimizer_class", [tg.optim.SGD, tg.optim.Adam])
+def test_a_recorded_step_equals_steps(optimizer_class: type[tg.optim.Optimizer]) -> None:
     def train(recorded: bool) -> list[np.ndarray]:
         tg.manual_seed(0)
         model = tg.models.lenet5().to("cuda")
-        optimizer = tg.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        optimizer = optimizer_class(model.parameters(), lr=0.01)
         x, t = tg.randn(64, 1, 28, 28, device="cuda"), tg.randint(0, 10, (64,)).to("cuda")
 
         def step() -> tg.Tensor:
             optimizer.zero_grad()
-            loss = F.cross_entropy(model(x), t)
+            loss = F.cross_entropy(F.dropout(model(x), 0.2), t)
             loss.backward()
             optimizer.step()
             return loss

@@ -1,9 +1,9 @@
 """Every row of the table of kernels as compiled PTX in the interpreter: results, memory traffic, planted faults."""
 
-from __future__ import annotations
-
 import inspect
 import re
+from collections.abc import Callable
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -13,31 +13,33 @@ pytest.importorskip("numba", reason="Numba's compiler is missing: pip install '.
 import interpreter
 from interpreter import InterpreterDriver, compile_ptx
 from kernel_cases import CASES, compare, floats
+from ptx_machine import Traffic
 from ptx_parser import PtxError, parse
+from report import COSTS
 
 import tinygrad_cnn as tg
 from tinygrad_cnn import backends, nn
 from tinygrad_cnn.backends.base import Backend, kernel_names
 from tinygrad_cnn.backends.cuda import dlpack, layers
+from tinygrad_cnn.backends.cuda._numba import cuda
 from tinygrad_cnn.backends.cuda.graph import Graph
-from tinygrad_cnn.backends.cuda.launch import SPECS
+from tinygrad_cnn.backends.cuda.kernels.common import I32
+from tinygrad_cnn.backends.cuda.launch import SPECS, Spec, pointer
 from tinygrad_cnn.backends.cuda.layers import CudaBackend
 from tinygrad_cnn.nn import functional as F
 
-# kernel -> sectors moved per sector needed in loads and stores together, where the case's odd steps or places cost more than 2
-SECTORS = {
-    "strided": 4.0,
-    "reduce_by_block": 3.0,
-    "softmax": 4.0,
-    "softmax_grad": 4.0,
-    "matmul": 6.0,
-    "random_bits": 4.0,
-}
-TURNS = {"matmul": 2.5}  # turns of shared memory per turn needed, where more than 2
+
+def check_traffic(spec: Spec, traffic: Traffic) -> None:
+    """Compare with the limits of the table."""
+    for kind, found, limit in zip(("load", "store"), traffic.sectors_per_request(), spec.sectors):
+        assert found <= limit, f"{spec.name}: {found:.2f} sectors per {kind} of a warp, at most {limit}"
+    assert traffic.conflicts() <= spec.conflicts, (
+        f"{spec.name}: bank conflicts, {traffic.conflicts():.2f} turns for one"
+    )
 
 
-def test_every_kernel_has_a_case() -> None:
-    assert set(CASES) == set(SPECS)
+def test_every_kernel_has_a_case_and_a_row_in_the_documents() -> None:
+    assert set(CASES) == set(SPECS) == set(COSTS)
 
 
 @pytest.mark.parametrize("name", kernel_names())
@@ -52,10 +54,37 @@ def test_a_kernel_equals_the_reference(name: str) -> None:
     driver = InterpreterDriver(counts=True)
     compare(CudaBackend(driver), name)
     assert name in driver.launches
-    traffic = driver.traffic[name]
-    moved, needed = sum(traffic.sectors.values()), sum(traffic.least_sectors.values())
-    assert moved <= SECTORS.get(name, 2.0) * needed + 64
-    assert traffic.conflicts() <= TURNS.get(name, 2.0)
+    check_traffic(SPECS[name], driver.traffic[name])
+
+
+def transposing(pitch: int, coalesced: bool) -> Spec:
+    """Return a kernel that transposes a tile of 32 x 32 by shared memory of some pitch, or reads it down the columns."""
+
+    def make() -> Callable[..., None]:
+        def transpose(y: pointer(np.float32), x: pointer(np.float32)) -> None:
+            tile = cuda.shared.array(32 * 33, np.float32)
+            row, column = I32(cuda.threadIdx.x >> 5), I32(cuda.threadIdx.x & 31)
+            tile[I32(row * pitch + column)] = x[I32(row * 32 + column) if coalesced else I32(column * 32 + row)]
+            cuda.syncthreads()
+            y[I32(row * 32 + column)] = tile[I32(column * pitch + row) if coalesced else I32(row * pitch + column)]
+
+        return transpose
+
+    return Spec("transpose", make, 1024, 32, (4, 4), {})
+
+
+@pytest.mark.parametrize(
+    ("pitch", "coalesced", "wrong"),
+    [(33, True, None), (33, False, "32.00 sectors per load of a warp, at most 4"), (32, True, "bank conflicts, 16.50")],
+)
+def test_limits_of_traffic(pitch: int, coalesced: bool, wrong: str | None) -> None:
+    driver, row = InterpreterDriver(counts=True), transposing(pitch, coalesced)
+    backend, x = CudaBackend(driver), floats(np.random.default_rng(0), 32, 32)
+    y = backend.empty((32, 32), x.dtype)
+    backend.launch(row, 1024, [y, backend.from_numpy(x)])
+    np.testing.assert_array_equal(backend.to_numpy(y), x.T)
+    with pytest.raises(AssertionError, match=wrong) if wrong else nullcontext():
+        check_traffic(row, driver.traffic["transpose"])
 
 
 @pytest.mark.parametrize("name", ["matmul", "conv2d", "conv2d_input_grad", "conv2d_weight_grad"])
@@ -167,13 +196,55 @@ def test_a_recorded_step_equals_steps(driver: InterpreterDriver) -> None:
         np.testing.assert_allclose(got.cpu().detach().numpy(), wanted.cpu().detach().numpy(), rtol=1e-5, atol=1e-6)
 
 
+OPTIMIZERS = {
+    "SGD": lambda p: tg.optim.SGD(p, lr=0.1, momentum=0.9),
+    "Adam": lambda p: tg.optim.Adam(p, lr=0.1, amsgrad=True),
+    "AdamW": lambda p: tg.optim.AdamW(p, lr=0.1),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_replays_count_steps_follow_rates_and_draw_new_masks(driver: InterpreterDriver, name: str) -> None:
+    def train(recorded: bool) -> list[object]:
+        tg.manual_seed(5)
+        w = tg.linspace(-1, 1, 40).view(4, 10).to("cuda").requires_grad_()
+        optimizer, x = OPTIMIZERS[name]([w]), tg.ones(8, 10, device="cuda")
+        schedule = tg.optim.lr_scheduler.StepLR(optimizer, 2, 0.5)
+
+        def step() -> tg.Tensor:
+            optimizer.zero_grad()
+            loss = (F.dropout(x, 0.5) @ w.t() + tg.rand(8, 4, device="cuda")).square().mean()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        seen = []
+        run = Graph(backends.get_backend("cuda"), step, warmup=1) if recorded else step
+        seen += [] if recorded else [step()]
+        for _ in range(4):
+            seen.append(run().item())
+            schedule.step()
+            seen.append(tg.rand(1).item())  # others may draw between the steps
+        state = optimizer.state_dict()["state"][0]
+        return [*seen[-8:], w.cpu().tolist(), state.get("step"), tg.random.default_generator.get_state().tolist()]
+
+    assert train(True) == train(False)
+
+
 def test_what_a_recorded_step_refuses(driver: InterpreterDriver) -> None:
     backend = backends.get_backend("cuda")
     x = tg.ones(3, device="cuda")
-    for step, what in ((lambda: x.sum().item(), "reading numbers"), (lambda: F.dropout(x, 0.5), "random numbers")):
+    w = tg.ones(3, device="cuda", requires_grad=True)
+    w.sum().backward()
+    optimizer = tg.optim.RMSprop([w])
+    for step, what in (
+        (lambda: x.sum().item(), "reading numbers"), (lambda: tg.ones(2).cuda(), "a copy from the host"),
+        (optimizer.step, "RMSprop, whose numbers are computed on the host,"),
+    ):  # fmt: skip
         with pytest.raises(RuntimeError, match=f"cuda.graph: {what}"):
             Graph(backend, step, warmup=0)
     assert x.sum().item() == 3  # afterwards all is as before
+    optimizer.step()
 
 
 def test_memory_is_reused(driver: InterpreterDriver) -> None:

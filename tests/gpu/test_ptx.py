@@ -286,9 +286,9 @@ def copy_with_step(step: int) -> Traffic:
 
 def test_sectors_are_counted() -> None:
     assert copy_with_step(1).sectors["load"] == 4
-    assert copy_with_step(1).excess("load") == 1
+    assert copy_with_step(1).sectors_per_request()[0] == 4
     assert copy_with_step(8).sectors["load"] == 32
-    assert copy_with_step(8).excess("load") == 8
+    assert copy_with_step(8).sectors_per_request()[0] == 32
 
 
 @pytest.mark.parametrize(("step", "turns"), [(4, 1), (8, 2), (128, 32), (132, 1)])

@@ -17,6 +17,7 @@ import tinygrad_cnn as tg
 from tinygrad_cnn import nn
 from tinygrad_cnn.backends import get_backend
 from tinygrad_cnn.nn import functional as F
+from tinygrad_cnn.utils.data import DataLoader
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -65,6 +66,56 @@ def step(device: str, recorded: bool = False) -> list[np.ndarray]:
 def test_lenet_trains_as_on_the_cpu(recorded: bool) -> None:
     for got, wanted in zip(step("cuda", recorded), step("cpu")):
         np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_replays_of_adam_and_dropout_equal_steps() -> None:
+    def train(recorded: bool) -> tuple[list[list[float]], int]:
+        tg.manual_seed(0)
+        model, x = nn.Linear(6, 2).to("cuda"), tg.ones(4, 6, device="cuda")
+        optimizer = tg.optim.Adam(model.parameters(), lr=0.1)
+
+        def once() -> None:
+            optimizer.zero_grad()
+            F.dropout(model(x), 0.5).square().sum().backward()
+            optimizer.step()
+
+        once()
+        again = tg.cuda.graph(once, warmup=0) if recorded else once
+        for rate in (0.1, 0.2):
+            optimizer.param_groups[0]["lr"] = rate
+            again()
+        return model.weight.cpu().tolist(), optimizer.state[model.weight]["step"]
+
+    assert train(True) == train(False)
+
+
+def test_pinned_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver, waited = get_backend("cuda").driver, []
+    upload = driver.upload
+    monkeypatch.setattr(driver, "upload", lambda at, host, wait: waited.append(wait) or upload(at, host, wait))
+    plain = tg.arange(6.0).view(2, 3)
+    assert not plain.is_pinned()
+    x = plain.pin_memory()
+    assert x.is_pinned()
+    assert x.pin_memory() is x
+    assert x[1:].t().is_pinned()
+    assert not (x + 1).is_pinned()
+    for source, non_blocking in ((x, True), (x, False), (x.t(), False)):
+        assert source.to("cuda", non_blocking=non_blocking).cpu().tolist() == source.tolist()
+    tg.zeros(2, 3, device="cuda").copy_(x, non_blocking=True)
+    assert waited[:3] == [False, True, True]
+    assert not waited[-1]
+    with pytest.raises(RuntimeError, match="only tensors on the CPU can be pinned, got one on 'cuda'"):
+        x.cuda().pin_memory()
+    assert tg.empty(3, pin_memory=True).is_pinned()
+
+
+def test_a_loader_pins_what_its_batches_hold() -> None:
+    data = [{"image": tg.ones(2), "label": i, "name": "one"} for i in range(3)]
+    for batch in DataLoader(data, 2, pin_memory=True):
+        assert batch["image"].is_pinned()
+        assert batch["label"].is_pinned()
+        assert batch["name"][0] == "one"
 
 
 def test_questions() -> None:

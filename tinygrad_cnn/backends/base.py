@@ -155,6 +155,17 @@ class Backend:
     def from_numpy(self, array: np.ndarray) -> Array:
         """Bring a NumPy array to the device; on the CPU it is shared, not copied."""
 
+    def copied_in(self, array: np.ndarray, wait: bool = True) -> Array:
+        """Bring a copy to the device; without `wait` one of page-locked memory is made while the program goes on."""
+        return self.from_numpy(np.array(array))
+
+    def host_numbers(self, advance: Callable[[int], Any]) -> Any:
+        """Return advance(1): numbers that a kernel gets in this step.  Replays of a recorded step ask for them again."""
+        return advance(1)
+
+    def not_recorded(self, what: str) -> None:
+        """Raise RuntimeError while a step is recorded, in which `what` would be repeated unchanged."""
+
     @kernel
     def to_numpy(self, x: Array) -> np.ndarray:
         """Bring an array to NumPy; on the CPU it is shared, not copied."""

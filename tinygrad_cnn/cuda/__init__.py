@@ -151,9 +151,9 @@ def graph(step: Callable[[], Any], warmup: int = 2) -> Any:
     """Record a training step, and return it as one call.
 
     `step` takes no arguments: it reads its batch from tensors that stay where they are (fill them with `copy_`).  It
-    runs `warmup` times, then is recorded.  What depends on numbers of the host (a learning rate, Adam's step count, the
-    mask of dropout) would be repeated as recorded, so Adam, random numbers and reading results raise RuntimeError while
-    a step is recorded.
+    runs `warmup` times, then is recorded, which changes nothing.  Replays count the steps of SGD, Adam and AdamW, follow
+    changes of their learning rates, and draw new random numbers, as the step itself would; other numbers of the host are
+    repeated as recorded.  Other optimisers, copies from the host and reading results raise RuntimeError in a recording.
     """
     from ..backends.cuda.graph import Graph
 

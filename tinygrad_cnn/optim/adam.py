@@ -34,12 +34,17 @@ class Adam(Optimizer):
             for name in names:
                 if name not in state:
                     state[name] = p.new_zeros(p.shape)
-            state["step"] = state.get("step", 0) + 1
         moments = [[state[name]._array for state in states] for name in names]
+
+        def advance(by: int) -> tuple[list[int], float]:
+            for state in states:
+                state["step"] = state.get("step", 0) + by
+            return [state["step"] for state in states], float(group["lr"])
+
         peaks = moments[2] if group["amsgrad"] else [None] * len(params)
         backend.adam(
             [p._array for p in params], [p._grad._array for p in params], moments[0], moments[1], peaks,
-            [state["step"] for state in states], float(group["lr"]), *group["betas"], group["eps"],
+            *backend.host_numbers(advance), *group["betas"], group["eps"],
             group["weight_decay"], self.decoupled or group["decoupled_weight_decay"], group["maximize"],
         )  # fmt: skip
 

@@ -30,6 +30,7 @@ class ByFormula(Optimizer):
 
     def step_group(self, backend: Any, group: Group, params: list[Tensor]) -> None:
         """Change parameters of one group that have a gradient."""
+        backend.not_recorded(f"{type(self).__name__}, whose numbers are computed on the host,")
         lr, decay = float(group["lr"]), group["weight_decay"] if "weight_decay" in self.defaults else 0
         for p in params:
             state = self.state[p]

@@ -38,7 +38,8 @@ class SGD(Optimizer):
             if not started[i]:
                 state["momentum_buffer"] = p.new_empty(p.shape)
             momenta[i] = state["momentum_buffer"]._array
+        lr = backend.host_numbers(lambda _: float(group["lr"]))
         backend.sgd(
-            [p._array for p in params], [p._grad._array for p in params], momenta, started, float(group["lr"]), momentum,
+            [p._array for p in params], [p._grad._array for p in params], momenta, started, lr, momentum,
             group["dampening"], group["weight_decay"], group["nesterov"], group["maximize"],
         )  # fmt: skip

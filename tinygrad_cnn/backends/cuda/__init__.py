@@ -3,6 +3,7 @@
 launch.py      kernels as data, and the table of them
 kernels/       the kernels, by family
 array.py       memory that is kept for reuse, arrays on it; driver.py what talks to a GPU or to Numba's simulator
+pinned.py      page-locked memory of the host
 backend.py layers.py   the contract; graph.py steps that are recorded and replayed
 _numba.py intrinsics.py scalar.py   all that touches Numba
 """

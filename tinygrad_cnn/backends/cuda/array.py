@@ -20,8 +20,11 @@ class Driver(Protocol):
     def free(self, address: int, size: int) -> None:
         """Give memory back."""
 
-    def upload(self, address: int, host: np.ndarray) -> None:
-        """Copy a contiguous array to the device."""
+    def upload(self, address: int, host: np.ndarray, wait: bool = True) -> None:
+        """Copy a contiguous array to the device; without `wait` pinned memory is copied later, and kept until then."""
+
+    def pinned(self, size: int) -> np.ndarray:
+        """Return page-locked bytes of the host."""
 
     def download(self, address: int, host: np.ndarray) -> None:
         """Fill a contiguous array from the device, when all kernels have run."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...random import Generator, watched
 from ..base import Array, Backend, Dims, Shape
 from ..reference import ReferenceBackend
 from . import kernels as k
@@ -28,16 +29,37 @@ def real_type(dtype: np.dtype) -> Any:
 
 
 class Recorded:
-    """The launches of a step, and the memory that they use."""
+    """The launches of a step, the memory that they use, and what the host brings to that memory before each replay."""
 
     def __init__(self, driver: Driver) -> None:
         self.driver = driver
         self.keep: list[Any] = []
         self.uploads: list[tuple[int, np.ndarray]] = []
         self.graph: Any = None
+        self.sources: list[Callable[[], Any]] = []  # learning rates and counted steps, seeds and counters
+        self.undo: list[Callable[[], Any]] = []  # recording is no step
+        self.streams: dict[tuple[int, int], int] = {}  # seed and counter when recorded -> source
+        self.fills: list[tuple[int, Callable[[Any], np.ndarray], int]] = []  # source, what is made of it, address
+
+    def draw(self, generator: Generator, words: int) -> None:
+        """Note that a generator is about to draw, which each replay does again."""
+        state = generator.get_state()
+        seed, counter = map(int, state.view(np.uint64))
+        self.streams[seed, counter] = len(self.sources)
+        self.sources.append(partial(generator.take, words))
+        self.undo.append(partial(generator.set_state, state))
+
+    def end(self) -> None:
+        """Take the steps back that the host counted."""
+        self.graph = self.driver.end_recording()
+        for undo in reversed(self.undo):
+            undo()
 
     def launch(self) -> None:
         """Run them."""
+        values = [source() for source in self.sources]
+        for source, make, address in self.fills:
+            self.driver.upload(address, make(values[source]))
         self.driver.replay(self.graph)
 
 
@@ -101,14 +123,37 @@ class CudaMemory(Backend):
         self._recorded = recorded = Recorded(self.driver)
         self.driver.begin_recording()
         try:
-            yield recorded
+            with watched(recorded.draw):
+                yield recorded
         finally:
             self._recorded = None
-            recorded.graph = self.driver.end_recording()
+            recorded.end()
         for address, host in recorded.uploads:
             self.driver.upload(address, host)
 
-    def _refuse(self, what: str) -> None:
+    def host_numbers(self, advance: Callable[[int], Any]) -> Any:
+        if self._recorded is not None:
+            self._recorded.sources.append(partial(advance, 1))
+            self._recorded.undo.append(partial(advance, -1))
+        return advance(1)
+
+    def of_host(self, make: Callable[[Any], np.ndarray], numbers: Any, source: int = -1) -> CudaArray:
+        """Return a small array made of numbers of the host; a replay makes it again of what a source (the last) gives."""
+        host, recorded = make(numbers), self._recorded
+        if recorded is None:
+            return self.from_numpy(host)
+        y = self.empty(host.shape, host.dtype)
+        recorded.fills.append((source % len(recorded.sources), make, y.address))
+        return y
+
+    def stream(self, seed: int, counter: int) -> tuple[bool, list[Any]]:
+        """Return whether kernels read seed and counter from memory, and their arguments: both, and that memory."""
+        if self._recorded is None:
+            return False, [seed, counter, None]
+        source = self._recorded.streams[seed, counter]
+        return True, [0, 0, self.of_host(lambda drawn: np.array(drawn, np.uint64), (seed, counter), source)]
+
+    def not_recorded(self, what: str) -> None:
         if self._recorded is not None:
             raise RuntimeError(
                 f"cuda.graph: {what} cannot be part of a recorded step: each replay would repeat what was recorded"
@@ -135,15 +180,18 @@ class CudaMemory(Backend):
     # ---- memory ----
 
     def from_numpy(self, array: np.ndarray) -> Array:
-        self._refuse("a copy from the host")
+        return self.copied_in(array)
+
+    def copied_in(self, array: np.ndarray, wait: bool = True) -> Array:
+        self.not_recorded("a copy from the host")
         host = np.ascontiguousarray(array).reshape(array.shape)
         y = self.empty(host.shape, host.dtype)
         if host.size:
-            self.driver.upload(y.address, host)
+            self.driver.upload(y.address, host, wait)
         return y
 
     def to_numpy(self, x: Array) -> np.ndarray:
-        self._refuse("reading numbers")
+        self.not_recorded("reading numbers")
         self.check()
         host = np.empty(x.shape, x.dtype)
         if host.size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from time import perf_counter
 from typing import Any
 
@@ -11,12 +12,16 @@ from . import simulated
 from ._numba import SIMULATED, cuda, signature
 from .array import Driver
 from .launch import Kernel
+from .pinned import is_pinned
 
 
 class LaunchList:
-    """Recording for drivers without graphs: launches are kept in a list."""
+    """What drivers without a GPU share: launches of a recorded step are kept in a list, and memory is as good as pinned."""
 
     noted: list[tuple[Any, ...]] | None = None
+
+    def pinned(self, size: int) -> np.ndarray:
+        return np.empty(size, np.uint8)
 
     def begin_recording(self) -> None:
         self.noted = []
@@ -38,6 +43,7 @@ class GpuDriver:
         self.compiled: dict[Kernel, Any] = {}
         self.stream: Any = cuda.stream()
         self.builder: Any = None  # while a step is recorded
+        self.sending: deque[tuple[Any, np.ndarray]] = deque()  # arrays being copied, and the marks behind the copies
 
     def allocate(self, size: int) -> tuple[int, Any]:
         memory = cuda.device_array(size, np.uint8)
@@ -46,8 +52,21 @@ class GpuDriver:
     def free(self, address: int, size: int) -> None:
         """Do nothing: the memory goes with what keeps it."""
 
-    def upload(self, address: int, host: np.ndarray) -> None:
+    def upload(self, address: int, host: np.ndarray, wait: bool = True) -> None:
         self._memory(address, host.nbytes).copy_to_device(host.reshape(-1).view(np.uint8), stream=self.stream)
+        if not is_pinned(host):
+            return  # CUDA has copied it to memory of its own
+        if wait:
+            self.stream.synchronize()
+            return
+        mark = cuda.event(timing=False)
+        mark.record(self.stream)
+        self.sending.append((mark, host))
+        while self.sending and self.sending[0][0].query():
+            self.sending.popleft()
+
+    def pinned(self, size: int) -> np.ndarray:
+        return cuda.pinned_array(size, np.uint8)
 
     def download(self, address: int, host: np.ndarray) -> None:
         self._memory(address, host.nbytes).copy_to_host(host.reshape(-1).view(np.uint8), stream=self.stream)
@@ -133,7 +152,7 @@ class SimulatorDriver(LaunchList):
     def free(self, address: int, size: int) -> None:
         simulated.free(address)
 
-    def upload(self, address: int, host: np.ndarray) -> None:
+    def upload(self, address: int, host: np.ndarray, wait: bool = True) -> None:
         simulated.pointer_from(address, np.uint8)[: host.nbytes] = host.reshape(-1).view(np.uint8)
 
     def download(self, address: int, host: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""What Numba has no words for: four floats at once, division of sizes, pointers from numbers.
+"""What Numba has no words for: four numbers at once, division of sizes, pointers from numbers.
 
 Each intrinsic has a twin in plain Python for the simulator.
 """
@@ -43,11 +43,10 @@ else:
     except ImportError:  # Numba's own target
         from numba.core.extending import intrinsic
 
-    def _wide_pointer(builder: Any, kind: Any, p: Any, i: Any) -> Any:
+    def _wide_pointer(builder: Any, scalar: Any, p: Any, i: Any) -> Any:
         """Return &p[i] as a pointer to four numbers."""
-        scalar = {32: ir.FloatType(), 64: ir.DoubleType()}[kind.bitwidth]
         place = builder.gep(p, [i])
-        return builder.bitcast(place, ir.VectorType(scalar, 4).as_pointer(place.type.addrspace)), scalar
+        return builder.bitcast(place, ir.VectorType(scalar, 4).as_pointer(place.type.addrspace))
 
     def _address(context: Any, builder: Any, p: Any, value: Any) -> Any:
         """Return where numbers begin: what a pointer is, or what an array in shared memory holds."""
@@ -60,8 +59,7 @@ else:
 
         def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             base = _address(context, builder, p, args[0])
-            place, _ = _wide_pointer(builder, kind, base, args[1])
-            wide = builder.load(place)
+            wide = builder.load(_wide_pointer(builder, context.get_value_type(kind), base, args[1]))
             wide.align = 16
             parts = [builder.extract_element(wide, ir.Constant(ir.IntType(32), k)) for k in range(4)]
             return context.make_tuple(builder, sig.return_type, parts)
@@ -75,11 +73,11 @@ else:
 
         def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             base = _address(context, builder, p, args[0])
-            place, scalar = _wide_pointer(builder, kind, base, args[1])
+            scalar = context.get_value_type(kind)
             wide = ir.Constant(ir.VectorType(scalar, 4), ir.Undefined)
             for k in range(4):
                 wide = builder.insert_element(wide, args[2 + k], ir.Constant(ir.IntType(32), k))
-            builder.store(wide, place, align=16)
+            builder.store(wide, _wide_pointer(builder, scalar, base, args[1]), align=16)
             return context.get_dummy_value()
 
         return types.void(p, types.intp, kind, kind, kind, kind), generate

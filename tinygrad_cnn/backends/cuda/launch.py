@@ -58,14 +58,18 @@ class Kernel:
 class Spec:
     """A row of the table of kernels: how to make it, and what the compiled kernel may use.
 
-    `example` holds options with which every level of tests makes it; `registers` is the most for float32.
+    `example` holds options with which every level of tests makes it; `registers` is the most for float32.  `sectors` are
+    the most 32-byte sectors that a warp's global load, and store, touches on average: 4 for 32 floats side by side, 16 for
+    32 times 4, more for steps, less where lanes share a word; the tests measure them on the row's case (kernel_cases.py).
     """
 
     name: str
     make: Callable[..., Callable[..., None]]
     threads: int
     registers: int
+    sectors: tuple[float, float]
     example: dict[str, Any]
+    conflicts: float = 1.0  # turns of shared memory for each that is needed
     blocks_per_sm: int = 1
     shared: int = 0  # bytes, for float32
     wide_loads: bool = False  # whether it must move 16 bytes at once
@@ -82,11 +86,13 @@ class Spec:
 SPECS: dict[str, Spec] = {}
 
 
-def spec(threads: int, registers: int, example: dict[str, Any], **budget: Any) -> Callable[[Any], Spec]:
+def spec(
+    threads: int, registers: int, sectors: tuple[float, float], example: dict[str, Any], **budget: Any
+) -> Callable[[Any], Spec]:
     """Enter a factory of kernels in the table, under its own name."""
 
     def enter(make: Callable[..., Callable[..., None]]) -> Spec:
-        SPECS[make.__name__] = row = Spec(make.__name__, make, threads, registers, example, **budget)
+        SPECS[make.__name__] = row = Spec(make.__name__, make, threads, registers, sectors, example, **budget)
         return row
 
     return enter

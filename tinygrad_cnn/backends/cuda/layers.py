@@ -30,29 +30,28 @@ class CudaBackend(CudaMemory):
     # ---- random numbers ----
 
     def random_bits(self, count: int, seed: int, counter: int) -> Array:
-        self._refuse("random numbers")
-        y = self.empty((count,), np.dtype(np.uint32))
-        self.launch(random.random_bits, -(-count // 4), [y, count, seed, counter])
+        y, (replayed, stream) = self.empty((count,), np.dtype(np.uint32)), self.stream(seed, counter)
+        self.launch(random.random_bits, -(-count // 4), [y, count, *stream], replayed=replayed)
         return y
 
     def random_uniform(self, shape: Shape, dtype: np.dtype, seed: int, counter: int) -> Array:
-        self._refuse("random numbers")
-        y = self.empty(shape, dtype)
+        y, (replayed, stream) = self.empty(shape, dtype), self.stream(seed, counter)
         threads = -(-y.size // (4 if y.dtype.itemsize == 4 else 2))
-        self.launch(random.random_uniform, threads, [y, y.size, seed, counter], real=y.dtype.type)
+        self.launch(random.random_uniform, threads, [y, y.size, *stream], real=y.dtype.type, replayed=replayed)
         return y
 
     def random_normal(self, shape: Shape, dtype: np.dtype, seed: int, counter: int) -> Array:
-        self._refuse("random numbers")
-        y = self.empty(shape, dtype)
-        self.launch(random.random_normal, -(-y.size // 2), [y, y.size, seed, counter], real=y.dtype.type)
+        y, (replayed, stream) = self.empty(shape, dtype), self.stream(seed, counter)
+        options = {"real": y.dtype.type, "replayed": replayed}
+        self.launch(random.random_normal, -(-y.size // 2), [y, y.size, *stream], **options)
         return y
 
     def dropout(self, x: Array, p: float, seed: int, counter: int) -> Array:
-        self._refuse("random numbers")
         y, x = self.empty(x.shape, x.dtype), self.packed(x)
-        arguments = [y, x, y.size, int(p * 2**32), 1 / (1 - p), seed, counter]
-        self.launch(random.dropout, -(-y.size // 4), arguments, real=x.dtype.type)
+        replayed, stream = self.stream(seed, counter)
+        arguments = [y, x, y.size, int(p * 2**32), 1 / (1 - p), *stream]
+        options = {"real": x.dtype.type, "wide": x.address % 16 == 0, "replayed": replayed}
+        self.launch(random.dropout, -(-y.size // 4), arguments, **options)
         return y
 
     # ---- matrix products ----
@@ -410,8 +409,9 @@ class CudaBackend(CudaMemory):
             flags = tuple(started[i] for i in places)
             running = self.table(("started", flags), partial(np.array, flags, np.int32))
             real = params[places[0]].dtype.type
-            options = {"momentum": momenta[places[0]] is not None, "nesterov": nesterov}
-            arguments = [table, running, lr, weight_decay, momentum, 1 - dampening, -1 if maximize else 1]
+            rate = None if self._recorded is None else self.of_host(partial(_single, real), lr)
+            options = {"momentum": momenta[places[0]] is not None, "nesterov": nesterov, "replayed": rate is not None}
+            arguments = [table, running, lr, weight_decay, momentum, 1 - dampening, -1 if maximize else 1, rate]
             self.launch(optim.sgd, 1, arguments, (table.shape[0], 1, 1), real=real, **options)
             del keep
 
@@ -420,13 +420,17 @@ class CudaBackend(CudaMemory):
         peaks: Sequence[Array | None], steps: Sequence[int], lr: float, beta1: float, beta2: float, eps: float,
         weight_decay: float, decoupled: bool, maximize: bool,
     ) -> None:  # fmt: skip
-        self._refuse("Adam, whose steps are counted on the host,")
         for places in _by_type(params):
             table, keep = self._chunks([[a[i] for i in places] for a in (params, grads, means, squares, peaks)])
             real = params[places[0]].dtype.type
-            factors = [(lr / (1 - beta1 ** steps[i]), (1 - beta2 ** steps[i]) ** 0.5) for i in places]
-            corrections = self.from_numpy(np.array(factors, real))
-            arguments = [table, corrections, lr, weight_decay, beta1, beta2, eps, -1 if maximize else 1]
+
+            def factors(numbers: Any, places: list[int] = places, real: Any = real) -> np.ndarray:
+                steps, lr = numbers
+                rows = [(lr / (1 - beta1 ** steps[i]), (1 - beta2 ** steps[i]) ** 0.5, lr) for i in places]
+                return np.array(rows, real)
+
+            corrections = self.of_host(factors, (steps, lr))
+            arguments = [table, corrections, weight_decay, beta1, beta2, eps, -1 if maximize else 1]
             options = {"decoupled": decoupled, "peaks": peaks[places[0]] is not None}
             self.launch(optim.adam, 1, arguments, (table.shape[0], 1, 1), real=real, **options)
             del keep
@@ -456,6 +460,10 @@ def _tiles(columns: int, rows: int, products: int) -> tuple[matmul.Tile, tuple[i
         if rows >= tile.size and prod(grid) >= BUSY:
             break
     return tile, grid
+
+
+def _single(real: Any, value: float) -> np.ndarray:
+    return np.array([value], real)
 
 
 def _slide(window: Window) -> list[tuple[int, int]]:

@@ -72,6 +72,14 @@ def default_collate(batch: Sequence[Any]) -> Any:
     return joined
 
 
+def pin(data: Any) -> Any:
+    """Return a batch with the tensors in it in page-locked memory; other objects may have a method pin_memory."""
+    if hasattr(data, "pin_memory"):
+        return data.pin_memory()
+    pinned = _inside(data, lambda key: pin(data[key]), lambda: [*map(pin, data)])
+    return data if pinned is None else pinned
+
+
 def default_convert(data: Any) -> Any:
     """Return a sample with the arrays in it as tensors."""
     if _holds_numbers(data):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...backends import cuda
 from ...creation import randint
-from .collate import default_collate, default_convert
+from .collate import default_collate, default_convert, pin
 from .dataset import IterableDataset, items, whole_batches
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
 
@@ -73,8 +75,8 @@ class DataLoader:
 
     With num_workers > 0 processes make the batches, each `prefetch_factor` ahead, until the end of the pass or, if
     persistent_workers, of the loader.  Worker i seeds all generators with a number drawn from `generator`, plus i, and calls
-    worker_init_fn(i).  An exception in a worker is raised here with its traceback; `timeout` is in seconds.  pin_memory
-    changes nothing.
+    worker_init_fn(i).  An exception in a worker is raised here with its traceback; `timeout` is in seconds.
+    With pin_memory batches come in page-locked memory, if there is a GPU to copy them.
     """
 
     def __init__(
@@ -151,6 +153,13 @@ class DataLoader:
         return len(self.sampler if self.batch_sampler is None else self.batch_sampler)
 
     def __iter__(self) -> Iterator[Any]:
+        if self.pin_memory and cuda.reason():
+            warnings.warn(f"DataLoader: pin_memory=True changes nothing: {cuda.reason()}", stacklevel=2)
+        elif self.pin_memory:
+            return map(pin, self._iterate())
+        return self._iterate()
+
+    def _iterate(self) -> Iterator[Any]:
         base_seed = int(randint(2**63 - 1, (), generator=self.generator))
         if self._iterator is not None:
             return self._iterator.restart(self._tasks())

@@ -13,13 +13,10 @@ from .._numba import cuda
 from ..intrinsics import quotient
 from ..launch import INTEGER, integers, pointer, spec
 from .common import ADD, I32, block_reduce, global_thread, split
-from .matmul import LARGE, THREADS, Tile, multiply_tile
+from .matmul import LARGE, THREADS, TILED, Tile, multiply_tile
 
 
-@spec(
-    threads=THREADS, registers=128, shared=2 * LARGE.cells * 4, blocks_per_sm=2, fma_share=0.85,
-    example={"real": np.float32, "tile": LARGE, "bias": True, "relu": True},
-)  # fmt: skip
+@spec(sectors=(2, 10.5), example={"real": np.float32, "tile": LARGE, "bias": True, "relu": True}, **TILED)
 def conv2d(real: Any, tile: Tile, bias: bool, relu: bool) -> Callable[..., None]:
     """Make y (N, G * O, OH, OW) from x (N, G * C, H, W) and w (G * O, C, KH, KW); table (K, 3): place, rows, columns."""
     multiply, zero = multiply_tile(real, tile), real(0)
@@ -90,14 +87,7 @@ def conv2d(real: Any, tile: Tile, bias: bool, relu: bool) -> Callable[..., None]
     return conv2d
 
 
-@spec(
-    threads=THREADS,
-    registers=128,
-    shared=2 * LARGE.cells * 4,
-    blocks_per_sm=2,
-    fma_share=0.85,
-    example={"real": np.float32, "tile": LARGE},
-)
+@spec(sectors=(1.5, 6), example={"real": np.float32, "tile": LARGE}, **TILED)
 def conv2d_input_grad(real: Any, tile: Tile) -> Callable[..., None]:
     """Make dx (N, G * C, H, W) from dy (N, G * O, OH, OW); table (K, 4) for k = (o, u, v): place in w, in dy, rows, columns."""
     multiply, zero = multiply_tile(real, tile), real(0)
@@ -165,14 +155,7 @@ def conv2d_input_grad(real: Any, tile: Tile) -> Callable[..., None]:
     return conv2d_input_grad
 
 
-@spec(
-    threads=THREADS,
-    registers=128,
-    shared=2 * LARGE.cells * 4,
-    blocks_per_sm=2,
-    fma_share=0.85,
-    example={"real": np.float32, "tile": LARGE},
-)
+@spec(sectors=(2.5, 3.5), example={"real": np.float32, "tile": LARGE}, **TILED)
 def conv2d_weight_grad(real: Any, tile: Tile) -> Callable[..., None]:
     """Make parts (P, G * O, K) whose sum over P is dw: part p adds up `length` pixels of dy; table as conv2d's."""
     multiply, zero = multiply_tile(real, tile), real(0)
@@ -243,7 +226,7 @@ def conv2d_weight_grad(real: Any, tile: Tile) -> Callable[..., None]:
 # ---- few channels a group (depthwise): a tile of 64 outputs would be empty, so a thread or block makes one result ----
 
 
-@spec(threads=256, registers=64, example={"real": np.float32, "bias": True, "relu": True})
+@spec(threads=256, registers=64, sectors=(2, 4), example={"real": np.float32, "bias": True, "relu": True})
 def grouped_conv2d(real: Any, bias: bool, relu: bool) -> Callable[..., None]:
     """Make conv2d with a thread for each output."""
     zero = real(0)
@@ -276,7 +259,7 @@ def grouped_conv2d(real: Any, bias: bool, relu: bool) -> Callable[..., None]:
     return grouped_conv2d
 
 
-@spec(threads=256, registers=64, example={"real": np.float32})
+@spec(threads=256, registers=64, sectors=(2, 4), example={"real": np.float32})
 def grouped_conv2d_input_grad(real: Any) -> Callable[..., None]:
     """Make conv2d_input_grad with a thread for each element of dx."""
     zero = real(0)
@@ -311,7 +294,7 @@ def grouped_conv2d_input_grad(real: Any) -> Callable[..., None]:
     return grouped_conv2d_input_grad
 
 
-@spec(threads=256, registers=64, shared=1024, example={"real": np.float32})
+@spec(threads=256, registers=64, sectors=(2.5, 1), shared=1024, example={"real": np.float32})
 def grouped_conv2d_weight_grad(real: Any) -> Callable[..., None]:
     """Make conv2d_weight_grad with a block for each element of dw."""
     zero = real(0)
@@ -348,7 +331,7 @@ def grouped_conv2d_weight_grad(real: Any) -> Callable[..., None]:
 # ---- patches ----
 
 
-@spec(threads=256, registers=48, example={"real": np.float32})
+@spec(threads=256, registers=48, sectors=(2.5, 4), example={"real": np.float32})
 def im2col(real: Any) -> Callable[..., None]:
     """Make columns (N, C * KH * KW, OH * OW), a thread for each element; table as conv2d's, for all channels."""
     zero = real(0)
@@ -371,7 +354,7 @@ def im2col(real: Any) -> Callable[..., None]:
     return im2col
 
 
-@spec(threads=256, registers=64, example={"real": np.float32})
+@spec(threads=256, registers=64, sectors=(2.5, 4), example={"real": np.float32})
 def col2im(real: Any) -> Callable[..., None]:
     """Make images (N, C, H, W): each element adds up the patches that hold it."""
     zero = real(0)

@@ -191,7 +191,7 @@ def _function(row: str, real: Any, result: Any, operands: int) -> Any:
     }[operands]
 
 
-@spec(threads=256, registers=32, example={"row": "add", "real": np.float32, "kinds": "aa"})
+@spec(threads=256, registers=32, sectors=(4, 1), example={"row": "add", "real": np.float32, "kinds": "aa"})
 def flat(row: str, real: Any, kinds: str, first: Any = None, result: Any = None) -> Callable[..., None]:
     """Make y[i] = row(a[i], b[i], c[i]) for contiguous arrays; `first` is the type of a, if not `real`."""
     first, result = first or real, result or (bool if row in CONDITIONS else real)
@@ -215,7 +215,13 @@ def _operand4(kind: str) -> Any:
     return device(lambda p, value, i: load4(p, i)) if kind == "a" else device(lambda p, v, i: (v, v, v, v))
 
 
-@spec(threads=256, registers=40, example={"row": "add", "real": np.float32, "kinds": "aa"}, wide_loads=True)
+@spec(
+    threads=256,
+    registers=40,
+    sectors=(10, 10),
+    example={"row": "add", "real": np.float32, "kinds": "aa"},
+    wide_loads=True,
+)
 def flat4(row: str, real: Any, kinds: str) -> Callable[..., None]:
     """Make the same for floats at addresses that are multiples of 16, four to a thread."""
     f = _function(row, real, real, len(kinds))
@@ -241,7 +247,9 @@ def flat4(row: str, real: Any, kinds: str) -> Callable[..., None]:
     return flat4
 
 
-@spec(threads=256, registers=48, example={"row": "add", "real": np.float32, "kinds": "aa", "axes": 3})
+@spec(
+    threads=256, registers=48, sectors=(6.5, 3.5), example={"row": "add", "real": np.float32, "kinds": "aa", "axes": 3}
+)
 def strided(row: str, real: Any, kinds: str, axes: int, first: Any = None, result: Any = None) -> Callable[..., None]:
     """Make the same for arrays with steps (0 where they broadcast); y has steps too."""
     first, result = first or real, result or (bool if row in CONDITIONS else real)

@@ -12,7 +12,7 @@ from .common import I32, global_thread, place, split
 from .elementwise import expressions
 
 
-@spec(threads=256, registers=48, example={"real": np.float32, "axes": 3})
+@spec(threads=256, registers=48, sectors=(6.5, 4), example={"real": np.float32, "axes": 3})
 def gather(real: Any, axes: int) -> Callable[..., None]:
     """Make y[i] = x[.., index[i], ..]; steps of x along the axis are `step`, and 0 in `steps`."""
     find = place(axes)
@@ -28,7 +28,7 @@ def gather(real: Any, axes: int) -> Callable[..., None]:
     return gather
 
 
-@spec(threads=256, registers=64, example={"op": "add", "real": np.float32, "axes": 3})
+@spec(threads=256, registers=64, sectors=(2.5, 3.5), example={"op": "add", "real": np.float32, "axes": 3})
 def scatter(op: str, real: Any, axes: int) -> Callable[..., None]:
     """Combine each element of the target with the values whose index names it: index (sizes, but `length` along the axis)."""
     f = device(expressions(real)[op])
@@ -55,7 +55,7 @@ def scatter(op: str, real: Any, axes: int) -> Callable[..., None]:
     return scatter
 
 
-@spec(threads=256, registers=32, example={"real": np.float32})
+@spec(threads=256, registers=32, sectors=(11, 4), example={"real": np.float32})
 def take(real: Any) -> Callable[..., None]:
     """Make y[i] = x[places[i]]."""
 
@@ -67,7 +67,7 @@ def take(real: Any) -> Callable[..., None]:
     return take
 
 
-@spec(threads=256, registers=32, example={"real": np.float32})
+@spec(threads=256, registers=32, sectors=(4, 3.5), example={"real": np.float32})
 def take_rows(real: Any) -> Callable[..., None]:
     """Make y (O, J, I) = x (O, K, I)[:, index]; negative numbers count from the end, wrong ones are noted in `wrong`."""
     zero = real(0)
@@ -92,7 +92,7 @@ def take_rows(real: Any) -> Callable[..., None]:
     return take_rows
 
 
-@spec(threads=256, registers=32, example={"real": np.float32})
+@spec(threads=256, registers=32, sectors=(4, 2), example={"real": np.float32})
 def put(real: Any) -> Callable[..., None]:
     """Write target[places[i]] = values[order[i]]."""
 
@@ -106,7 +106,7 @@ def put(real: Any) -> Callable[..., None]:
     return put
 
 
-@spec(threads=256, registers=40, example={"real": np.float32})
+@spec(threads=256, registers=40, sectors=(3.5, 3), example={"real": np.float32})
 def put_sums(real: Any) -> Callable[..., None]:
     """Add to target[places[i]] the values order[starts[i]] to order[starts[i + 1] - 1], one after another."""
 
@@ -127,7 +127,7 @@ def put_sums(real: Any) -> Callable[..., None]:
     return put_sums
 
 
-@spec(threads=256, registers=48, example={"real": np.float32})
+@spec(threads=256, registers=48, sectors=(2, 3), example={"real": np.float32})
 def resample(real: Any) -> Callable[..., None]:
     """Make y[p, b, k] = sum of weights[j] * x[p, places[j], k] for j from starts[b] to starts[b + 1] - 1."""
     zero = real(0)
@@ -150,7 +150,7 @@ def resample(real: Any) -> Callable[..., None]:
     return resample
 
 
-@spec(threads=256, registers=48, example={"real": np.float32})
+@spec(threads=256, registers=48, sectors=(4, 4), example={"real": np.float32})
 def gather_images(real: Any) -> Callable[..., None]:
     """Make y (B, C, rows, columns) from bytes (N, H, W, C), as the contract says."""
 
@@ -176,7 +176,7 @@ def gather_images(real: Any) -> Callable[..., None]:
     return gather_images
 
 
-@spec(threads=256, registers=48, example={"real": np.float32})
+@spec(threads=256, registers=48, sectors=(4, 4), example={"real": np.float32})
 def sample(real: Any) -> Callable[..., None]:
     """Make y[n, c, b] = sum over j of weights[n, j, b] * x[n, c, places[n, j, b]]; places below 0 name a 0."""
     zero = real(0)
@@ -202,7 +202,7 @@ def sample(real: Any) -> Callable[..., None]:
     return sample
 
 
-@spec(threads=256, registers=48, example={"real": np.float32})
+@spec(threads=256, registers=48, sectors=(2, 3), example={"real": np.float32})
 def sample_input_grad(real: Any) -> Callable[..., None]:
     """Make dx (N, C, A): each element looks for itself among the places of its image."""
     zero = real(0)
@@ -231,7 +231,7 @@ def sample_input_grad(real: Any) -> Callable[..., None]:
     return sample_input_grad
 
 
-@spec(threads=256, registers=56, example={"real": np.float32})
+@spec(threads=256, registers=56, sectors=(2.5, 2.5), example={"real": np.float32})
 def sample_weight_grad(real: Any) -> Callable[..., None]:
     """Make dw[n, j, b] = sum over c of dy[n, c, b] * x[n, c, places[n, j, b]]."""
     zero = real(0)

@@ -14,7 +14,7 @@ from .common import ADD, I32, LARGER, block_reduce, global_thread
 THREADS = 128
 
 
-@spec(threads=THREADS, registers=48, shared=512, example={"real": np.float32})
+@spec(threads=THREADS, registers=48, sectors=(2, 2), shared=512, example={"real": np.float32})
 def cross_entropy(real: Any) -> Callable[..., None]:
     """Make softmax(x) (N, C) and the losses (N,), a block for each row; a wrong class is noted in `wrong`."""
     zero, lowest, f = real(0), real(-np.inf), functions(real)
@@ -61,7 +61,7 @@ def cross_entropy(real: Any) -> Callable[..., None]:
     return cross_entropy
 
 
-@spec(threads=256, registers=32, shared=2048, example={"real": np.float32, "mean": True})
+@spec(threads=256, registers=32, sectors=(1.5, 1), shared=2048, example={"real": np.float32, "mean": True})
 def total_loss(real: Any, mean: bool) -> Callable[..., None]:
     """Add up the losses of one batch in one block; divide by the number of targets that are not ignored if `mean`."""
     zero, one = real(0), real(1)
@@ -85,7 +85,7 @@ def total_loss(real: Any, mean: bool) -> Callable[..., None]:
     return total_loss
 
 
-@spec(threads=256, registers=32, shared=2048, example={"real": np.float32})
+@spec(threads=256, registers=32, sectors=(2, 1), shared=2048, example={"real": np.float32})
 def count_targets(real: Any) -> Callable[..., None]:
     """Count the targets that are not ignored, in one block."""
     zero, one = real(0), real(1)
@@ -105,7 +105,7 @@ def count_targets(real: Any) -> Callable[..., None]:
     return count_targets
 
 
-@spec(threads=256, registers=32, example={"real": np.float32, "reduction": "mean"})
+@spec(threads=256, registers=32, sectors=(2, 3), example={"real": np.float32, "reduction": "mean"})
 def cross_entropy_grad(real: Any, reduction: str) -> Callable[..., None]:
     """Make dx (N, C) = dy * (y - one_hot(target)), divided by `count` if the loss was a mean."""
     zero, one = real(0), real(1)

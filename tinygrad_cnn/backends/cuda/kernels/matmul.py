@@ -43,6 +43,10 @@ class Tile:
 
 
 SMALL, LARGE = Tile(64), Tile(128)
+TILED: dict[str, Any] = {  # the budget of products of tiles
+    "threads": THREADS, "registers": 128, "shared": 2 * LARGE.cells * 4, "blocks_per_sm": 2, "fma_share": 0.85,
+    "conflicts": 1.1,
+}  # fmt: skip
 
 
 @lru_cache(maxsize=None)
@@ -125,7 +129,7 @@ def fill_tile(real: Any, tile: Tile, along: str, wide: bool) -> Any:
 
 
 @spec(
-    threads=THREADS, registers=128, shared=2 * LARGE.cells * 4, blocks_per_sm=2, wide_loads=True, fma_share=0.85,
+    sectors=(10.5, 10), wide_loads=True, **TILED,
     example={"real": np.float32, "tile": LARGE, "x_along": "depth", "y_along": "rows", "wide": True, "axes": 1, "bias": False},
 )  # fmt: skip
 def matmul(real: Any, tile: Tile, x_along: str, y_along: str, wide: bool, axes: int, bias: bool) -> Callable[..., None]:

@@ -15,7 +15,7 @@ THREADS = 256
 
 
 @spec(
-    threads=THREADS, registers=64, shared=1024,
+    threads=THREADS, registers=64, sectors=(3.5, 3.5), shared=1024,
     example={"real": np.float32, "weight": True, "bias": True, "residual": True, "relu": True},
 )  # fmt: skip
 def batch_norm(real: Any, weight: bool, bias: bool, residual: bool, relu: bool) -> Callable[..., None]:
@@ -64,7 +64,7 @@ def batch_norm(real: Any, weight: bool, bias: bool, residual: bool, relu: bool) 
 
 
 @spec(
-    threads=256, registers=40,
+    threads=256, registers=40, sectors=(2, 4),
     example={"real": np.float32, "weight": True, "bias": True, "residual": True, "relu": True},
 )  # fmt: skip
 def normalise(real: Any, weight: bool, bias: bool, residual: bool, relu: bool) -> Callable[..., None]:
@@ -89,7 +89,7 @@ def normalise(real: Any, weight: bool, bias: bool, residual: bool, relu: bool) -
 
 
 @spec(
-    threads=THREADS, registers=64, shared=1024,
+    threads=THREADS, registers=64, sectors=(2.5, 3.5), shared=1024,
     example={"real": np.float32, "weight": True, "bias": True, "rectified": True},
 )  # fmt: skip
 def batch_norm_grad(real: Any, weight: bool, bias: bool, rectified: bool) -> Callable[..., None]:
@@ -137,7 +137,7 @@ def batch_norm_grad(real: Any, weight: bool, bias: bool, rectified: bool) -> Cal
     return batch_norm_grad
 
 
-@spec(threads=256, registers=64, example={"real": np.float32})
+@spec(threads=256, registers=64, sectors=(3.5, 4), example={"real": np.float32})
 def local_response_norm(real: Any) -> Callable[..., None]:
     """Make x / (k + alpha * sum of squares around) ** beta for x (N, C, S); alpha is divided by the size already."""
     zero, power = real(0), functions(real).pow
@@ -159,7 +159,7 @@ def local_response_norm(real: Any) -> Callable[..., None]:
     return local_response_norm
 
 
-@spec(threads=256, registers=80, example={"real": np.float32})
+@spec(threads=256, registers=80, sectors=(3.5, 4), example={"real": np.float32})
 def local_response_norm_grad(real: Any) -> Callable[..., None]:
     """Make dx = dy * scale ** -beta - 2 alpha beta x * sum over neighbours of dy x scale ** (-beta - 1)."""
     zero, one, two, power = real(0), real(1), real(2), functions(real).pow
@@ -190,7 +190,7 @@ def local_response_norm_grad(real: Any) -> Callable[..., None]:
     return local_response_norm_grad
 
 
-@spec(threads=THREADS, registers=48, shared=1024, example={"real": np.float32, "log": False})
+@spec(threads=THREADS, registers=48, sectors=(4.5, 4.5), shared=1024, example={"real": np.float32, "log": False})
 def softmax(real: Any, log: bool) -> Callable[..., None]:
     """Make softmax, or its logarithm, along K of x (I, K, J), a block for each line."""
     zero, lowest, f = real(0), real(-np.inf), functions(real)
@@ -224,7 +224,7 @@ def softmax(real: Any, log: bool) -> Callable[..., None]:
     return softmax
 
 
-@spec(threads=THREADS, registers=48, shared=1024, example={"real": np.float32, "log": False})
+@spec(threads=THREADS, registers=48, sectors=(4.5, 4.5), shared=1024, example={"real": np.float32, "log": False})
 def softmax_grad(real: Any, log: bool) -> Callable[..., None]:
     """Make dx of softmax, or of its logarithm, from dy and y."""
     zero, exp = real(0), functions(real).exp

@@ -18,15 +18,22 @@ from .common import I32
 THREADS = 256
 
 
-@spec(threads=THREADS, registers=40, example={"real": np.float32, "momentum": True, "nesterov": False})
-def sgd(real: Any, momentum: bool, nesterov: bool) -> Callable[..., None]:
-    """Step as the contract says; `started` (parameters,) tells which momenta exist already."""
+@spec(
+    threads=THREADS,
+    registers=40,
+    sectors=(3.5, 4),
+    example={"real": np.float32, "momentum": True, "nesterov": False, "replayed": False},
+)
+def sgd(real: Any, momentum: bool, nesterov: bool, replayed: bool) -> Callable[..., None]:
+    """Step as the contract says; `started` (parameters,) tells which momenta exist already; a recorded step reads `rate`."""
     at = float_pointer if real == np.float32 else double_pointer
 
     def sgd(
         table: pointer(np.int64), started: pointer(np.int32), lr: number(real), decay: number(real), beta: number(real),
-        fresh: number(real), sign: number(real),
+        fresh: number(real), sign: number(real), rate: pointer(real),
     ) -> None:  # fmt: skip
+        if replayed:
+            lr = rate[0]
         row = I32(cuda.blockIdx.x * 5)
         size, parameter = I32(table[row]), I32(table[I32(row + 1)])
         p, grad, m = at(table[I32(row + 2)]), at(table[I32(row + 3)]), at(table[I32(row + 4)])
@@ -44,21 +51,22 @@ def sgd(real: Any, momentum: bool, nesterov: bool) -> Callable[..., None]:
     return sgd
 
 
-@spec(threads=THREADS, registers=48, example={"real": np.float32, "decoupled": False, "peaks": False})
+@spec(threads=THREADS, registers=48, sectors=(4, 4), example={"real": np.float32, "decoupled": False, "peaks": False})
 def adam(real: Any, decoupled: bool, peaks: bool) -> Callable[..., None]:
-    """Step as the contract says; `corrections` (parameters, 2): the step's length and the root's divisor."""
+    """Step as the contract says; `corrections` (parameters, 3): the step's length, the root's divisor, the rate."""
     at = float_pointer if real == np.float32 else double_pointer
     one, sqrt = real(1), functions(real).sqrt
 
     def adam(
-        table: pointer(np.int64), corrections: pointer(real), lr: number(real), decay: number(real), beta1: number(real),
+        table: pointer(np.int64), corrections: pointer(real), decay: number(real), beta1: number(real),
         beta2: number(real), eps: number(real), sign: number(real),
     ) -> None:  # fmt: skip
         row = I32(cuda.blockIdx.x * 7)
         size, parameter = I32(table[row]), I32(table[I32(row + 1)])
         p, grad, m = at(table[I32(row + 2)]), at(table[I32(row + 3)]), at(table[I32(row + 4)])
         v, peak = at(table[I32(row + 5)]), at(table[I32(row + 6)])
-        length, divisor = corrections[I32(2 * parameter)], corrections[I32(2 * parameter + 1)]
+        first = I32(3 * parameter)
+        length, divisor, lr = corrections[first], corrections[I32(first + 1)], corrections[I32(first + 2)]
         i = I32(cuda.threadIdx.x)
         while i < size:
             g = sign * grad[i]

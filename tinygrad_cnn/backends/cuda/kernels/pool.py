@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from .._numba import device
 from ..intrinsics import quotient
 from ..launch import INTEGER, integers, pointer, spec
 from .common import I32, global_thread, split
@@ -13,7 +14,36 @@ from .common import I32, global_thread, split
 WINDOW = integers(8)
 
 
-@spec(threads=256, registers=48, example={"real": np.float32, "offset": np.uint8})
+@device
+def corner(index: Any, y_size: Any, window: Any) -> Any:
+    """Return plane and place of output `index`, and where its window begins."""
+    plane, rest = split(index, I32(y_size[0] * y_size[1]))
+    i, j = split(rest, y_size[1])
+    return plane, rest, I32(I32(i * window[2]) - window[4]), I32(I32(j * window[3]) - window[5])
+
+
+@device
+def maximum_at(index: Any, offset: Any, y_size: Any, window: Any) -> Any:
+    """Return plane, row and column of the maximum of output `index`."""
+    plane, _, top, left = corner(index, y_size, window)
+    u, v = split(I32(offset), window[1])
+    return plane, I32(top + I32(u * window[6])), I32(left + I32(v * window[7]))
+
+
+@device
+def within(h: Any, column: Any, size: Any) -> Any:
+    """Return whether a place lies in the image."""
+    return h >= 0 and h < size[0] and column >= 0 and column < size[1]
+
+
+@device
+def window_at(place: Any, stride: Any, count: Any) -> Any:
+    """Return the number of the window that begins at a place, and whether there is one."""
+    i = quotient(max(place, I32(0)), stride)
+    return i, place >= 0 and I32(i * stride) == place and i < count
+
+
+@spec(threads=256, registers=48, sectors=(5, 2.5), example={"real": np.float32, "offset": np.uint8})
 def max_pool2d(real: Any, offset: Any) -> Callable[..., None]:
     """Make the maxima and where they are in their windows."""
     lowest = real(-np.inf) if np.dtype(real).kind == "f" else real(np.iinfo(real).min)
@@ -24,16 +54,14 @@ def max_pool2d(real: Any, offset: Any) -> Callable[..., None]:
     ) -> None:  # fmt: skip
         index = global_thread()
         if index < n:
-            plane, rest = split(index, I32(y_size[0] * y_size[1]))
-            i, j = split(rest, y_size[1])
-            top, left = I32(I32(i * window[2]) - window[4]), I32(I32(j * window[3]) - window[5])
+            plane, _, top, left = corner(index, y_size, window)
             first = I32(plane * I32(size[0] * size[1]))
             best, where, found = lowest, I32(0), False
             for u in range(window[0]):
                 h = I32(top + I32(I32(u) * window[6]))
                 for v in range(window[1]):
                     column = I32(left + I32(I32(v) * window[7]))
-                    if h >= 0 and h < size[0] and column >= 0 and column < size[1]:
+                    if within(h, column, size):
                         value = x[I32(first + I32(h * size[1]) + column)]
                         if not found or (best == best and (value > best or value != value)):
                             best, where, found = value, I32(I32(I32(u) * window[1]) + I32(v)), True
@@ -43,7 +71,7 @@ def max_pool2d(real: Any, offset: Any) -> Callable[..., None]:
     return max_pool2d
 
 
-@spec(threads=256, registers=64, example={"real": np.float32, "offset": np.uint8})
+@spec(threads=256, registers=64, sectors=(1.5, 4), example={"real": np.float32, "offset": np.uint8})
 def max_pool2d_grad(real: Any, offset: Any) -> Callable[..., None]:
     """Make dx: each element adds up dy of the windows whose maximum it is."""
     zero = real(0)
@@ -60,13 +88,13 @@ def max_pool2d_grad(real: Any, offset: Any) -> Callable[..., None]:
             total = zero
             # windows in the order of their places: kernel elements from the last to the first
             for u in range(window[0] - 1, -1, -1):
-                down = I32(I32(h + window[4]) - I32(I32(u) * window[6]))
-                i = quotient(max(down, I32(0)), window[2])
-                if down >= 0 and I32(i * window[2]) == down and i < y_size[0]:
+                i, exists = window_at(I32(I32(h + window[4]) - I32(I32(u) * window[6])), window[2], y_size[0])
+                if exists:
                     for v in range(window[1] - 1, -1, -1):
-                        right = I32(I32(column + window[5]) - I32(I32(v) * window[7]))
-                        j = quotient(max(right, I32(0)), window[3])
-                        if right >= 0 and I32(j * window[3]) == right and j < y_size[1]:
+                        j, exists = window_at(
+                            I32(I32(column + window[5]) - I32(I32(v) * window[7])), window[3], y_size[1]
+                        )
+                        if exists:
                             at = I32(first + I32(i * y_size[1]) + j)
                             if I32(offsets[at]) == I32(I32(I32(u) * window[1]) + I32(v)):
                                 total += dy[at]
@@ -75,7 +103,7 @@ def max_pool2d_grad(real: Any, offset: Any) -> Callable[..., None]:
     return max_pool2d_grad
 
 
-@spec(threads=256, registers=48, example={"real": np.float32, "offset": np.uint8})
+@spec(threads=256, registers=48, sectors=(5.5, 4), example={"real": np.float32, "offset": np.uint8})
 def max_pool2d_gather(real: Any, offset: Any) -> Callable[..., None]:
     """Read x where the maxima are; 0 for windows that lie outside."""
     zero = real(0)
@@ -86,19 +114,14 @@ def max_pool2d_gather(real: Any, offset: Any) -> Callable[..., None]:
     ) -> None:  # fmt: skip
         index = global_thread()
         if index < n:
-            plane, rest = split(index, I32(y_size[0] * y_size[1]))
-            i, j = split(rest, y_size[1])
-            u, v = split(I32(offsets[index]), window[1])
-            h = I32(I32(I32(i * window[2]) - window[4]) + I32(u * window[6]))
-            column = I32(I32(I32(j * window[3]) - window[5]) + I32(v * window[7]))
-            inside = h >= 0 and h < size[0] and column >= 0 and column < size[1]
+            plane, h, column = maximum_at(index, offsets[index], y_size, window)
             at = I32(I32(plane * I32(size[0] * size[1])) + I32(h * size[1]) + column)
-            y[index] = x[at] if inside else zero
+            y[index] = x[at] if within(h, column, size) else zero
 
     return max_pool2d_gather
 
 
-@spec(threads=256, registers=48, example={"offset": np.uint8})
+@spec(threads=256, registers=48, sectors=(1, 7.5), example={"offset": np.uint8})
 def max_pool2d_indices(offset: Any) -> Callable[..., None]:
     """Turn offsets into places in the image."""
 
@@ -112,17 +135,13 @@ def max_pool2d_indices(offset: Any) -> Callable[..., None]:
     ) -> None:
         index = global_thread()
         if index < n:
-            _, rest = split(index, I32(y_size[0] * y_size[1]))
-            i, j = split(rest, y_size[1])
-            u, v = split(I32(offsets[index]), window[1])
-            h = I32(I32(I32(i * window[2]) - window[4]) + I32(u * window[6]))
-            column = I32(I32(I32(j * window[3]) - window[5]) + I32(v * window[7]))
+            _, h, column = maximum_at(index, offsets[index], y_size, window)
             y[index] = I32(I32(h * size[1]) + column)
 
     return max_pool2d_indices
 
 
-@spec(threads=256, registers=48, example={"real": np.float32})
+@spec(threads=256, registers=48, sectors=(4.5, 4), example={"real": np.float32})
 def avg_pool2d(real: Any) -> Callable[..., None]:
     """Make the averages; counts (OH, OW) holds what each sum is divided by."""
     zero = real(0)
@@ -133,9 +152,7 @@ def avg_pool2d(real: Any) -> Callable[..., None]:
     ) -> None:  # fmt: skip
         index = global_thread()
         if index < n:
-            plane, rest = split(index, I32(y_size[0] * y_size[1]))
-            i, j = split(rest, y_size[1])
-            top, left = I32(I32(i * window[2]) - window[4]), I32(I32(j * window[3]) - window[5])
+            plane, rest, top, left = corner(index, y_size, window)
             first = I32(plane * I32(size[0] * size[1]))
             total = zero
             for u in range(max(I32(0), I32(-top)), min(window[0], I32(size[0] - top))):
@@ -146,7 +163,7 @@ def avg_pool2d(real: Any) -> Callable[..., None]:
     return avg_pool2d
 
 
-@spec(threads=256, registers=64, example={"real": np.float32})
+@spec(threads=256, registers=64, sectors=(3, 4), example={"real": np.float32})
 def avg_pool2d_grad(real: Any) -> Callable[..., None]:
     """Make dx: each element adds up its share of its windows."""
     zero = real(0)
@@ -162,13 +179,11 @@ def avg_pool2d_grad(real: Any) -> Callable[..., None]:
             first = I32(plane * I32(y_size[0] * y_size[1]))
             total = zero
             for u in range(window[0] - 1, -1, -1):
-                down = I32(I32(h + window[4]) - I32(u))
-                i = quotient(max(down, I32(0)), window[2])
-                if down >= 0 and I32(i * window[2]) == down and i < y_size[0]:
+                i, exists = window_at(I32(I32(h + window[4]) - I32(u)), window[2], y_size[0])
+                if exists:
                     for v in range(window[1] - 1, -1, -1):
-                        right = I32(I32(column + window[5]) - I32(v))
-                        j = quotient(max(right, I32(0)), window[3])
-                        if right >= 0 and I32(j * window[3]) == right and j < y_size[1]:
+                        j, exists = window_at(I32(I32(column + window[5]) - I32(v)), window[3], y_size[1])
+                        if exists:
                             at = I32(I32(i * y_size[1]) + j)
                             total += dy[I32(first + at)] / counts[at]
             dx[index] = total

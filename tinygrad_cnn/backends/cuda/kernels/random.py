@@ -1,11 +1,13 @@
 """Random numbers: Philox4x32-10 of (seed, counter), the same words on every device."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from .._numba import device
+from ..intrinsics import load4, store4
 from ..launch import INTEGER, number, pointer, spec
 from ..scalar import functions
 from .common import I32, global_thread
@@ -28,38 +30,54 @@ def philox(counter: Any, seed: Any) -> Any:
     return a, b, c, d
 
 
-SEED = number(U64)
+SEED, STATE = number(U64), pointer(U64)
 
 
-@spec(threads=256, registers=40, example={})
-def random_bits() -> Callable[..., None]:
+@lru_cache(maxsize=None)
+def words_of(replayed: bool) -> Any:
+    """Return a function that makes a thread's four words; in a recorded step `state` (2,) holds seed and counter."""
+    if replayed:
+        return device(lambda t, seed, counter, state: philox(U64(state[1] + U64(t)), state[0]))
+    return device(lambda t, seed, counter, state: philox(U64(counter + U64(t)), seed))
+
+
+@spec(threads=256, registers=40, sectors=(0, 12), example={"replayed": False})
+def random_bits(replayed: bool) -> Callable[..., None]:
     """Write n words."""
+    words_for = words_of(replayed)
 
-    def random_bits(y: pointer(U32), n: INTEGER, seed: SEED, counter: SEED) -> None:
+    def random_bits(y: pointer(U32), n: INTEGER, seed: SEED, counter: SEED, state: STATE) -> None:
         t = global_thread()
-        words = philox(U64(counter + U64(t)), seed)
-        for k in range(4):
-            i = I32(4 * t + k)
-            if i < n:
-                y[i] = words[k]
+        a, b, c, d = words = words_for(t, seed, counter, state)
+        i = I32(4 * t)
+        if I32(i + 3) < n:
+            store4(y, i, a, b, c, d)
+        else:
+            for k in range(4):
+                if I32(i + k) < n:
+                    y[I32(i + k)] = words[k]
 
     return random_bits
 
 
-@spec(threads=256, registers=40, example={"real": np.float32})
-def random_uniform(real: Any) -> Callable[..., None]:
+@spec(threads=256, registers=40, sectors=(0, 12), example={"real": np.float32, "replayed": False})
+def random_uniform(real: Any, replayed: bool) -> Callable[..., None]:
     """Write n numbers in [0, 1): four of 24 bits, or two of 53, from each counter."""
-    single = real == np.float32
-    small, large, shift = real(2**-24), real(2**-53), U64(11)
+    single, words_for = real == np.float32, words_of(replayed)
+    small, large, shift, low = real(2**-24), real(2**-53), U64(11), U32(8)
+    upper = device(lambda word: real(U32(word >> low)) * small)
 
-    def random_uniform(y: pointer(real), n: INTEGER, seed: SEED, counter: SEED) -> None:
+    def random_uniform(y: pointer(real), n: INTEGER, seed: SEED, counter: SEED, state: STATE) -> None:
         t = global_thread()
-        words = philox(U64(counter + U64(t)), seed)
+        words = words_for(t, seed, counter, state)
         if single:
-            for k in range(4):
-                i = I32(4 * t + k)
-                if i < n:
-                    y[i] = real(U32(words[k] >> U32(8))) * small
+            i = I32(4 * t)
+            if I32(i + 3) < n:
+                store4(y, i, upper(words[0]), upper(words[1]), upper(words[2]), upper(words[3]))
+            else:
+                for k in range(4):
+                    if I32(i + k) < n:
+                        y[I32(i + k)] = upper(words[k])
         else:
             for k in range(2):
                 i = I32(2 * t + k)
@@ -70,18 +88,18 @@ def random_uniform(real: Any) -> Callable[..., None]:
     return random_uniform
 
 
-@spec(threads=256, registers=64, example={"real": np.float32}, doubles=True)
-def random_normal(real: Any) -> Callable[..., None]:
+@spec(threads=256, registers=64, sectors=(2, 8), example={"real": np.float32, "replayed": False}, doubles=True)
+def random_normal(real: Any, replayed: bool) -> Callable[..., None]:
     """Write n normal numbers: two from each counter, by Box and Muller, in double precision."""
-    f = functions(np.float64)
+    f, words_for = functions(np.float64), words_of(replayed)
     log1p, sqrt, sin_pi, cos_pi = f.log1p, f.sqrt, f.sinpi, f.cospi
     scale, two, shift = np.float64(2**-53), np.float64(2), U64(11)
 
-    def random_normal(y: pointer(real), n: INTEGER, seed: SEED, counter: SEED) -> None:
+    def random_normal(y: pointer(real), n: INTEGER, seed: SEED, counter: SEED, state: STATE) -> None:
         t = global_thread()
         i = I32(2 * t)
         if i < n:
-            a, b, c, d = philox(U64(counter + U64(t)), seed)
+            a, b, c, d = words_for(t, seed, counter, state)
             u = np.float64(U64(U64(U64(U64(b) << _HALF) | U64(a)) >> shift)) * scale
             v = np.float64(U64(U64(U64(U64(d) << _HALF) | U64(c)) >> shift)) * scale
             radius, angle = sqrt(-two * log1p(-u)), two * v
@@ -92,25 +110,32 @@ def random_normal(real: Any) -> Callable[..., None]:
     return random_normal
 
 
-@spec(threads=256, registers=40, example={"real": np.float32})
-def dropout(real: Any) -> Callable[..., None]:
-    """Make x * scale where a word reaches the threshold, else 0."""
-    zero = real(0)
+@spec(
+    threads=256,
+    registers=40,
+    sectors=(12, 12),
+    example={"real": np.float32, "wide": True, "replayed": False},
+    wide_loads=True,
+)
+def dropout(real: Any, wide: bool, replayed: bool) -> Callable[..., None]:
+    """Make x * scale where a word reaches the threshold, else 0; with `wide` x begins at a multiple of 16 bytes."""
+    zero, words_for = real(0), words_of(replayed)
+    kept = device(lambda value, word, threshold, scale: value * scale if word >= threshold else zero)
 
     def dropout(
-        y: pointer(real),
-        x: pointer(real),
-        n: INTEGER,
-        threshold: number(U32),
-        scale: number(real),
-        seed: SEED,
-        counter: SEED,
-    ) -> None:
+        y: pointer(real), x: pointer(real), n: INTEGER, threshold: number(U32), scale: number(real), seed: SEED,
+        counter: SEED, state: STATE,
+    ) -> None:  # fmt: skip
         t = global_thread()
-        words = philox(U64(counter + U64(t)), seed)
-        for k in range(4):
-            i = I32(4 * t + k)
-            if i < n:
-                y[i] = x[i] * scale if words[k] >= threshold else zero
+        a, b, c, d = words = words_for(t, seed, counter, state)
+        i = I32(4 * t)
+        if wide and I32(i + 3) < n:
+            p, q, r, s = load4(x, i)
+            p, q = kept(p, a, threshold, scale), kept(q, b, threshold, scale)
+            store4(y, i, p, q, kept(r, c, threshold, scale), kept(s, d, threshold, scale))
+        else:
+            for k in range(4):
+                if I32(i + k) < n:
+                    y[I32(i + k)] = kept(x[I32(i + k)], words[k], threshold, scale)
 
     return dropout

@@ -37,7 +37,7 @@ def neutral(op: str, real: Any) -> Any:
     return real(1 if op in ("prod", "all") else 0)
 
 
-@spec(threads=256, registers=48, example={"op": "sum", "real": np.float32, "kept": 2, "reduced": 1})
+@spec(threads=256, registers=48, sectors=(8.5, 4), example={"op": "sum", "real": np.float32, "kept": 2, "reduced": 1})
 def reduce_by_thread(op: str, real: Any, kept: int, reduced: int) -> Callable[..., None]:
     """Make the reduction with one thread for each result: for results that lie side by side."""
     combine, start, mean = combination(op, real), neutral(op, real), op == "mean"
@@ -60,7 +60,13 @@ def reduce_by_thread(op: str, real: Any, kept: int, reduced: int) -> Callable[..
     return reduce_by_thread
 
 
-@spec(threads=THREADS, registers=48, example={"op": "sum", "real": np.float32, "kept": 1, "reduced": 2}, shared=1024)
+@spec(
+    threads=THREADS,
+    registers=48,
+    sectors=(5.5, 1),
+    example={"op": "sum", "real": np.float32, "kept": 1, "reduced": 2},
+    shared=1024,
+)
 def reduce_by_block(op: str, real: Any, kept: int, reduced: int) -> Callable[..., None]:
     """Make the reduction with a block for each result and part of it: y (parts, n)."""
     combine, start, mean = combination(op, real), neutral(op, real), op == "mean"
@@ -87,7 +93,7 @@ def reduce_by_block(op: str, real: Any, kept: int, reduced: int) -> Callable[...
     return reduce_by_block
 
 
-@spec(threads=256, registers=48, example={"op": "argmax", "real": np.float32})
+@spec(threads=256, registers=48, sectors=(4.5, 4.5), example={"op": "argmax", "real": np.float32})
 def arg_parts(op: str, real: Any) -> Callable[..., None]:
     """Make y[i, p, j] = the first place k of the extreme, or of a NaN, of x (I, K, J) in part p, of parts (start, length)."""
     largest = op == "argmax"
@@ -116,7 +122,7 @@ def arg_parts(op: str, real: Any) -> Callable[..., None]:
     return arg_parts
 
 
-@spec(threads=256, registers=48, example={"op": "cumsum", "real": np.float32})
+@spec(threads=256, registers=48, sectors=(5, 5), example={"op": "cumsum", "real": np.float32})
 def scan(op: str, real: Any) -> Callable[..., None]:
     """Make y[i, k, j] = x[i, 0, j] op ... op x[i, k, j]."""
     row = {"cumsum": "add", "cumprod": "mul", "cummax": "maximum", "cummin": "minimum", "logcumsumexp": "logaddexp"}[op]
@@ -139,7 +145,7 @@ def scan(op: str, real: Any) -> Callable[..., None]:
     return scan
 
 
-@spec(threads=256, registers=48, example={"real": np.float32, "descending": False})
+@spec(threads=256, registers=48, sectors=(2.5, 8.5), example={"real": np.float32, "descending": False})
 def argsort(real: Any, descending: bool) -> Callable[..., None]:
     """Make the order of each line of x (I, K, J): an element's place is the number of those before it."""
 
