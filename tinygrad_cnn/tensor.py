@@ -72,6 +72,15 @@ def _compared(function: Callable[..., Any], otherwise: Any) -> Callable[[Any, An
     return method
 
 
+def _operator(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+    """Make the operator `self op other`; NumPy computes it with its own arrays, and __array_wrap__ gives the result back."""
+
+    def method(self: Any, other: Any) -> Any:
+        return NotImplemented if isinstance(other, np.ndarray) else function(self, other)
+
+    return method
+
+
 def _reflected(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
     """Make the operator for `other op self`."""
 
@@ -435,7 +444,8 @@ class Tensor(Arithmetic):
         return self._array.__cuda_array_interface__
 
     def __array_wrap__(self, array: np.ndarray, context: Any = None, return_scalar: Any = False) -> Tensor:
-        return wrap(self.result_class, self._backend.from_numpy(np.asarray(array)), self._backend)
+        array = np.asarray(array, np.uint8 if array.dtype == np.bool_ else None)  # as in PyTorch
+        return wrap(self.result_class, self._backend.from_numpy(array), self._backend)
 
     def __dlpack__(self, **kwargs: Any) -> Any:
         if self.device.type == "cuda":
@@ -599,20 +609,22 @@ class Tensor(Arithmetic):
 
     # ---- operators (+ - * / are those of Arithmetic) ----
 
-    __floordiv__ = elementwise.floor_divide
+    __floordiv__ = _operator(elementwise.floor_divide)
     __rfloordiv__ = _reflected(elementwise.floor_divide)
-    __mod__ = elementwise.remainder
+    __mod__ = _operator(elementwise.remainder)
     __rmod__ = _reflected(elementwise.remainder)
-    __pow__ = elementwise.pow
+    __pow__ = _operator(elementwise.pow)
     __rmatmul__ = _reflected(products.matmul)
-    __lshift__ = math.bitwise_left_shift
-    __rshift__ = math.bitwise_right_shift
+    __lshift__ = _operator(math.bitwise_left_shift)
+    __rshift__ = _operator(math.bitwise_right_shift)
+    __rlshift__ = _reflected(math.bitwise_left_shift)
+    __rrshift__ = _reflected(math.bitwise_right_shift)
     __pos__ = math.positive
     __rpow__ = _reflected(elementwise.pow)
-    __matmul__ = products.matmul
-    __and__ = __rand__ = elementwise.bitwise_and
-    __or__ = __ror__ = elementwise.bitwise_or
-    __xor__ = __rxor__ = elementwise.bitwise_xor
+    __matmul__ = _operator(products.matmul)
+    __and__, __rand__ = _operator(elementwise.bitwise_and), elementwise.bitwise_and
+    __or__, __ror__ = _operator(elementwise.bitwise_or), elementwise.bitwise_or
+    __xor__, __rxor__ = _operator(elementwise.bitwise_xor), elementwise.bitwise_xor
     __invert__ = elementwise.bitwise_not
     __lt__ = elementwise.lt
     __le__ = elementwise.le

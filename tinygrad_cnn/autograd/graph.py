@@ -169,9 +169,13 @@ class Node:
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
-        """The nodes that this one passes gradients to; leaves appear as AccumulateGrad."""
-        edges = [edge for edge in self.edges if edge is not None]
-        return tuple([edge if isinstance(edge[0], Node) else (AccumulateGrad(edge[0]), 0) for edge in edges])
+        """The nodes that this one passes gradients to; leaves appear as AccumulateGrad, constants as None."""
+        edges = [(None, 0) if edge is None else edge for edge in self.edges[: self.shown()]]
+        return tuple([(AccumulateGrad(at), 0) if isinstance(at, TensorBase) else (at, k) for at, k in edges])
+
+    def shown(self) -> int:
+        """Return how many arguments next_functions shows: up to the last that gets a gradient, as most others are no tensors."""
+        return max([i + 1 for i, edge in enumerate(self.edges) if edge is not None], default=0)
 
     def __repr__(self) -> str:
         return f"<{self.name()} object at {id(self):#x}>"
@@ -185,10 +189,10 @@ class AccumulateGrad:
 
     def name(self) -> str:
         """Return the name of this end of the graph."""
-        return "AccumulateGrad"
+        return "torch::autograd::AccumulateGrad"
 
     def __repr__(self) -> str:
-        return f"<{self.name()} object at {id(self):#x}>"
+        return f"<AccumulateGrad object at {id(self):#x}>"
 
 
 class Op(Node):

@@ -136,6 +136,10 @@ class Elementwise(Op):
     def shortcuts(self) -> Any:
         return self.row.shortcuts
 
+    def shown(self) -> int:
+        arithmetic = (operators.add, operators.sub, operators.mul, operators.div)  # whose numbers count as constants
+        return len(self.edges) if self.row in arithmetic else Op.shown(self)
+
     def name(self) -> str:
         return self.row.name.title().replace("_", "") + "Backward0"
 
@@ -356,6 +360,8 @@ class Arithmetic(TensorBase):
         return operate(operators.div, self, other)
 
     def __rtruediv__(self, other: Any) -> Any:
+        if isinstance(other, np.ndarray):
+            return self.reciprocal() * other  # type: ignore[attr-defined]
         return operate(operators.div, other, self)
 
     def __neg__(self) -> Any:

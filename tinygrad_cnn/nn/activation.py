@@ -188,13 +188,13 @@ class GLU(Layer, function=activation.glu):
     dim: int = -1
 
 
-class Softmax(Layer, function=reduce.softmax):
+class Softmax(Layer, function=activation.softmax):
     """e ** x / sum(e ** x) along `dim`."""
 
     dim: int | None = None
 
 
-class LogSoftmax(Layer, function=reduce.log_softmax):
+class LogSoftmax(Layer, function=activation.log_softmax):
     """The logarithm of softmax along `dim`."""
 
     dim: int | None = None
