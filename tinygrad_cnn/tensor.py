@@ -346,8 +346,8 @@ class Tensor(Arithmetic):
     def detach(self) -> Tensor:
         """Return a tensor on the same memory that takes no part in the history."""
         alias = wrap(self.result_class, self._array, self._backend)
-        alias._version = self._version
-        alias._version.shared = True
+        alias._counter = self._counter
+        alias._counter.shared = True
         return alias
 
     def detach_(self) -> Tensor:
@@ -360,9 +360,9 @@ class Tensor(Arithmetic):
     @property
     def data(self) -> Tensor:
         """The same memory without history; changes through it are not noticed by autograd."""
-        self._version.shared = True
+        self._counter.shared = True
         alias = wrap(self.result_class, self._array, self._backend)
-        alias._version.shared = True
+        alias._counter.shared = True
         return alias
 
     @data.setter
@@ -370,9 +370,13 @@ class Tensor(Arithmetic):
         elementwise.check_tensors("data", value)
         if value._array.dtype != self._array.dtype and self._requires_grad and not value.is_floating_point():
             raise RuntimeError(f"data: a tensor that requires a gradient cannot become {value.dtype}")
-        self._version.value += 1
-        self._version.shared = value._version.shared = True
+        self._counter.value += 1
+        self._counter.shared = value._counter.shared = True
         self._array, self._backend = value._array, value._backend
+
+    @property
+    def _version(self) -> builtins.int:
+        return self._counter.value
 
     @property
     def _base(self) -> Any:
@@ -429,7 +433,7 @@ class Tensor(Arithmetic):
             raise RuntimeError("numpy: this tensor requires a gradient; use detach().numpy()")
         if self.device.type == "cuda" and not force:
             raise TypeError("numpy: this tensor is on a GPU; use cpu().numpy()")
-        self._version.shared = True
+        self._counter.shared = True
         return self._backend.to_numpy(self._array)
 
     def __array__(self, dtype: Any = None, copy: builtins.bool | None = None) -> np.ndarray:

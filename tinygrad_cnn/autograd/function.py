@@ -117,12 +117,12 @@ class Function(Node):
         if any(out is tensor for tensor in self._dirty):
             if out._node is None and out._requires_grad and is_grad_enabled():
                 raise RuntimeError(f"{self.name()}: a leaf tensor that requires a gradient cannot be changed in place")
-            out._version.value += 1
+            out._counter.value += 1
             return out
         if any(out is tensor for tensor in inputs):  # handed through: an alias, so that the input keeps its history
-            out._version.shared = True
+            out._counter.shared = True
             alias = wrap(out.result_class, out._array, out._backend)
-            alias._version = out._version
+            alias._counter = out._counter
             return alias
         return out
 
@@ -148,9 +148,9 @@ class Function(Node):
         self._saved = []
         for t in self._to_save:
             if id(t) in numbers:  # by number, since a reference to the output itself would be a cycle
-                entry = ((t._array, t._backend, t.result_class), numbers[id(t)], t._version, t._version.value)
+                entry = ((t._array, t._backend, t.result_class), numbers[id(t)], t._counter, t._counter.value)
             else:
-                entry = (t, -1, *((None, 0) if t is None else (t._version, t._version.value)))
+                entry = (t, -1, *((None, 0) if t is None else (t._counter, t._counter.value)))
             self._saved.append(entry)
         self._to_save = self._dirty = self._constant = ()
 

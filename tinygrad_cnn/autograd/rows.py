@@ -275,11 +275,11 @@ def _edge(operand: Any, need: int) -> Any:
 def _kept(operands: tuple[Any, ...], out: TensorBase, place: int) -> Any:
     """Return what is saved of the operand at a place, or of the result (-1)."""
     if place < 0:  # by number, since a reference to the output itself would be a cycle
-        return save_array(out._array, None, 0, out._version)
+        return save_array(out._array, None, 0, out._counter)
     operand = operands[place]
     if isinstance(operand, TensorBase):
         t: TensorBase = operand
-        return save_array(t._array, operand, -1, t._version)
+        return save_array(t._array, operand, -1, t._counter)
     return operand
 
 

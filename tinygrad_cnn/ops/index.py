@@ -231,7 +231,7 @@ def index_put_(input: Any, key: tuple[Any, ...], value: Any, accumulate: bool, n
         raise RuntimeError(
             f"{name}: a value of shape {tuple(value._array.shape)} does not fit the places: {error}"
         ) from None
-    input._version.value += 1
+    input._counter.value += 1
     return input
 
 

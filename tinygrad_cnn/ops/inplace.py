@@ -74,7 +74,7 @@ def operand(x: Any, *others: Any) -> Any:
     if not state.grad or not any(isinstance(t, TensorBase) and (t._requires_grad or t._view) for t in (x, *others)):
         return x
     refresh(x)
-    array = x._backend.copy(x._array) if x._version.shared else x._array  # else x will take over another array
+    array = x._backend.copy(x._array) if x._counter.shared else x._array  # else x will take over another array
     before = wrap(x.result_class, array, x._backend)
     before._node, before._output, before._requires_grad = x._node, x._output, x._requires_grad
     return before
@@ -113,7 +113,7 @@ def _adopt(x: Any, y: Any) -> None:
         node.steps, node.shape = steps, x._array.shape
         node.needs_grad = (base._requires_grad, y._requires_grad, False)
         record(node, (base, y, steps), node.needs_grad, (base,))
-    x._version.generation += 1
+    x._counter.generation += 1
 
 
 def copy_(x: Any, source: Any, name: str = "copy_") -> Any:
@@ -124,7 +124,7 @@ def copy_(x: Any, source: Any, name: str = "copy_") -> Any:
         old = x if x._view is None else x.detach()  # of a view, the rest of its base keeps the history
         return write_(x, Replace.apply(old, source.to(dtypes.of_numpy(x._array.dtype))), name)
     x._backend.assign(x._array, source._array)
-    x._version.value += 1
+    x._counter.value += 1
     return x
 
 
@@ -148,13 +148,13 @@ def relabelled(view: Callable[..., Any], name: str) -> Callable[..., Any]:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         check_writable(self, name)
         before = wrap(self.result_class, self._array, self._backend)  # what self was, and is now a view of
-        for field in ("_node", "_output", "_requires_grad", "_version", "_view"):
+        for field in ("_node", "_output", "_requires_grad", "_counter", "_view"):
             setattr(before, field, getattr(self, field))
         y = view(before, *args, **kwargs)
         if y is not before:
             for field in ("_array", "_node", "_output", "_requires_grad", "_view"):
                 setattr(self, field, getattr(y, field))
-            self._version.value += 1
+            self._counter.value += 1
         return self
 
     method.__name__ = method.__qualname__ = name

@@ -143,7 +143,7 @@ class Optimizer:
                 for (backend, _), params in kinds.items():
                     self.step_group(backend, group, params)
                     for p in params:
-                        p._version.value += 1
+                        p._counter.value += 1
         return loss
 
     def step_group(self, backend: Any, group: dict[str, Any], params: list[Tensor]) -> None:
