@@ -163,7 +163,12 @@ def relabelled(view: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 
 def into(out: Any, y: Any, name: str) -> Any:
-    """Write a result to the tensor that was passed as `out=`, and return it; an empty one takes over the result."""
+    """Write a result to the tensor that was passed as `out=`, and return it; an empty one takes over the result.
+
+    Several results take as many tensors.
+    """
+    if isinstance(y, tuple) and isinstance(out, (tuple, list)) and len(out) == len(y):
+        return type(y)(*[into(one, result, name) for one, result in zip(out, y)])
     if not isinstance(out, TensorBase):
         raise TypeError(f"{name}: out must be a tensor, got {type(out).__name__}")
     if state.grad and (out._requires_grad or y._requires_grad):

@@ -197,6 +197,7 @@ def msort(input: T) -> T:
     return sort(input, 0).values
 
 
+@takes_out
 def topk(input: T, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     """Return (values, indices) of the k largest or smallest elements along an axis, best first."""
     at, places = _order("topk", input, dim, largest)
@@ -291,11 +292,13 @@ def _quantile(op: str, input: Any, q: Any, dim: int | None, keepdim: bool, inter
     return y if q._array.ndim else squeeze(y, 0)
 
 
+@takes_out
 def quantile(input: T, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear") -> T:
     """Return the q-quantiles along an axis (default: of all elements); a vector of q adds a first axis."""
     return _quantile("quantile", input, q, dim, keepdim, interpolation, False)
 
 
+@takes_out
 def nanquantile(input: T, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear") -> T:
     """Return the q-quantiles of the elements that are not NaN; see quantile."""
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation, True)
