@@ -167,7 +167,9 @@ class _Limits:
     def __init__(self, type: dtype) -> None:
         kind = as_dtype(type).numpy
         if kind.kind not in self.kinds:
-            raise TypeError(f"{self.__class__.__name__}: {kind} has no such limits; use {'iinfo' if kind.kind in 'iu' else 'finfo'}")
+            raise TypeError(
+                f"{self.__class__.__name__}: {kind} has no such limits; use {'iinfo' if kind.kind in 'iu' else 'finfo'}"
+            )
         info: Any = np.finfo(kind) if kind.kind == "f" else np.iinfo(kind)
         self.dtype, self.bits = kind.name, info.bits
         convert = builtins.float if kind.kind == "f" else builtins.int

@@ -702,10 +702,12 @@ class Tensor(Arithmetic):
         return self.detach().clone().bernoulli_(self.detach() if p is None else p, generator=generator)
 
     def fill_diagonal_(self, fill_value: Any, wrap: builtins.bool = False) -> Tensor:
-        """Set the main diagonal to a number."""
-        if wrap or self._array.ndim != 2:
-            raise RuntimeError(f"fill_diagonal_: expected a matrix and wrap=False, got {self._array.ndim} dimensions")
-        arrange.diagonal(self).fill_(fill_value)
+        """Set the main diagonal of a matrix to a number; `wrap` starts anew below it in tall ones."""
+        if self._array.ndim != 2:
+            raise RuntimeError(f"fill_diagonal_: expected a matrix, got {self._array.ndim} dimensions")
+        rows, columns = self._array.shape
+        for top in range(0, rows if wrap else 1, columns + 1):
+            arrange.diagonal(self[top:]).fill_(fill_value)
         return self
 
     # ---- in place ----

@@ -98,6 +98,7 @@ class Function(Node):
             refresh(tensor)
         needs = tuple(isinstance(arg, TensorBase) and arg._requires_grad for arg in args)
         recording = is_grad_enabled() and any(needs)
+        ctx._are_tensors = [isinstance(arg, TensorBase) for arg in args]
         ctx.needs_input_grad, ctx.needs_grad = needs, needs if recording else (False,) * len(args)
         with no_grad():
             if cls.setup_context is not Function.setup_context:
@@ -153,6 +154,9 @@ class Function(Node):
                 entry = (t, -1, *((None, 0) if t is None else (t._counter, t._counter.value)))
             self._saved.append(entry)
         self._to_save = self._dirty = self._constant = ()
+
+    def shown(self) -> list[Any]:
+        return [edge for edge, is_tensor in zip(self.edges, self._are_tensors) if is_tensor]
 
     def run(self, dys: list[Any]) -> Sequence[Any]:
         if self.materialize_grads:

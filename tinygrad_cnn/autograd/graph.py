@@ -54,8 +54,20 @@ class TensorBase:
     """An array, the backend that understands it, and its place in the graph."""
 
     __slots__ = (
-        "__dict__", "__weakref__", "_after_hooks", "_array", "_backend", "_fresh", "_grad", "_hooks", "_node", "_output",
-        "_requires_grad", "_retains_grad", "_counter", "_view",
+        "__dict__",
+        "__weakref__",
+        "_after_hooks",
+        "_array",
+        "_backend",
+        "_counter",
+        "_fresh",
+        "_grad",
+        "_hooks",
+        "_node",
+        "_output",
+        "_requires_grad",
+        "_retains_grad",
+        "_view",
     )  # fmt: skip
     result_class = None  # type: Any  # what operations on this class return
 
@@ -170,12 +182,12 @@ class Node:
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         """The nodes that this one passes gradients to; leaves appear as AccumulateGrad, constants as None."""
-        edges = [(None, 0) if edge is None else edge for edge in self.edges[: self.shown()]]
+        edges = [(None, 0) if edge is None else edge for edge in self.shown()]
         return tuple([(AccumulateGrad(at), 0) if isinstance(at, TensorBase) else (at, k) for at, k in edges])
 
-    def shown(self) -> int:
-        """Return how many arguments next_functions shows: up to the last that gets a gradient, as most others are no tensors."""
-        return max([i + 1 for i, edge in enumerate(self.edges) if edge is not None], default=0)
+    def shown(self) -> Sequence[tuple[Any, int] | None]:
+        """Return the edges of next_functions: up to the last argument that gets a gradient, as most others are no tensors."""
+        return self.edges[: max([i + 1 for i, edge in enumerate(self.edges) if edge is not None], default=0)]
 
     def __repr__(self) -> str:
         return f"<{self.name()} object at {id(self):#x}>"

@@ -136,9 +136,9 @@ class Elementwise(Op):
     def shortcuts(self) -> Any:
         return self.row.shortcuts
 
-    def shown(self) -> int:
+    def shown(self) -> Any:
         arithmetic = (operators.add, operators.sub, operators.mul, operators.div)  # whose numbers count as constants
-        return len(self.edges) if self.row in arithmetic else Op.shown(self)
+        return self.edges if self.row in arithmetic else Op.shown(self)
 
     def name(self) -> str:
         return self.row.name.title().replace("_", "") + "Backward0"

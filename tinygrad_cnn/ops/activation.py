@@ -272,7 +272,9 @@ def _implicit_dim(function: Callable[..., T], name: str, doc: str) -> Callable[.
     def chosen(input: T, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> T:
         if dim is None:
             dim = 0 if input._array.ndim in (0, 1, 3) else 1
-            warnings.warn(f"{name}: dim will have to be given; without it, it is {dim} here", stacklevel=_stacklevel - 1)
+            warnings.warn(
+                f"{name}: dim will have to be given; without it, it is {dim} here", stacklevel=_stacklevel - 1
+            )
         return function(input, dim, dtype)
 
     chosen.__name__ = chosen.__qualname__ = name
@@ -282,9 +284,7 @@ def _implicit_dim(function: Callable[..., T], name: str, doc: str) -> Callable[.
 
 softmax = _implicit_dim(reduce.softmax, "softmax", "Return e ** input / sum(e ** input) along an axis.")
 log_softmax = _implicit_dim(reduce.log_softmax, "log_softmax", "Return the logarithm of softmax, computed safely.")
-softmin = _implicit_dim(
-    lambda input, dim, dtype: reduce.softmax(neg(input), dim, dtype), "softmin", "Return softmax(-input)."
-)
+softmin = _implicit_dim(lambda x, dim, dtype: reduce.softmax(neg(x), dim, dtype), "softmin", "Return softmax(-input).")
 
 
 def gumbel_softmax(logits: T, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> T:

@@ -261,7 +261,7 @@ def _index_array(op: str, input: Any, dim: int, index: Any) -> tuple[int, Any]:
     host = input._backend.to_numpy(index._array)
     if host.size and (host.min() < 0 or host.max() >= input._array.shape[at]):
         bad = host[(host < 0) | (host >= input._array.shape[at])][0]
-        raise IndexError(f"{op}: index {bad} is out of range for dim {at} of size {input._array.shape[at]}")
+        raise RuntimeError(f"{op}: index {bad} is out of range for dim {at} of size {input._array.shape[at]}")
     return at, cast(index, np.dtype(np.int64))._array
 
 

@@ -41,13 +41,16 @@ class ViewScatter(Op):
 
 
 class Replace(Op):
-    """New values that keep nothing of the old ones but the shape."""
+    """New values that keep nothing of the old ones but the shape; the gradients of x and of `others` are zero."""
 
-    def forward(self, x: Any, values: Any) -> Any:
+    def forward(self, x: Any, values: Any, *others: Any) -> Any:
+        self.shapes = [getattr(other, "shape", ()) for other in (x, *others)]
         return self.backend.copy(self.backend.expand(values, x.shape))
 
     def backward(self, dy: Any) -> Any:
-        return dy.new_zeros(dy._array.shape) if self.needs_grad[0] else None, dy
+        x, _, *others = self.needs_grad
+        zeros = [dy.new_zeros(shape) if need else None for need, shape in zip((x, *others), self.shapes)]
+        return zeros[0], dy, *zeros[1:]
 
 
 def check_writable(x: TensorBase, name: str) -> None:
@@ -134,7 +137,12 @@ def in_place(function: Callable[..., Any], name: str | None = None) -> Callable[
 
     @wraps(function)
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return write_(self, function(operand(self, *args), *args, **kwargs), name)
+        y = function(operand(self, *args), *args, **kwargs)
+        if state.grad and not y._requires_grad and y._array.shape == self._array.shape:
+            others = [arg for arg in args if isinstance(arg, TensorBase) and arg._requires_grad]
+            if others and self._array.dtype.kind == "f":  # a comparison, say, has a gradient, which is zero
+                y = Replace.apply(self, y.to(dtypes.of_numpy(self._array.dtype)), *others)
+        return write_(self, y, name)
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"In-place version of {function.__name__}."

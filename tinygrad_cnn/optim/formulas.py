@@ -159,7 +159,9 @@ class NAdam(ByFormula):
         weight_decay: float = 0, momentum_decay: float = 4e-3, decoupled_weight_decay: bool = False, *,
         foreach: bool | None = None, maximize: bool = False, capturable: bool = False, differentiable: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(params, options(locals(), "lr betas eps weight_decay momentum_decay decoupled_weight_decay maximize"))
+        super().__init__(
+            params, options(locals(), "lr betas eps weight_decay momentum_decay decoupled_weight_decay maximize")
+        )
 
     def _start(self, p: Tensor, group: Group) -> State:
         return super()._start(p, group) | {"mu_product": 1.0}
