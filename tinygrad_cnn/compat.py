@@ -12,10 +12,10 @@ from .tensor import Tensor
 
 __all__ = [
     "are_deterministic_algorithms_enabled", "compile", "get_default_device", "get_float32_matmul_precision",
-    "get_num_interop_threads", "is_complex", "is_floating_point", "is_inference", "is_nonzero", "is_same_size", "is_signed", "is_storage", "is_tensor",
-    "numel", "result_type", "set_default_device", "set_default_tensor_type", "set_deterministic_debug_mode",
-    "set_float32_matmul_precision", "set_flush_denormal", "set_num_interop_threads", "set_printoptions", "typename",
-    "use_deterministic_algorithms",
+    "get_num_interop_threads", "is_complex", "is_floating_point", "is_inference", "is_nonzero", "is_same_size",
+    "is_signed", "is_storage", "is_tensor", "numel", "result_type", "set_default_device", "set_default_tensor_type",
+    "set_deterministic_debug_mode", "set_float32_matmul_precision", "set_flush_denormal", "set_num_interop_threads",
+    "set_printoptions", "typename", "use_deterministic_algorithms",
 ]  # fmt: skip
 
 

@@ -41,6 +41,7 @@ class Function(Node):
         self._saved: list[tuple[Any, int, Version, int]] | None = None
         self._dirty: tuple[Any, ...] = ()
         self._constant: tuple[Any, ...] = ()
+        self._are_tensors: list[bool] = []  # of the arguments
 
     # ---- what forward may call ----
 
