@@ -240,3 +240,18 @@ def test_small_things(t):
 def test_names_of_classes():
     for name in ("Tensor", "Size", "dtype", "device"):
         assert repr(getattr(tg, name)) == repr(getattr(torch, name)).replace("torch", "tinygrad_cnn")
+
+
+@same_in_both
+def test_membership_and_areas(t):
+    x, few = t.tensor([[1, 2, 3], [3, 4, 5]]), t.tensor([[3], [5]])
+    y, at = t.tensor([[1.0, 3.0, 2.0], [0.0, 1.0, 5.0]]), t.tensor([0.0, 1.0, 4.0])
+    inside = [t.isin(x, few), t.isin(x, 3), t.isin(3, few), t.isin(x, few, invert=True), t.isin(x.float(), few)]
+    areas = [
+        t.trapezoid(y),
+        t.trapz(y, at),
+        t.trapezoid(y, dx=0.5, dim=0),
+        t.trapezoid(y, y.cumsum(1)),
+        t.trapezoid(y[0]),
+    ]
+    return [described(result) for result in inside + areas]
