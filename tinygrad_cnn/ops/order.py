@@ -24,7 +24,8 @@ from .shape import flatten, movedim, narrow, numpy_names, reshape, squeeze, unsq
 __all__ = [
     "aminmax", "argsort", "bincount", "bucketize", "count_nonzero", "cummax", "cummin", "cumprod", "cumsum", "diff", "dist",
     "histc", "isin", "kthvalue", "logcumsumexp", "median", "mode", "msort", "nanmean", "nanmedian", "nanquantile", "nansum",
-    "norm", "quantile", "searchsorted", "sort", "std_mean", "topk", "trapezoid", "trapz", "unique", "unique_consecutive", "var_mean",
+    "norm", "quantile", "searchsorted", "sort", "std_mean", "topk", "trapezoid", "trapz", "unique",
+    "unique_consecutive", "var_mean",
 ]  # fmt: skip
 
 INT64 = np.dtype(np.int64)
