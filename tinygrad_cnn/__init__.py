@@ -55,6 +55,8 @@ from .version import __version__
 from math import e, inf, nan, pi
 
 newaxis = None
+for _class in (Tensor, Size, dtype, device):
+    _class.__module__ = __name__  # where users find them, and their text says they are
 # Names that PyTorch's programs look for in autograd, which is made before tensors are.
 autograd.Variable, autograd.gradcheck, autograd.gradgradcheck = compat.Variable, testing.gradcheck, testing.gradgradcheck
 

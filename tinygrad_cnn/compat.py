@@ -6,15 +6,16 @@ from typing import Any
 
 from . import _repr, dtypes
 from .backends import device as Device
+from .nn.module import Module
 from .ops.elementwise import number, rank
 from .tensor import Tensor
 
 __all__ = [
-    "are_deterministic_algorithms_enabled", "get_default_device", "get_float32_matmul_precision", "get_num_interop_threads",
-    "is_complex", "is_floating_point", "is_inference", "is_nonzero", "is_same_size", "is_signed", "is_storage", "is_tensor",
-    "numel", "result_type", "set_default_device", "set_default_tensor_type", "set_deterministic_debug_mode",
-    "set_float32_matmul_precision", "set_flush_denormal", "set_num_interop_threads", "set_printoptions", "typename",
-    "use_deterministic_algorithms",
+    "are_deterministic_algorithms_enabled", "compile", "get_default_device", "get_float32_matmul_precision",
+    "get_num_interop_threads", "is_complex", "is_floating_point", "is_inference", "is_nonzero", "is_same_size",
+    "is_signed", "is_storage", "is_tensor", "numel", "result_type", "set_default_device", "set_default_tensor_type",
+    "set_deterministic_debug_mode", "set_float32_matmul_precision", "set_flush_denormal", "set_num_interop_threads",
+    "set_printoptions", "typename", "use_deterministic_algorithms",
 ]  # fmt: skip
 
 
@@ -34,6 +35,28 @@ class Variable(metaclass=_Tensors):
 
 
 _settings: dict[str, Any] = {"deterministic": True, "precision": "highest"}
+
+
+class OptimizedModule(Module):
+    """What compile() makes of a module: the module itself, whose parameters have the prefix ``_orig_mod.``, as in PyTorch."""
+
+    def __init__(self, mod: Module) -> None:
+        super().__init__()
+        self._orig_mod = mod
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the module."""
+        return self._orig_mod(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return super().__getattr__(name) if name == "_orig_mod" else getattr(self._orig_mod, name)
+
+
+def compile(model: Any = None, **options: Any) -> Any:
+    """Return a function, or a module in an OptimizedModule: there is nothing to compile, the kernels are."""
+    if model is None:
+        return lambda function: compile(function, **options)
+    return OptimizedModule(model) if isinstance(model, Module) else model
 
 
 def is_tensor(obj: Any) -> bool:

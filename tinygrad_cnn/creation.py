@@ -136,7 +136,7 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
     if any(stride < 0 for stride in ndarray.strides):
         raise ValueError("from_numpy: arrays with negative strides are not supported; pass array.copy()")
     t = _make(_checked(ndarray), None, False)
-    t._version.shared = True
+    t._counter.shared = True
     return t
 
 

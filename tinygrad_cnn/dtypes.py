@@ -158,29 +158,50 @@ def result_numpy(operands: list[tuple[np.dtype, builtins.int]]) -> np.dtype:
     return result
 
 
-class finfo:
-    """Limits of a floating-point dtype: bits, eps, max, min, tiny, smallest_normal, resolution."""
+class _Limits:
+    """The base of finfo and iinfo: what NumPy knows of a dtype, shown and compared as in PyTorch."""
 
-    def __init__(self, type: dtype | None = None) -> None:
-        info = np.finfo(as_dtype(type or _default).numpy)
-        self.dtype = info.dtype.name
-        self.bits = info.bits
-        self.eps = builtins.float(info.eps)
-        self.max = builtins.float(info.max)
-        self.min = builtins.float(info.min)
-        self.tiny = self.smallest_normal = builtins.float(info.tiny)
-        self.resolution = builtins.float(info.resolution)
-
-
-class iinfo:
-    """Limits of an integer dtype: bits, max, min."""
+    kinds: str
+    shown: tuple[str, ...]
 
     def __init__(self, type: dtype) -> None:
-        info = np.iinfo(as_dtype(type).numpy)
-        self.dtype = info.dtype.name
-        self.bits = info.bits
-        self.max = builtins.int(info.max)
-        self.min = builtins.int(info.min)
+        kind = as_dtype(type).numpy
+        if kind.kind not in self.kinds:
+            raise TypeError(
+                f"{self.__class__.__name__}: {kind} has no such limits; use {'iinfo' if kind.kind in 'iu' else 'finfo'}"
+            )
+        info: Any = np.finfo(kind) if kind.kind == "f" else np.iinfo(kind)
+        self.dtype, self.bits = kind.name, info.bits
+        convert = builtins.float if kind.kind == "f" else builtins.int
+        for name in self.shown:
+            setattr(self, name, convert(getattr(info, name)))
+
+    def __eq__(self, other: object) -> builtins.bool:
+        return isinstance(other, _Limits) and self.dtype == other.dtype
+
+    def __hash__(self) -> builtins.int:
+        return hash(self.dtype)
+
+    def __repr__(self) -> str:
+        limits = [f"{name}={getattr(self, name):g}" for name in self.shown]
+        return f"{self.__class__.__name__}({', '.join(limits)}, dtype={self.dtype})"
+
+
+class finfo(_Limits):
+    """Limits of a floating-point dtype: bits, eps, max, min, tiny, smallest_normal, resolution."""
+
+    kinds = "f"
+    shown = ("resolution", "min", "max", "eps", "smallest_normal", "tiny")
+
+    def __init__(self, type: dtype | None = None) -> None:
+        super().__init__(type or _default)
+
+
+class iinfo(_Limits):
+    """Limits of an integer dtype: bits, max, min."""
+
+    kinds = "iu"
+    shown = ("min", "max")
 
 
 class layout:

@@ -32,5 +32,9 @@ def vecdot(x: T, y: T, *, dim: int = -1) -> T:
 
 
 def multi_dot(tensors: Any) -> Any:
-    """Return the product of matrices."""
-    return _chain(*tensors)
+    """Return the product of matrices; the first and the last may be vectors."""
+    first, *between, last = tensors
+    y = _chain(
+        *([first.unsqueeze(0)] if first.ndim == 1 else [first]), *between, last.unsqueeze(1) if last.ndim == 1 else last
+    )
+    return y.reshape([*first.shape[:-1], *last.shape[1:]])

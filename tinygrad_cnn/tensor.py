@@ -73,6 +73,15 @@ def _compared(function: Callable[..., Any], otherwise: Any) -> Callable[[Any, An
     return method
 
 
+def _operator(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+    """Make the operator `self op other`; NumPy computes it with its own arrays, and __array_wrap__ gives the result back."""
+
+    def method(self: Any, other: Any) -> Any:
+        return NotImplemented if isinstance(other, np.ndarray) else function(self, other)
+
+    return method
+
+
 def _reflected(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
     """Make the operator for `other op self`."""
 
@@ -346,8 +355,8 @@ class Tensor(Arithmetic):
     def detach(self) -> Tensor:
         """Return a tensor on the same memory that takes no part in the history."""
         alias = wrap(self.result_class, self._array, self._backend)
-        alias._version = self._version
-        alias._version.shared = True
+        alias._counter = self._counter
+        alias._counter.shared = True
         return alias
 
     def detach_(self) -> Tensor:
@@ -360,9 +369,9 @@ class Tensor(Arithmetic):
     @property
     def data(self) -> Tensor:
         """The same memory without history; changes through it are not noticed by autograd."""
-        self._version.shared = True
+        self._counter.shared = True
         alias = wrap(self.result_class, self._array, self._backend)
-        alias._version.shared = True
+        alias._counter.shared = True
         return alias
 
     @data.setter
@@ -370,9 +379,13 @@ class Tensor(Arithmetic):
         elementwise.check_tensors("data", value)
         if value._array.dtype != self._array.dtype and self._requires_grad and not value.is_floating_point():
             raise RuntimeError(f"data: a tensor that requires a gradient cannot become {value.dtype}")
-        self._version.value += 1
-        self._version.shared = value._version.shared = True
+        self._counter.value += 1
+        self._counter.shared = value._counter.shared = True
         self._array, self._backend = value._array, value._backend
+
+    @property
+    def _version(self) -> builtins.int:
+        return self._counter.value
 
     @property
     def _base(self) -> Any:
@@ -429,7 +442,7 @@ class Tensor(Arithmetic):
             raise RuntimeError("numpy: this tensor requires a gradient; use detach().numpy()")
         if self.device.type == "cuda" and not force:
             raise TypeError("numpy: this tensor is on a GPU; use cpu().numpy()")
-        self._version.shared = True
+        self._counter.shared = True
         return self._backend.to_numpy(self._array)
 
     def __array__(self, dtype: Any = None, copy: builtins.bool | None = None) -> np.ndarray:
@@ -444,7 +457,8 @@ class Tensor(Arithmetic):
         return self._array.__cuda_array_interface__
 
     def __array_wrap__(self, array: np.ndarray, context: Any = None, return_scalar: Any = False) -> Tensor:
-        return wrap(self.result_class, self._backend.from_numpy(np.asarray(array)), self._backend)
+        array = np.asarray(array, np.uint8 if array.dtype == np.bool_ else None)  # as in PyTorch
+        return wrap(self.result_class, self._backend.from_numpy(array), self._backend)
 
     def __dlpack__(self, **kwargs: Any) -> Any:
         if self.device.type == "cuda":
@@ -609,20 +623,22 @@ class Tensor(Arithmetic):
 
     # ---- operators (+ - * / are those of Arithmetic) ----
 
-    __floordiv__ = elementwise.floor_divide
+    __floordiv__ = _operator(elementwise.floor_divide)
     __rfloordiv__ = _reflected(elementwise.floor_divide)
-    __mod__ = elementwise.remainder
+    __mod__ = _operator(elementwise.remainder)
     __rmod__ = _reflected(elementwise.remainder)
-    __pow__ = elementwise.pow
+    __pow__ = _operator(elementwise.pow)
     __rmatmul__ = _reflected(products.matmul)
-    __lshift__ = math.bitwise_left_shift
-    __rshift__ = math.bitwise_right_shift
+    __lshift__ = _operator(math.bitwise_left_shift)
+    __rshift__ = _operator(math.bitwise_right_shift)
+    __rlshift__ = _reflected(math.bitwise_left_shift)
+    __rrshift__ = _reflected(math.bitwise_right_shift)
     __pos__ = math.positive
     __rpow__ = _reflected(elementwise.pow)
-    __matmul__ = products.matmul
-    __and__ = __rand__ = elementwise.bitwise_and
-    __or__ = __ror__ = elementwise.bitwise_or
-    __xor__ = __rxor__ = elementwise.bitwise_xor
+    __matmul__ = _operator(products.matmul)
+    __and__, __rand__ = _operator(elementwise.bitwise_and), elementwise.bitwise_and
+    __or__, __ror__ = _operator(elementwise.bitwise_or), elementwise.bitwise_or
+    __xor__, __rxor__ = _operator(elementwise.bitwise_xor), elementwise.bitwise_xor
     __invert__ = elementwise.bitwise_not
     __lt__ = elementwise.lt
     __le__ = elementwise.le
@@ -696,10 +712,12 @@ class Tensor(Arithmetic):
         return self.detach().clone().bernoulli_(self.detach() if p is None else p, generator=generator)
 
     def fill_diagonal_(self, fill_value: Any, wrap: builtins.bool = False) -> Tensor:
-        """Set the main diagonal to a number."""
-        if wrap or self._array.ndim != 2:
-            raise RuntimeError(f"fill_diagonal_: expected a matrix and wrap=False, got {self._array.ndim} dimensions")
-        arrange.diagonal(self).fill_(fill_value)
+        """Set the main diagonal of a matrix to a number; `wrap` starts anew below it in tall ones."""
+        if self._array.ndim != 2:
+            raise RuntimeError(f"fill_diagonal_: expected a matrix, got {self._array.ndim} dimensions")
+        rows, columns = self._array.shape
+        for top in range(0, rows if wrap else 1, columns + 1):
+            arrange.diagonal(self[top:]).fill_(fill_value)
         return self
 
     # ---- in place ----

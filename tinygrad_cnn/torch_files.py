@@ -230,7 +230,7 @@ class Storages:
             )
         array = as_strided(storage[offset:], shape, tuple(storage.itemsize * step for step in steps))
         t: Tensor = wrap(Tensor, self.backend.from_numpy(array), self.backend)
-        t._version.shared = True
+        t._counter.shared = True
         return t.requires_grad_(bool(requires_grad))
 
 

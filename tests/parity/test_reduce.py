@@ -148,8 +148,8 @@ def test_softmax(name):
     codes = [f"{where}.{name}(x, {dim})" for where in ("t", "F") for dim in ("0", "1", "2", "-1")]
     codes += [f"x.{name}(1)", f"x.{name}(dim=-1)", f"F.{name}(x, dim=1, dtype=t.float32)", f"x.{name}(0, dtype=t.float64)",
               f"x.transpose(0, 2).{name}(1)", f"x[:, :, ::2].{name}(-1)", f"x[0, 0, 0].{name}(0)", f"x[0, 0, 0].{name}(-1)",
-              f"x[:0].{name}(1)", f"x[:, :0].{name}(1)", f"(x * 1000).{name}(-1)", f"x.float().{name}(1)", f"F.{name}(x)",
-              f"F.{name}(x[0])", f"F.{name}(x[0, 0])", f"x.long().{name}(0, dtype=t.float32)"]  # fmt: skip
+              f"x[:0].{name}(1)", f"x[:, :0].{name}(1)", f"(x * 1000).{name}(-1)", f"x.float().{name}(1)",
+              f"x.long().{name}(0, dtype=t.float32)"]  # fmt: skip
     check_all([(code, {"x": normal(2, 3, 4)}) for code in codes])
     big = np.array(
         [[1e4, -1e4, 0], [-np.inf, 0, 1], [-np.inf, -np.inf, 3], [np.inf, 0, 1], [np.nan, 0, 1], [-np.inf] * 3]

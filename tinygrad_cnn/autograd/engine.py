@@ -253,7 +253,7 @@ def _add_in_place(total: TensorBase, grad: TensorBase) -> None:
     array = total._backend.update("add")(total._array, grad._array)
     if array is not total._array:
         total._backend.assign(total._array, array)
-    total._version.value += 1
+    total._counter.value += 1
 
 
 class _Wanted:

@@ -41,6 +41,7 @@ class Function(Node):
         self._saved: list[tuple[Any, int, Version, int]] | None = None
         self._dirty: tuple[Any, ...] = ()
         self._constant: tuple[Any, ...] = ()
+        self._are_tensors: list[bool] = []  # of the arguments
 
     # ---- what forward may call ----
 
@@ -98,6 +99,7 @@ class Function(Node):
             refresh(tensor)
         needs = tuple(isinstance(arg, TensorBase) and arg._requires_grad for arg in args)
         recording = is_grad_enabled() and any(needs)
+        ctx._are_tensors = [isinstance(arg, TensorBase) for arg in args]
         ctx.needs_input_grad, ctx.needs_grad = needs, needs if recording else (False,) * len(args)
         with no_grad():
             if cls.setup_context is not Function.setup_context:
@@ -117,12 +119,12 @@ class Function(Node):
         if any(out is tensor for tensor in self._dirty):
             if out._node is None and out._requires_grad and is_grad_enabled():
                 raise RuntimeError(f"{self.name()}: a leaf tensor that requires a gradient cannot be changed in place")
-            out._version.value += 1
+            out._counter.value += 1
             return out
         if any(out is tensor for tensor in inputs):  # handed through: an alias, so that the input keeps its history
-            out._version.shared = True
+            out._counter.shared = True
             alias = wrap(out.result_class, out._array, out._backend)
-            alias._version = out._version
+            alias._counter = out._counter
             return alias
         return out
 
@@ -148,11 +150,14 @@ class Function(Node):
         self._saved = []
         for t in self._to_save:
             if id(t) in numbers:  # by number, since a reference to the output itself would be a cycle
-                entry = ((t._array, t._backend, t.result_class), numbers[id(t)], t._version, t._version.value)
+                entry = ((t._array, t._backend, t.result_class), numbers[id(t)], t._counter, t._counter.value)
             else:
-                entry = (t, -1, *((None, 0) if t is None else (t._version, t._version.value)))
+                entry = (t, -1, *((None, 0) if t is None else (t._counter, t._counter.value)))
             self._saved.append(entry)
         self._to_save = self._dirty = self._constant = ()
+
+    def shown(self) -> list[Any]:
+        return [edge for edge, is_tensor in zip(self.edges, self._are_tensors) if is_tensor]
 
     def run(self, dys: list[Any]) -> Sequence[Any]:
         if self.materialize_grads:

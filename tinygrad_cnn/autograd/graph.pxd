@@ -18,7 +18,7 @@ cdef class TensorBase:
     cdef public object _after_hooks, _array, _backend, _grad, _hooks, _node
     cdef public Py_ssize_t _output
     cdef public bint _fresh, _requires_grad, _retains_grad
-    cdef public Version _version
+    cdef public Version _counter
     cdef public View _view
 
 

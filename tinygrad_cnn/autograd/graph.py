@@ -54,8 +54,20 @@ class TensorBase:
     """An array, the backend that understands it, and its place in the graph."""
 
     __slots__ = (
-        "__dict__", "__weakref__", "_after_hooks", "_array", "_backend", "_fresh", "_grad", "_hooks", "_node", "_output",
-        "_requires_grad", "_retains_grad", "_version", "_view",
+        "__dict__",
+        "__weakref__",
+        "_after_hooks",
+        "_array",
+        "_backend",
+        "_counter",
+        "_fresh",
+        "_grad",
+        "_hooks",
+        "_node",
+        "_output",
+        "_requires_grad",
+        "_retains_grad",
+        "_view",
     )  # fmt: skip
     result_class = None  # type: Any  # what operations on this class return
 
@@ -69,7 +81,7 @@ class TensorBase:
     _output: int
     _requires_grad: bool
     _retains_grad: bool
-    _version: Version
+    _counter: Version
     _view: View | None
 
     def __hash__(self) -> int:
@@ -93,14 +105,14 @@ def fill(t: TensorBase, array: Array, backend: Backend) -> TensorBase:
     t._output = 0
     t._requires_grad = False
     t._retains_grad = False
-    t._version = new_version()
+    t._counter = new_version()
     t._view = None
     return t
 
 
 def is_fresh(t: TensorBase) -> bool:
     """Return whether a gradient may be written over: only the backward pass holds it, and nothing else sees its memory."""
-    return t._fresh and t._view is None and not t._version.shared
+    return t._fresh and t._view is None and not t._counter.shared
 
 
 def overwrite(t: TensorBase, values: TensorBase) -> None:
@@ -108,30 +120,30 @@ def overwrite(t: TensorBase, values: TensorBase) -> None:
 
     They are written into t's memory if anything else can see it; otherwise t simply takes over the new array.
     """
-    version = t._version
+    version = t._counter
     version.value += 1
-    if version.shared or values._version.shared:
+    if version.shared or values._counter.shared:
         t._backend.assign(t._array, values._array)
         return
     t._array = values._array
     node = values._node
     if isinstance(node, Op) and node.saved:
         for entry in node.saved:  # what was saved as the result is from now on saved as t
-            if isinstance(entry, Saved) and entry.version is values._version:
+            if isinstance(entry, Saved) and entry.version is values._counter:
                 entry.version, entry.value = version, version.value
 
 
 def refresh(t: TensorBase) -> None:
     """Give a view the history of its base anew, if an in-place operation has replaced that since."""
     view = t._view
-    if view is None or view.generation == t._version.generation:
+    if view is None or view.generation == t._counter.generation:
         return
     with enable_grad():
         again: Any = view.base
         for op, args in view.steps:
             again = op.apply(again, *args)
     t._node, t._output, t._requires_grad = again._node, again._output, again._requires_grad
-    view.generation = t._version.generation
+    view.generation = t._counter.generation
 
 
 def gradient_edge(t: TensorBase) -> tuple[Any, int]:
@@ -169,9 +181,13 @@ class Node:
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
-        """The nodes that this one passes gradients to; leaves appear as AccumulateGrad."""
-        edges = [edge for edge in self.edges if edge is not None]
-        return tuple([edge if isinstance(edge[0], Node) else (AccumulateGrad(edge[0]), 0) for edge in edges])
+        """The nodes that this one passes gradients to; leaves appear as AccumulateGrad, constants as None."""
+        edges = [(None, 0) if edge is None else edge for edge in self.shown()]
+        return tuple([(AccumulateGrad(at), 0) if isinstance(at, TensorBase) else (at, k) for at, k in edges])
+
+    def shown(self) -> Sequence[tuple[Any, int] | None]:
+        """Return the edges of next_functions: up to the last argument that gets a gradient, as most others are no tensors."""
+        return self.edges[: max([i + 1 for i, edge in enumerate(self.edges) if edge is not None], default=0)]
 
     def __repr__(self) -> str:
         return f"<{self.name()} object at {id(self):#x}>"
@@ -185,10 +201,10 @@ class AccumulateGrad:
 
     def name(self) -> str:
         """Return the name of this end of the graph."""
-        return "AccumulateGrad"
+        return "torch::autograd::AccumulateGrad"
 
     def __repr__(self) -> str:
-        return f"<{self.name()} object at {id(self):#x}>"
+        return f"<AccumulateGrad object at {id(self):#x}>"
 
 
 class Op(Node):
@@ -359,9 +375,9 @@ def _link_view(cls: Any, args: tuple[Any, ...], out: TensorBase) -> None:
     """Let `out` share the version counter of the tensor it is a view of, and remember how it was made."""
     source: TensorBase = args[0]
     base, steps = (source, ()) if source._view is None else (source._view.base, source._view.steps)
-    out._version = source._version
-    out._version.shared = True
-    out._view = View(base, (*steps, (cls, args[1:])), out._version.generation)
+    out._counter = source._counter
+    out._counter.shared = True
+    out._view = View(base, (*steps, (cls, args[1:])), out._counter.generation)
 
 
 class Saved:
@@ -392,10 +408,10 @@ def _remember(value: Any, args: tuple[Any, ...], outputs: tuple[Any, ...]) -> An
         return value
     for arg in args:
         if isinstance(arg, TensorBase) and arg._array is value:
-            return save_array(value, arg, -1, arg._version)
+            return save_array(value, arg, -1, arg._counter)
     for k, out in enumerate(outputs):
         if out._array is value:  # by number, since a reference to the output itself would be a cycle
-            return save_array(value, None, k, out._version)
+            return save_array(value, None, k, out._counter)
     return save_array(value, None, -1, None)
 
 

@@ -136,6 +136,10 @@ class Elementwise(Op):
     def shortcuts(self) -> Any:
         return self.row.shortcuts
 
+    def shown(self) -> Any:
+        arithmetic = (operators.add, operators.sub, operators.mul, operators.div)  # whose numbers count as constants
+        return self.edges if self.row in arithmetic else Op.shown(self)
+
     def name(self) -> str:
         return self.row.name.title().replace("_", "") + "Backward0"
 
@@ -271,11 +275,11 @@ def _edge(operand: Any, need: int) -> Any:
 def _kept(operands: tuple[Any, ...], out: TensorBase, place: int) -> Any:
     """Return what is saved of the operand at a place, or of the result (-1)."""
     if place < 0:  # by number, since a reference to the output itself would be a cycle
-        return save_array(out._array, None, 0, out._version)
+        return save_array(out._array, None, 0, out._counter)
     operand = operands[place]
     if isinstance(operand, TensorBase):
         t: TensorBase = operand
-        return save_array(t._array, operand, -1, t._version)
+        return save_array(t._array, operand, -1, t._counter)
     return operand
 
 
@@ -356,6 +360,8 @@ class Arithmetic(TensorBase):
         return operate(operators.div, self, other)
 
     def __rtruediv__(self, other: Any) -> Any:
+        if isinstance(other, np.ndarray):
+            return self.reciprocal() * other  # type: ignore[attr-defined]
         return operate(operators.div, other, self)
 
     def __neg__(self) -> Any:

@@ -19,12 +19,6 @@ class ReLU(Layer, function=elementwise.relu):
     inplace: bool = False
 
 
-class ReLU6(Layer, function=activation.relu6):
-    """min(max(x, 0), 6)."""
-
-    inplace: bool = False
-
-
 class LeakyReLU(Layer, function=elementwise.leaky_relu):
     """x where positive, negative_slope * x elsewhere."""
 
@@ -119,6 +113,17 @@ class Hardtanh(Layer, function=activation.hardtanh):
             )
 
 
+class ReLU6(Hardtanh):
+    """min(max(x, 0), 6)."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__(0.0, 6.0, inplace)
+
+    def extra_repr(self) -> str:
+        """Show whether it works in place."""
+        return "inplace=True" if self.inplace else ""
+
+
 class Hardsigmoid(Layer, function=activation.hardsigmoid):
     """x / 6 + 1/2, limited to [0, 1]."""
 
@@ -148,9 +153,7 @@ class Softplus(Layer, function=activation.softplus):
     threshold: float = 20.0
 
 
-class Softshrink(Layer, function=activation.softshrink):
-    """x moved by lambd towards 0, which it does not pass."""
-
+class _Shrink(Layer):
     lambd: float = 0.5
 
     def extra_repr(self) -> str:
@@ -158,7 +161,11 @@ class Softshrink(Layer, function=activation.softshrink):
         return str(self.lambd)
 
 
-class Hardshrink(Softshrink, function=activation.hardshrink):
+class Softshrink(_Shrink, function=activation.softshrink):
+    """x moved by lambd towards 0, which it does not pass."""
+
+
+class Hardshrink(_Shrink, function=activation.hardshrink):
     """x where it is beyond -lambd or lambd, 0 elsewhere."""
 
 
@@ -188,13 +195,13 @@ class GLU(Layer, function=activation.glu):
     dim: int = -1
 
 
-class Softmax(Layer, function=reduce.softmax):
+class Softmax(Layer, function=activation.softmax):
     """e ** x / sum(e ** x) along `dim`."""
 
     dim: int | None = None
 
 
-class LogSoftmax(Layer, function=reduce.log_softmax):
+class LogSoftmax(Layer, function=activation.log_softmax):
     """The logarithm of softmax along `dim`."""
 
     dim: int | None = None
@@ -216,9 +223,7 @@ class Softmax2d(Layer):
         return reduce.softmax(input, wrap_dim("Softmax2d", -3, input.ndim))
 
 
-class Dropout(Layer, function=dropout.dropout):
-    """Set elements to 0 with probability p and scale the others, in training; see functional.dropout."""
-
+class _DropoutNd(Layer):
     p: float = 0.5
     inplace: bool = False
 
@@ -236,21 +241,25 @@ class Dropout(Layer, function=dropout.dropout):
         return f"p={self.p}, inplace={self.inplace}"
 
 
-class Dropout1d(Dropout, function=dropout.dropout1d):
+class Dropout(_DropoutNd, function=dropout.dropout):
+    """Set elements to 0 with probability p and scale the others, in training; see functional.dropout."""
+
+
+class Dropout1d(_DropoutNd, function=dropout.dropout1d):
     """Set whole channels (N, C, L) to 0 with probability p and scale the others, in training."""
 
 
-class Dropout2d(Dropout, function=dropout.dropout2d):
+class Dropout2d(_DropoutNd, function=dropout.dropout2d):
     """Set whole feature maps (N, C, H, W) to 0 with probability p and scale the others, in training."""
 
 
-class Dropout3d(Dropout, function=dropout.dropout3d):
+class Dropout3d(_DropoutNd, function=dropout.dropout3d):
     """Set whole feature volumes (N, C, D, H, W) to 0 with probability p and scale the others, in training."""
 
 
-class AlphaDropout(Dropout, function=dropout.alpha_dropout):
+class AlphaDropout(_DropoutNd, function=dropout.alpha_dropout):
     """Dropout for SELU, which keeps mean and variance; see functional.alpha_dropout."""
 
 
-class FeatureAlphaDropout(Dropout, function=dropout.feature_alpha_dropout):
+class FeatureAlphaDropout(_DropoutNd, function=dropout.feature_alpha_dropout):
     """Alpha dropout of whole channels."""

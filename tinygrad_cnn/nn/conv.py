@@ -19,7 +19,7 @@ from .parameter import Parameter
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
-class _Conv(Module):
+class _ConvNd(Module):
     """What convolutions along any number of axes share."""
 
     axes: ClassVar[int]
@@ -116,19 +116,19 @@ class _Conv(Module):
         return text + (f", padding_mode={self.padding_mode}" if self.padding_mode != "zeros" else "")
 
 
-class Conv1d(_Conv, axes=1, function=conv_nd.conv1d):
+class Conv1d(_ConvNd, axes=1, function=conv_nd.conv1d):
     """Cross-correlate sequences (N, C, L) with trained filters (O, C / groups, K); see functional.conv1d."""
 
 
-class Conv2d(_Conv, axes=2, function=conv.conv2d):
+class Conv2d(_ConvNd, axes=2, function=conv.conv2d):
     """Cross-correlate images (N, C, H, W) with trained filters (O, C / groups, KH, KW); see functional.conv2d."""
 
 
-class Conv3d(_Conv, axes=3, function=conv_nd.conv3d):
+class Conv3d(_ConvNd, axes=3, function=conv_nd.conv3d):
     """Cross-correlate volumes (N, C, D, H, W) with trained filters (O, C / groups, KD, KH, KW); see functional.conv3d."""
 
 
-class _ConvTranspose(_Conv):
+class _ConvTransposeNd(_ConvNd):
     """What transposed convolutions share."""
 
     transposed = True
@@ -167,15 +167,15 @@ class _ConvTranspose(_Conv):
         return tuple([n - low for n, low in zip(wanted, least)])
 
 
-class ConvTranspose1d(_ConvTranspose, axes=1, function=conv_nd.conv_transpose1d):
+class ConvTranspose1d(_ConvTransposeNd, axes=1, function=conv_nd.conv_transpose1d):
     """The adjoint of Conv1d with trained filters (C, O / groups, K); see functional.conv_transpose1d."""
 
 
-class ConvTranspose2d(_ConvTranspose, axes=2, function=conv_nd.conv_transpose2d):
+class ConvTranspose2d(_ConvTransposeNd, axes=2, function=conv_nd.conv_transpose2d):
     """The adjoint of Conv2d with trained filters (C, O / groups, KH, KW); see functional.conv_transpose2d."""
 
 
-class ConvTranspose3d(_ConvTranspose, axes=3, function=conv_nd.conv_transpose3d):
+class ConvTranspose3d(_ConvTransposeNd, axes=3, function=conv_nd.conv_transpose3d):
     """The adjoint of Conv3d with trained filters (C, O / groups, KD, KH, KW); see functional.conv_transpose3d."""
 
 

@@ -3,8 +3,8 @@
 from . import grad as grad
 from ..ops.activation import (
     celu, celu_, elu, elu_, gelu, glu, gumbel_softmax, hardshrink, hardsigmoid, hardswish, hardtanh, hardtanh_,
-    logsigmoid, mish, prelu, relu6, rrelu, rrelu_, selu, selu_, silu, softmin, softplus, softshrink, softsign,
-    tanhshrink, threshold, threshold_,
+    log_softmax, logsigmoid, mish, prelu, relu6, rrelu, rrelu_, selu, selu_, silu, softmax, softmin, softplus,
+    softshrink, softsign, tanhshrink, threshold, threshold_,
 )  # fmt: skip
 from ..ops.conv import conv2d, fold, unfold
 from ..ops.conv_nd import conv1d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
@@ -29,7 +29,6 @@ from ..ops.pool_nd import (
     avg_pool3d, lp_pool1d, lp_pool2d, lp_pool3d, max_pool1d, max_pool3d, max_unpool1d, max_unpool2d, max_unpool3d,
 )  # fmt: skip
 from ..ops.rearrange import channel_shuffle, embedding, one_hot, pixel_shuffle, pixel_unshuffle
-from ..ops.reduce import log_softmax, softmax
 from ..ops.resize import interpolate, upsample
 from ..ops.shape import pad
 

@@ -98,13 +98,13 @@ def _like(t: Tensor, values: np.ndarray) -> Tensor:
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     """Return the recommended gain of a nonlinearity; `param` is the slope of leaky_relu."""
-    gains = {"sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 0.75, "linear": 1.0}
+    gains = {"sigmoid": 1, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 0.75, "linear": 1}
     if nonlinearity == "leaky_relu":
         if isinstance(param, bool) or not isinstance(param, (int, float, type(None))):
             raise ValueError(f"calculate_gain: the slope of leaky_relu must be a number, got {param!r}")
         return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
     if nonlinearity.startswith("conv"):
-        return 1.0
+        return 1
     if nonlinearity not in gains:
         raise ValueError(
             f"calculate_gain: unsupported nonlinearity {nonlinearity!r}; known: {', '.join(gains)}, leaky_relu"

@@ -36,7 +36,9 @@ class Layer(Module):
                     delattr(cls, name)  # the attribute is the module's
                 fields.pop(name, None)
                 fields[name] = Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=default)
-        cls.signature = cls.__signature__ = Signature(list(fields.values()))  # type: ignore[attr-defined]
+        cls.signature = Signature(list(fields.values()))
+        own = [] if cls.__init__ is Layer.__init__ else [*inspect.signature(cls.__init__).parameters.values()][1:]
+        cls.__signature__ = Signature(own) if own else cls.signature  # type: ignore[attr-defined]
         cls.options = tuple(fields)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

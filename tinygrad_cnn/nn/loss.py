@@ -10,7 +10,7 @@ from .layer import Layer
 from .linear import PairwiseDistance
 
 
-class _Loss(Layer):
+class _Criterion(Layer):
     """A loss, whose text shows no options; those that are tensors become buffers."""
 
     shown = ()
@@ -24,7 +24,7 @@ class _Loss(Layer):
                 self.register_buffer(name, value)
 
 
-class _Reduced(_Loss):
+class _Loss(_Criterion):
     """A loss with PyTorch's former arguments size_average and reduce, which become a reduction."""
 
     size_average: bool | None = None
@@ -38,42 +38,49 @@ class _Reduced(_Loss):
         self.size_average = self.reduce = None
 
 
-class L1Loss(_Reduced, function=loss.l1_loss):
+class _WeightedLoss(_Loss):
+    weight: Tensor | None = None
+    size_average: bool | None = None
+    reduce: bool | None = None
+    reduction: str = "mean"
+
+
+class L1Loss(_Loss, function=loss.l1_loss):
     """|input - target|."""
 
 
-class MSELoss(_Reduced, function=loss.mse_loss):
+class MSELoss(_Loss, function=loss.mse_loss):
     """(input - target) ** 2."""
 
 
-class SmoothL1Loss(_Reduced, function=loss.smooth_l1_loss):
+class SmoothL1Loss(_Loss, function=loss.smooth_l1_loss):
     """(input - target) ** 2 / (2 * beta) near 0, |input - target| - beta / 2 elsewhere."""
 
     beta: float = 1.0
 
 
-class HuberLoss(_Loss, function=loss.huber_loss):
+class HuberLoss(_Criterion, function=loss.huber_loss):
     """(input - target) ** 2 / 2 near 0, delta * (|input - target| - delta / 2) elsewhere."""
 
     reduction: str = "mean"
     delta: float = 1.0
 
 
-class KLDivLoss(_Reduced, function=loss.kl_div):
+class KLDivLoss(_Loss, function=loss.kl_div):
     """Kullback-Leibler divergence of log-probabilities input; see functional.kl_div."""
 
     log_target: bool = False
 
 
-class SoftMarginLoss(_Reduced, function=loss.soft_margin_loss):
+class SoftMarginLoss(_Loss, function=loss.soft_margin_loss):
     """ln(1 + e ** (-target * input))."""
 
 
-class MultiLabelMarginLoss(_Reduced, function=metric.multilabel_margin_loss):
+class MultiLabelMarginLoss(_Loss, function=metric.multilabel_margin_loss):
     """Margins between several targets and all other classes; see functional.multilabel_margin_loss."""
 
 
-class PoissonNLLLoss(_Reduced, function=loss.poisson_nll_loss):
+class PoissonNLLLoss(_Loss, function=loss.poisson_nll_loss):
     """e ** input - target * input; see functional.poisson_nll_loss."""
 
     log_input: bool = True
@@ -84,7 +91,7 @@ class PoissonNLLLoss(_Reduced, function=loss.poisson_nll_loss):
     reduction: str = "mean"
 
 
-class GaussianNLLLoss(_Loss, function=loss.gaussian_nll_loss):
+class GaussianNLLLoss(_Criterion, function=loss.gaussian_nll_loss):
     """(ln var + (input - target) ** 2 / var) / 2; see functional.gaussian_nll_loss."""
 
     full: bool = False
@@ -92,35 +99,21 @@ class GaussianNLLLoss(_Loss, function=loss.gaussian_nll_loss):
     reduction: str = "mean"
 
 
-class BCELoss(_Reduced, function=loss.binary_cross_entropy):
+class BCELoss(_WeightedLoss, function=loss.binary_cross_entropy):
     """-(target * ln input + (1 - target) * ln(1 - input)); see functional.binary_cross_entropy."""
 
-    weight: Tensor | None = None
-    size_average: bool | None = None
-    reduce: bool | None = None
-    reduction: str = "mean"
 
-
-class BCEWithLogitsLoss(_Reduced, function=loss.binary_cross_entropy_with_logits):
+class BCEWithLogitsLoss(_WeightedLoss, function=loss.binary_cross_entropy_with_logits):
     """BCELoss of sigmoid(input); see functional.binary_cross_entropy_with_logits."""
 
-    weight: Tensor | None = None
-    size_average: bool | None = None
-    reduce: bool | None = None
-    reduction: str = "mean"
     pos_weight: Tensor | None = None
 
 
-class MultiLabelSoftMarginLoss(_Reduced, function=loss.multilabel_soft_margin_loss):
+class MultiLabelSoftMarginLoss(_WeightedLoss, function=loss.multilabel_soft_margin_loss):
     """BCEWithLogitsLoss averaged over classes; see functional.multilabel_soft_margin_loss."""
 
-    weight: Tensor | None = None
-    size_average: bool | None = None
-    reduce: bool | None = None
-    reduction: str = "mean"
 
-
-class NLLLoss(_Reduced, function=loss.nll_loss):
+class NLLLoss(_WeightedLoss, function=loss.nll_loss):
     """-input[target], for log-probabilities; see functional.nll_loss."""
 
     weight: Tensor | None = None
@@ -130,7 +123,7 @@ class NLLLoss(_Reduced, function=loss.nll_loss):
     reduction: str = "mean"
 
 
-class CrossEntropyLoss(_Reduced, function=loss.cross_entropy):
+class CrossEntropyLoss(_WeightedLoss, function=loss.cross_entropy):
     """-log softmax(input)[target]; see functional.cross_entropy."""
 
     weight: Tensor | None = None
@@ -141,7 +134,7 @@ class CrossEntropyLoss(_Reduced, function=loss.cross_entropy):
     label_smoothing: float = 0.0
 
 
-class HingeEmbeddingLoss(_Reduced, function=metric.hinge_embedding_loss):
+class HingeEmbeddingLoss(_Loss, function=metric.hinge_embedding_loss):
     """A distance where target is 1, max(0, margin - distance) where it is -1."""
 
     margin: float = 1.0
@@ -150,7 +143,7 @@ class HingeEmbeddingLoss(_Reduced, function=metric.hinge_embedding_loss):
     reduction: str = "mean"
 
 
-class CosineEmbeddingLoss(_Reduced, function=metric.cosine_embedding_loss):
+class CosineEmbeddingLoss(_Loss, function=metric.cosine_embedding_loss):
     """1 - cosine where target is 1, max(0, cosine - margin) where it is -1; see functional.cosine_embedding_loss."""
 
     margin: float = 0.0
@@ -159,7 +152,7 @@ class CosineEmbeddingLoss(_Reduced, function=metric.cosine_embedding_loss):
     reduction: str = "mean"
 
 
-class MarginRankingLoss(_Reduced, function=metric.margin_ranking_loss):
+class MarginRankingLoss(_Loss, function=metric.margin_ranking_loss):
     """max(0, -target * (input1 - input2) + margin)."""
 
     margin: float = 0.0
@@ -168,7 +161,7 @@ class MarginRankingLoss(_Reduced, function=metric.margin_ranking_loss):
     reduction: str = "mean"
 
 
-class MultiMarginLoss(_Reduced, function=metric.multi_margin_loss):
+class MultiMarginLoss(_WeightedLoss, function=metric.multi_margin_loss):
     """Margins between the target and all other classes; see functional.multi_margin_loss."""
 
     p: int = 1
@@ -179,7 +172,7 @@ class MultiMarginLoss(_Reduced, function=metric.multi_margin_loss):
     reduction: str = "mean"
 
 
-class TripletMarginLoss(_Reduced, function=metric.triplet_margin_loss):
+class TripletMarginLoss(_Loss, function=metric.triplet_margin_loss):
     """max(0, margin + |anchor - positive| - |anchor - negative|); see functional.triplet_margin_loss."""
 
     margin: float = 1.0
@@ -197,7 +190,7 @@ class TripletMarginLoss(_Reduced, function=metric.triplet_margin_loss):
             raise ValueError(f"TripletMarginLoss: margin must be positive, got {self.margin}")
 
 
-class TripletMarginWithDistanceLoss(_Loss, function=metric.triplet_margin_with_distance_loss):
+class TripletMarginWithDistanceLoss(_Criterion, function=metric.triplet_margin_with_distance_loss):
     """TripletMarginLoss with a distance of one's own."""
 
     distance_function: Callable[..., Tensor] | None = None

@@ -315,6 +315,9 @@ class Module:
                         module._buffers[name] = convert(buffer)
         return self
 
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: there is nothing to compile, the kernels are."""
+
     def to(self: M, *args: Any, dtype: Any = None, device: Any = None, **kwargs: Any) -> M:
         """Move parameters and buffers to a device, or convert the floating ones to a dtype, in place; return self."""
         for arg in args:

@@ -19,7 +19,7 @@ class Parameter(Tensor):
         if not isinstance(source, Tensor):
             raise TypeError(f"Parameter: expected a tensor, got {type(data).__name__}")
         parameter: Any = fill(super().__new__(cls), source._array, source._backend)
-        source._version.shared = parameter._version.shared = data is not None
+        source._counter.shared = parameter._counter.shared = data is not None
         if requires_grad:
             parameter.requires_grad_()
         return parameter

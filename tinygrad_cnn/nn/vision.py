@@ -77,7 +77,8 @@ class _Pad(Layer):
 
     def __init_subclass__(cls, axes: int = 0, mode: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.axes = axes or getattr(cls, "axes", 0)
+        if axes:
+            cls.axes = axes
         cls.mode = mode or getattr(cls, "mode", "")
 
     def __post_init__(self) -> None:
@@ -131,21 +132,7 @@ class CircularPad3d(_Pad, axes=3, mode="circular"):
     """Pad (N, C, D, H, W) with its other ends."""
 
 
-class ZeroPad1d(_Pad, axes=1, mode="constant"):
-    """Pad the last axis with zeros."""
-
-
-class ZeroPad2d(_Pad, axes=2, mode="constant"):
-    """Pad the last two axes with zeros."""
-
-
-class ZeroPad3d(_Pad, axes=3, mode="constant"):
-    """Pad the last three axes with zeros."""
-
-
-class ConstantPad1d(_Pad, axes=1, mode="constant"):
-    """Pad the last axis with a value."""
-
+class _ConstantPadNd(_Pad, mode="constant"):
     value: float
 
     def forward(self, input: Tensor) -> Tensor:
@@ -157,12 +144,35 @@ class ConstantPad1d(_Pad, axes=1, mode="constant"):
         return f"padding={self.padding}, value={self.value}"
 
 
-class ConstantPad2d(ConstantPad1d, axes=2):
+class ConstantPad1d(_ConstantPadNd, axes=1):
+    """Pad the last axis with a value."""
+
+
+class ConstantPad2d(_ConstantPadNd, axes=2):
     """Pad the last two axes with a value."""
 
 
-class ConstantPad3d(ConstantPad1d, axes=3):
+class ConstantPad3d(_ConstantPadNd, axes=3):
     """Pad the last three axes with a value."""
+
+
+class _ZeroPad(_ConstantPadNd):
+    def __init__(self, padding: Any) -> None:
+        super().__init__(padding, 0.0)
+
+    extra_repr = _Pad.extra_repr
+
+
+class ZeroPad1d(_ZeroPad, ConstantPad1d):
+    """Pad the last axis with zeros."""
+
+
+class ZeroPad2d(_ZeroPad, ConstantPad2d):
+    """Pad the last two axes with zeros."""
+
+
+class ZeroPad3d(_ZeroPad, ConstantPad3d):
+    """Pad the last three axes with zeros."""
 
 
 class Embedding(Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable
 from functools import partial, wraps
 from math import pi, sqrt
@@ -10,12 +11,13 @@ from typing import Any
 
 from .. import dtypes
 from ..geometry import wrap_dim
+from . import reduce
 from .elementwise import (
     Number, T, abs, add, cast, check_floating, check_tensors, clamp, div, element_like, exp, gt,
     le, leaky_relu, log, log1p, lt, mul, neg, number, row, sigmoid, sub, tanh, where,
 )  # fmt: skip
 from .inplace import in_place, operand, write_
-from .reduce import argmax, softmax
+from .reduce import argmax
 from .shape import narrow, reshape, unsqueeze
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
@@ -264,9 +266,25 @@ def glu(input: T, dim: int = -1) -> T:
     return mul(narrow(input, at, 0, half), sigmoid(narrow(input, at, half, half)))
 
 
-def softmin(input: T, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> T:
-    """Return softmax(-input)."""
-    return softmax(neg(input), dim, dtype=dtype)
+def _implicit_dim(function: Callable[..., T], name: str, doc: str) -> Callable[..., T]:
+    """Make the form of a softmax that chooses the axis, with a warning, if none is given."""
+
+    def chosen(input: T, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> T:
+        if dim is None:
+            dim = 0 if input._array.ndim in (0, 1, 3) else 1
+            warnings.warn(
+                f"{name}: dim will have to be given; without it, it is {dim} here", stacklevel=_stacklevel - 1
+            )
+        return function(input, dim, dtype)
+
+    chosen.__name__ = chosen.__qualname__ = name
+    chosen.__doc__ = doc
+    return chosen
+
+
+softmax = _implicit_dim(reduce.softmax, "softmax", "Return e ** input / sum(e ** input) along an axis.")
+log_softmax = _implicit_dim(reduce.log_softmax, "log_softmax", "Return the logarithm of softmax, computed safely.")
+softmin = _implicit_dim(lambda x, dim, dtype: reduce.softmax(neg(x), dim, dtype), "softmin", "Return softmax(-input).")
 
 
 def gumbel_softmax(logits: T, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> T:

@@ -213,6 +213,7 @@ def leaky_relu(input: T, negative_slope: float = 0.01, inplace: bool = False) ->
     return write_(input, y, "leaky_relu_") if inplace else y
 
 
+@takes_out
 def bitwise_not(input: T) -> T:
     """Return the bits that are not set (integers), or the opposite (bool)."""
     check_tensors("bitwise_not", input)
@@ -404,6 +405,7 @@ def clamp(input: T, min: T | Number | None = None, max: T | Number | None = None
     return y
 
 
+@takes_out
 def where(condition: T, input: Any = None, other: Any = None) -> Any:
     """Return input where condition (bool) holds, other elsewhere; without them the places where condition holds."""
     check_tensors("where", condition)

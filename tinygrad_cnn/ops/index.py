@@ -11,7 +11,7 @@ from ..autograd.graph import Op, TensorBase, wrap
 from ..autograd.modes import state
 from ..geometry import wrap_dim
 from .elementwise import Number, T, cast, check_tensors, element_like, tensor_like, where
-from .inplace import check_writable, copy_, write_
+from .inplace import check_writable, copy_, takes_out, write_
 from .shape import Index, Pad, Slice, reshape, stack
 
 __all__ = [
@@ -231,7 +231,7 @@ def index_put_(input: Any, key: tuple[Any, ...], value: Any, accumulate: bool, n
         raise RuntimeError(
             f"{name}: a value of shape {tuple(value._array.shape)} does not fit the places: {error}"
         ) from None
-    input._version.value += 1
+    input._counter.value += 1
     return input
 
 
@@ -261,10 +261,11 @@ def _index_array(op: str, input: Any, dim: int, index: Any) -> tuple[int, Any]:
     host = input._backend.to_numpy(index._array)
     if host.size and (host.min() < 0 or host.max() >= input._array.shape[at]):
         bad = host[(host < 0) | (host >= input._array.shape[at])][0]
-        raise IndexError(f"{op}: index {bad} is out of range for dim {at} of size {input._array.shape[at]}")
+        raise RuntimeError(f"{op}: index {bad} is out of range for dim {at} of size {input._array.shape[at]}")
     return at, cast(index, np.dtype(np.int64))._array
 
 
+@takes_out
 def gather(input: T, dim: int, index: Any) -> T:
     """Return input picked along an axis: y[.., i, ..] = input[.., index[.., i, ..], ..]."""
     at, places = _index_array("gather", input, dim, index)
@@ -282,6 +283,7 @@ def scatter_add(input: T, dim: int, index: Any, src: T) -> T:
     return ScatterAdd.apply(input, src, at, places)
 
 
+@takes_out
 def index_select(input: T, dim: int, index: Any) -> T:
     """Return a copy of the given positions along an axis; `index` is a vector of integers."""
     check_tensors("index_select", input, index)
@@ -306,6 +308,7 @@ def masked_fill(input: T, mask: Any, value: Number | TensorBase) -> T:
     return where(mask, cast(filler, input._array.dtype), input)
 
 
+@takes_out
 def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
     """Return the positions of elements that are not 0: int64 (count, ndim), or a vector for each axis."""
     check_tensors("nonzero", input)

@@ -41,13 +41,16 @@ class ViewScatter(Op):
 
 
 class Replace(Op):
-    """New values that keep nothing of the old ones but the shape."""
+    """New values that keep nothing of the old ones but the shape; the gradients of x and of `others` are zero."""
 
-    def forward(self, x: Any, values: Any) -> Any:
+    def forward(self, x: Any, values: Any, *others: Any) -> Any:
+        self.shapes = [getattr(other, "shape", ()) for other in (x, *others)]
         return self.backend.copy(self.backend.expand(values, x.shape))
 
     def backward(self, dy: Any) -> Any:
-        return dy.new_zeros(dy._array.shape) if self.needs_grad[0] else None, dy
+        x, _, *others = self.needs_grad
+        zeros = [dy.new_zeros(shape) if need else None for need, shape in zip((x, *others), self.shapes)]
+        return zeros[0], dy, *zeros[1:]
 
 
 def check_writable(x: TensorBase, name: str) -> None:
@@ -74,7 +77,7 @@ def operand(x: Any, *others: Any) -> Any:
     if not state.grad or not any(isinstance(t, TensorBase) and (t._requires_grad or t._view) for t in (x, *others)):
         return x
     refresh(x)
-    array = x._backend.copy(x._array) if x._version.shared else x._array  # else x will take over another array
+    array = x._backend.copy(x._array) if x._counter.shared else x._array  # else x will take over another array
     before = wrap(x.result_class, array, x._backend)
     before._node, before._output, before._requires_grad = x._node, x._output, x._requires_grad
     return before
@@ -113,7 +116,7 @@ def _adopt(x: Any, y: Any) -> None:
         node.steps, node.shape = steps, x._array.shape
         node.needs_grad = (base._requires_grad, y._requires_grad, False)
         record(node, (base, y, steps), node.needs_grad, (base,))
-    x._version.generation += 1
+    x._counter.generation += 1
 
 
 def copy_(x: Any, source: Any, name: str = "copy_") -> Any:
@@ -124,7 +127,7 @@ def copy_(x: Any, source: Any, name: str = "copy_") -> Any:
         old = x if x._view is None else x.detach()  # of a view, the rest of its base keeps the history
         return write_(x, Replace.apply(old, source.to(dtypes.of_numpy(x._array.dtype))), name)
     x._backend.assign(x._array, source._array)
-    x._version.value += 1
+    x._counter.value += 1
     return x
 
 
@@ -134,7 +137,12 @@ def in_place(function: Callable[..., Any], name: str | None = None) -> Callable[
 
     @wraps(function)
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return write_(self, function(operand(self, *args), *args, **kwargs), name)
+        y = function(operand(self, *args), *args, **kwargs)
+        if state.grad and not y._requires_grad and y._array.shape == self._array.shape:
+            others = [arg for arg in args if isinstance(arg, TensorBase) and arg._requires_grad]
+            if others and self._array.dtype.kind == "f":  # a comparison, say, has a gradient, which is zero
+                y = Replace.apply(self, y.to(dtypes.of_numpy(self._array.dtype)), *others)
+        return write_(self, y, name)
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"In-place version of {function.__name__}."
@@ -148,13 +156,13 @@ def relabelled(view: Callable[..., Any], name: str) -> Callable[..., Any]:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         check_writable(self, name)
         before = wrap(self.result_class, self._array, self._backend)  # what self was, and is now a view of
-        for field in ("_node", "_output", "_requires_grad", "_version", "_view"):
+        for field in ("_node", "_output", "_requires_grad", "_counter", "_view"):
             setattr(before, field, getattr(self, field))
         y = view(before, *args, **kwargs)
         if y is not before:
             for field in ("_array", "_node", "_output", "_requires_grad", "_view"):
                 setattr(self, field, getattr(y, field))
-            self._version.value += 1
+            self._counter.value += 1
         return self
 
     method.__name__ = method.__qualname__ = name
@@ -163,7 +171,12 @@ def relabelled(view: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 
 def into(out: Any, y: Any, name: str) -> Any:
-    """Write a result to the tensor that was passed as `out=`, and return it; an empty one takes over the result."""
+    """Write a result to the tensor that was passed as `out=`, and return it; an empty one takes over the result.
+
+    Several results take as many tensors.
+    """
+    if isinstance(y, tuple) and isinstance(out, (tuple, list)) and len(out) == len(y):
+        return type(y)(*[into(one, result, name) for one, result in zip(out, y)])
     if not isinstance(out, TensorBase):
         raise TypeError(f"{name}: out must be a tensor, got {type(out).__name__}")
     if state.grad and (out._requires_grad or y._requires_grad):

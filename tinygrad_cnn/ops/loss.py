@@ -135,7 +135,10 @@ def nll_loss(
         return squeeze(loss)
     target = cast(target, np.dtype(np.int64))
     counted = ne(target, ignore_index)
-    picked = squeeze(gather(input, 1, unsqueeze(where(counted, target, 0), 1)), 1)
+    try:
+        picked = squeeze(gather(input, 1, unsqueeze(where(counted, target, 0), 1)), 1)
+    except RuntimeError as error:  # a target that is no class
+        raise IndexError(f"nll_loss: {error}") from None
     weights = _class_weights(target, weight, ignore_index, input)
     return _weighted("nll_loss", mul(neg(where(counted, picked, 0.0)), weights), weights, reduction)
 

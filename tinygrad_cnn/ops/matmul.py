@@ -9,6 +9,7 @@ from typing import Any
 from ..autograd.graph import Op
 from ..geometry import broadcast
 from .elementwise import T, add, check_tensors
+from .inplace import takes_out
 from .shape import reshape, squeeze, unsqueeze
 
 __all__ = [
@@ -95,6 +96,7 @@ def _check_operands(op: str, x: Any, y: Any) -> None:
         raise RuntimeError(f"{op}: both operands must have one dtype, got {x._array.dtype} and {y._array.dtype}")
 
 
+@takes_out
 def matmul(input: T, other: T) -> T:
     """Return the matrix product; vectors act as a row (left) or a column (right), and batch axes broadcast."""
     _check_operands("matmul", input, other)
@@ -117,6 +119,7 @@ def matmul(input: T, other: T) -> T:
     return Matmul.apply(input, other)
 
 
+@takes_out
 def mm(input: T, mat2: T) -> T:
     """Return the product of two matrices."""
     check_tensors("mm", input, mat2)
@@ -127,6 +130,7 @@ def mm(input: T, mat2: T) -> T:
     return matmul(input, mat2)
 
 
+@takes_out
 def bmm(input: T, mat2: T) -> T:
     """Return the products of two batches of matrices: (B, M, K) @ (B, K, N)."""
     check_tensors("bmm", input, mat2)

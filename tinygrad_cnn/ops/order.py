@@ -18,13 +18,14 @@ from .elementwise import (
 from .index import gather
 from .inplace import takes_out
 from .math import lerp
-from .reduce import Dim, _typed, amax, amin, found, mean, result, std, sum, var, without_each
+from .reduce import Dim, _typed, amax, amin, argmax, found, mean, result, std, sum, var, without_each
 from .shape import flatten, movedim, narrow, numpy_names, reshape, squeeze, unsqueeze
 
 __all__ = [
     "aminmax", "argsort", "bincount", "bucketize", "count_nonzero", "cummax", "cummin", "cumprod", "cumsum", "diff", "dist",
-    "histc", "kthvalue", "logcumsumexp", "median", "msort", "nanmean", "nanmedian", "nanquantile", "nansum", "norm",
-    "quantile", "searchsorted", "sort", "std_mean", "topk", "unique", "unique_consecutive", "var_mean",
+    "histc", "isin", "kthvalue", "logcumsumexp", "median", "mode", "msort", "nanmean", "nanmedian", "nanquantile", "nansum",
+    "norm", "quantile", "searchsorted", "sort", "std_mean", "topk", "trapezoid", "trapz", "unique",
+    "unique_consecutive", "var_mean",
 ]  # fmt: skip
 
 INT64 = np.dtype(np.int64)
@@ -197,6 +198,7 @@ def msort(input: T) -> T:
     return sort(input, 0).values
 
 
+@takes_out
 def topk(input: T, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     """Return (values, indices) of the k largest or smallest elements along an axis, best first."""
     at, places = _order("topk", input, dim, largest)
@@ -219,6 +221,49 @@ def kthvalue(input: T, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     places = narrow(places, at, k - 1, 1).contiguous()
     values = gather(input, at, places)
     return found("kthvalue", values, places) if keepdim else found("kthvalue", squeeze(values, at), squeeze(places, at))
+
+
+@numpy_names
+def mode(input: T, dim: int = -1, keepdim: bool = False) -> Any:
+    """Return (values, indices) of the most frequent elements along an axis: of equally frequent ones the smallest."""
+    at, places = _order("mode", input, dim, False)
+    if not input._array.ndim:
+        return found("mode", _picked(input, at, places), places)
+    size = input._array.shape[at]
+    if not size:
+        raise IndexError(f"mode: no most frequent of no elements along dim {at}")
+    ordered = movedim(gather(input, at, places).detach(), at, -1)
+    numbers = wrap(input.result_class, input._backend.from_numpy(np.arange(size)), input._backend)
+    begins = ne(numbers, 0).logical_not().expand(ordered._array.shape).clone()  # where runs of equal elements do
+    begins[..., 1:] = ne(narrow(ordered, -1, 1, size - 1), narrow(ordered, -1, 0, size - 1))
+    lengths = numbers - cummax(where(begins, numbers, 0), -1).values
+    places = gather(places, at, movedim(unsqueeze(argmax(lengths, -1), -1), -1, at))
+    values = gather(input, at, places)
+    return found("mode", values, places) if keepdim else found("mode", squeeze(values, at), squeeze(places, at))
+
+
+@takes_out
+def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Any:
+    """Return whether each element is among test_elements; `invert` says whether it is not."""
+    one = elements if isinstance(elements, TensorBase) else test_elements
+    check_tensors("isin", one)
+    x, among = [y if isinstance(y, TensorBase) else tensor_like(one, y) for y in (elements, test_elements)]
+    y = eq(unsqueeze(x, -1), reshape(among, -1)).any(-1)
+    return logical_not(y) if invert else y
+
+
+def trapezoid(y: Any, x: Any = None, *, dx: float = 1, dim: int = -1) -> Any:
+    """Return the integral of y along an axis by trapezoids between points x, or at a distance dx."""
+    at = wrap_dim("trapezoid", dim, y._array.ndim)
+    less = max(y._array.shape[at] - 1, 0)
+    heights = div(narrow(y, at, 0, less) + narrow(y, at, y._array.shape[at] - less, less), 2)
+    if x is None:
+        return sum(heights * dx, at)
+    widths = diff(x, dim=0 if x._array.ndim == 1 else at)
+    return sum(heights * (reshape(widths, -1, *[1] * (y._array.ndim - 1 - at)) if x._array.ndim == 1 else widths), at)
+
+
+trapz = trapezoid
 
 
 def _median(op: str, input: Any, dim: int | None, keepdim: bool, skip_nan: bool) -> Any:
@@ -291,11 +336,13 @@ def _quantile(op: str, input: Any, q: Any, dim: int | None, keepdim: bool, inter
     return y if q._array.ndim else squeeze(y, 0)
 
 
+@takes_out
 def quantile(input: T, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear") -> T:
     """Return the q-quantiles along an axis (default: of all elements); a vector of q adds a first axis."""
     return _quantile("quantile", input, q, dim, keepdim, interpolation, False)
 
 
+@takes_out
 def nanquantile(input: T, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear") -> T:
     """Return the q-quantiles of the elements that are not NaN; see quantile."""
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation, True)

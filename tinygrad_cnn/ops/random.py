@@ -10,6 +10,7 @@ from ..autograd.graph import wrap
 from ..backends import get_backend
 from ..random import Generator, default_generator
 from .elementwise import T, check_tensors
+from .inplace import takes_out
 
 __all__ = ["multinomial"]
 
@@ -26,6 +27,7 @@ def uniforms(count: int, generator: Generator | None) -> np.ndarray:
     return ((words64(count, generator) >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
 
 
+@takes_out
 def multinomial(input: T, num_samples: int, replacement: bool = False, *, generator: Any = None) -> T:
     """Return num_samples indices for each row (or the vector) of weights, drawn in proportion to them, as int64."""
     check_tensors("multinomial", input)

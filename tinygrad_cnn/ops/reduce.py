@@ -339,9 +339,7 @@ class LogSoftmaxGrad(Op):
         return sub(d, inner), -mul(mul(d, exp(y)), _sum(dy, (self.dim,), True))
 
 
-def _softmax_input(op: str, input: Any, dim: int | None, dtype: Any) -> tuple[Any, int]:
-    if dim is None:  # PyTorch's rule, which it calls implicit
-        dim = 0 if input._array.ndim in (0, 1, 3) else 1
+def _softmax_input(op: str, input: Any, dim: int, dtype: Any) -> tuple[Any, int]:
     x = _typed(input, dtype, False)
     if x._array.dtype.kind != "f":
         raise RuntimeError(
@@ -356,13 +354,13 @@ def _along_vector(apply: Callable[..., Any], x: Any, dim: int) -> Any:
 
 
 @numpy_names
-def softmax(input: T, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> T:
+def softmax(input: T, dim: int, dtype: Any = None) -> T:
     """Return e ** input / sum(e ** input) along an axis."""
     return _along_vector(Softmax.apply, *_softmax_input("softmax", input, dim, dtype))
 
 
 @numpy_names
-def log_softmax(input: T, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> T:
+def log_softmax(input: T, dim: int, dtype: Any = None) -> T:
     """Return the logarithm of softmax, computed safely."""
     return _along_vector(LogSoftmax.apply, *_softmax_input("log_softmax", input, dim, dtype))
 

@@ -184,6 +184,7 @@ def index_put(input: T, indices: Any, values: Any, accumulate: bool = False) -> 
 # ---- masks and flat positions ----
 
 
+@takes_out
 def masked_select(input: T, mask: Any) -> T:
     """Return the elements where a mask, both broadcast, holds."""
     check_tensors("masked_select", input, mask)

@@ -63,7 +63,7 @@ class RMSprop(ByFormula):
         weight_decay: float = 0, momentum: float = 0, centered: bool = False, capturable: bool = False,
         foreach: bool | None = None, maximize: bool = False, differentiable: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(params, options(locals()))
+        super().__init__(params, options(locals(), "lr momentum alpha eps centered weight_decay"))
 
     def _start(self, p: Tensor, group: Group) -> State:
         used = {"momentum_buffer": group["momentum"] > 0, "grad_avg": group["centered"]}
@@ -89,7 +89,7 @@ class Adagrad(ByFormula):
         initial_accumulator_value: float = 0, eps: float = 1e-10, foreach: bool | None = None, *,
         maximize: bool = False, differentiable: bool = False, fused: bool | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(params, options(locals()))
+        super().__init__(params, options(locals(), "lr lr_decay eps weight_decay"))
         for group in self.param_groups:
             for p in group["params"]:
                 self.state[p].update(self._start(p, group))
@@ -115,7 +115,7 @@ class Adadelta(ByFormula):
         weight_decay: float = 0, foreach: bool | None = None, *, capturable: bool = False, maximize: bool = False,
         differentiable: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(params, options(locals()))
+        super().__init__(params, options(locals(), "lr rho eps weight_decay maximize capturable"))
 
     def check(self, group: Group) -> None:
         """Raise ValueError for hyperparameters that make no sense."""
@@ -160,7 +160,9 @@ class NAdam(ByFormula):
         weight_decay: float = 0, momentum_decay: float = 4e-3, decoupled_weight_decay: bool = False, *,
         foreach: bool | None = None, maximize: bool = False, capturable: bool = False, differentiable: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(params, options(locals()))
+        super().__init__(
+            params, options(locals(), "lr betas eps weight_decay momentum_decay decoupled_weight_decay maximize")
+        )
 
     def _start(self, p: Tensor, group: Group) -> State:
         return super()._start(p, group) | {"mu_product": 1.0}
@@ -186,7 +188,7 @@ class RAdam(ByFormula):
         weight_decay: float = 0, decoupled_weight_decay: bool = False, *, foreach: bool | None = None,
         maximize: bool = False, capturable: bool = False, differentiable: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(params, options(locals()))
+        super().__init__(params, options(locals(), "lr betas eps weight_decay maximize foreach capturable"))
 
     def _update(self, p: Tensor, g: Tensor, state: State, group: Group, lr: float) -> None:
         (beta1, beta2), step = group["betas"], state["step"]
@@ -240,7 +242,7 @@ class Rprop(ByFormula):
         step_sizes: tuple[float, float] = (1e-6, 50), *, capturable: bool = False, foreach: bool | None = None,
         maximize: bool = False, differentiable: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(params, options(locals()))
+        super().__init__(params, options(locals(), "lr etas step_sizes foreach maximize differentiable"))
 
     def check(self, group: Group) -> None:
         """Raise ValueError for hyperparameters that make no sense."""

@@ -17,9 +17,10 @@ NOT_NEGATIVE = (
 NUMBERS = {"step": int, "mu_product": float, "eta": float, "mu": float}  # of a parameter's state; PyTorch's are tensors
 
 
-def options(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the hyperparameters among the local variables of a constructor, in the order of its signature."""
-    return {name: value for name, value in arguments.items() if name not in ("self", "params", "__class__")}
+def options(arguments: dict[str, Any], order: str = "") -> dict[str, Any]:
+    """Return the hyperparameters among the local variables of a constructor: those of `order`, then as in its signature."""
+    given = {name: value for name, value in arguments.items() if name not in ("self", "params", "__class__")}
+    return {**{name: given[name] for name in order.split()}, **given}
 
 
 def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
@@ -97,7 +98,10 @@ class Optimizer:
         params = [params] if isinstance(params, Tensor) else list(params)
         names = [p[0] for p in params if isinstance(p, tuple)]
         params = [p[1] if isinstance(p, tuple) else p for p in params]  # named_parameters() is as good as parameters()
-        group = {**self.defaults, **param_group, "params": params}
+        group = param_group  # the same dictionary: programs keep it to change its hyperparameters
+        group["params"] = params
+        for name, value in self.defaults.items():
+            group.setdefault(name, value)
         if names:
             group["param_names"] = names
         if len(names) not in (0, len(params)) or any(bool(names) != ("param_names" in g) for g in self.param_groups):
@@ -139,7 +143,7 @@ class Optimizer:
                 for (backend, _), params in kinds.items():
                     self.step_group(backend, group, params)
                     for p in params:
-                        p._version.value += 1
+                        p._counter.value += 1
         return loss
 
     def step_group(self, backend: Any, group: dict[str, Any], params: list[Tensor]) -> None:

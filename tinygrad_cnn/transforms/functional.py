@@ -277,6 +277,16 @@ def affine(img: Any, angle: float, translate: Sequence[float], scale: float, she
     return _apply("affine", img, matrix, as_mode(interpolation), fill, center)
 
 
+def perspective(img: Any, startpoints: Sequence[Sequence[int]], endpoints: Sequence[Sequence[int]],
+                interpolation: Any = InterpolationMode.BILINEAR, fill: Any = None) -> Any:  # fmt: skip
+    """Move four corners (x, y) from startpoints to endpoints."""
+    rows: list[list[float]] = []
+    for (x, y), (u, v) in zip(endpoints, startpoints, strict=True):
+        rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
+    coefficients = np.linalg.lstsq(np.array(rows, np.float64), np.ravel(startpoints).astype(np.float64), rcond=None)[0]
+    return _apply("perspective", img, coefficients.tolist(), as_mode(interpolation), fill)
+
+
 def gaussian_blur(img: Any, kernel_size: Any, sigma: Any = None) -> Any:
     """Average with Gaussian weights; kernel_size is one odd int or (x, y), sigma 0.15 of it + 0.35 unless given."""
     sizes = [kernel_size] * 2 if isinstance(kernel_size, int) else [*kernel_size]
@@ -321,6 +331,45 @@ def adjust_hue(img: Any, hue_factor: float) -> Any:
     if not -0.5 <= hue_factor <= 0.5:
         raise ValueError(f"adjust_hue: hue_factor must be between -0.5 and 0.5, got {hue_factor}")
     return _apply("adjust_hue", img, hue_factor)
+
+
+def adjust_sharpness(img: Any, sharpness_factor: float) -> Any:
+    """Return a smoothed image for 0, the image for 1, a sharper one for 2."""
+    return _adjusted("adjust_sharpness", img, sharpness_factor)
+
+
+def adjust_gamma(img: Any, gamma: float, gain: float = 1) -> Any:
+    """Return gain * img ** gamma of values from 0 to 1."""
+    if gamma < 0:
+        raise ValueError(f"adjust_gamma: gamma must not be negative, got {gamma}")
+    return _apply("adjust_gamma", img, gamma, gain)
+
+
+def invert(img: Any) -> Any:
+    """Return the negative."""
+    return _apply("invert", img)
+
+
+def posterize(img: Any, bits: int) -> Any:
+    """Keep the highest `bits` of each byte."""
+    if not 0 <= bits <= 8:
+        raise ValueError(f"posterize: bits must be between 0 and 8, got {bits}")
+    return _apply("posterize", img, bits)
+
+
+def solarize(img: Any, threshold: float) -> Any:
+    """Invert what is not below the threshold."""
+    return _apply("solarize", img, threshold)
+
+
+def autocontrast(img: Any) -> Any:
+    """Stretch each channel from black to white."""
+    return _apply("autocontrast", img)
+
+
+def equalize(img: Any) -> Any:
+    """Map the bytes of each channel so that all are about as frequent."""
+    return _apply("equalize", img)
 
 
 def rgb_to_grayscale(img: Any, num_output_channels: int = 1) -> Any:

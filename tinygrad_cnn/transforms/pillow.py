@@ -113,6 +113,12 @@ def rotate(img: Any, matrix: Any, angle: float, interpolation: InterpolationMode
     return img.rotate(angle, interpolation.pillow_code, expand, center, fillcolor=_filling(img, fill))
 
 
+def perspective(img: Any, coefficients: Sequence[float], interpolation: InterpolationMode, fill: Any) -> Any:
+    """Warp by a perspective."""
+    way = library().Image.Transform.PERSPECTIVE
+    return img.transform(img.size, way, coefficients, interpolation.pillow_code, fillcolor=_filling(img, fill))
+
+
 def gaussian_blur(img: Any, kernel_size: Sequence[int], sigma: Sequence[float]) -> Any:
     """Average with Gaussian weights."""
     if img.mode == "P":
@@ -134,6 +140,26 @@ def _enhancer(name: str) -> Callable[[Any, float], Any]:
 adjust_brightness = _enhancer("Brightness")
 adjust_contrast = _enhancer("Contrast")
 adjust_saturation = _enhancer("Color")
+adjust_sharpness = _enhancer("Sharpness")
+
+
+def _operation(name: str) -> Callable[..., Any]:
+    def function(img: Any, *args: Any) -> Any:
+        return getattr(library().ImageOps, name)(img, *args)
+
+    function.__name__, function.__doc__ = name, f"Apply ImageOps.{name}."
+    return function
+
+
+invert, posterize, solarize, autocontrast, equalize = map(
+    _operation, ("invert", "posterize", "solarize", "autocontrast", "equalize")
+)
+
+
+def adjust_gamma(img: Any, gamma: float, gain: float) -> Any:
+    """Return gain * x ** gamma of values from 0 to 1, by a table."""
+    table = [int((256 - 1e-3) * gain * (value / 255) ** gamma) for value in range(256)] * 3
+    return img.convert("RGB").point(table).convert(img.mode)
 
 
 def to_grayscale(img: Any, channels: int) -> Any:

@@ -112,15 +112,31 @@ def warp(
     x: np.ndarray, matrix: Sequence[float], interpolation: InterpolationMode, fill: Any, rows: int, columns: int
 ) -> np.ndarray:
     """Sample the image at matrix @ (column, row, 1), both measured from the centres, for each pixel of the result."""
-    if interpolation not in (InterpolationMode.NEAREST, InterpolationMode.BILINEAR):
-        raise ValueError(f"{interpolation.value} is for PIL images here; use nearest or bilinear")
     height, width = x.shape[-2:]
     j, i = np.arange(columns) - columns / 2 + 0.5, (np.arange(rows) - rows / 2 + 0.5)[:, None]
     u = matrix[3] * j + matrix[4] * i + matrix[5] + height / 2 - 0.5
     v = matrix[0] * j + matrix[1] * i + matrix[2] + width / 2 - 0.5
+    return _sample(x, u, v, interpolation, fill)
+
+
+def perspective(
+    x: np.ndarray, coefficients: Sequence[float], interpolation: InterpolationMode, fill: Any
+) -> np.ndarray:
+    """Sample the image at (a x + b y + c, d x + e y + f) / (g x + h y + 1) for each pixel (x, y) of the result."""
+    a, b, c, d, e, f, g, h = coefficients
+    j, i = np.arange(x.shape[-1]) + 0.5, (np.arange(x.shape[-2]) + 0.5)[:, None]
+    scale = g * j + h * i + 1
+    return _sample(x, (d * j + e * i + f) / scale - 0.5, (a * j + b * i + c) / scale - 0.5, interpolation, fill)
+
+
+def _sample(x: np.ndarray, u: np.ndarray, v: np.ndarray, interpolation: InterpolationMode, fill: Any) -> np.ndarray:
+    """Return the image at rows u and columns v, and `fill` outside."""
+    if interpolation not in (InterpolationMode.NEAREST, InterpolationMode.BILINEAR):
+        raise ValueError(f"{interpolation.value} is for PIL images here; use nearest or bilinear")
+    height, width = x.shape[-2:]
     source, nearest = _floating(x), interpolation is InterpolationMode.NEAREST
-    y = np.zeros((*x.shape[:-2], rows, columns), source.dtype)
-    seen = np.zeros((rows, columns), source.dtype)  # how much of each pixel comes from the image
+    y = np.zeros((*x.shape[:-2], *u.shape), source.dtype)
+    seen = np.zeros(u.shape, source.dtype)  # how much of each pixel comes from the image
     for down in (0,) if nearest else (0, 1):
         for right in (0,) if nearest else (0, 1):
             p, q = (np.rint(u), np.rint(v)) if nearest else (np.floor(u) + down, np.floor(v) + right)
@@ -174,8 +190,7 @@ def gaussian_blur(x: np.ndarray, kernel_size: Sequence[int], sigma: Sequence[flo
 
 def _blend(x: np.ndarray, other: Any, ratio: float) -> np.ndarray:
     """Return ratio * x + (1 - ratio) * other, kept in the range of images and cut to x's type."""
-    bound = 1 if x.dtype.kind == "f" else np.iinfo(x.dtype).max
-    y = np.clip(_floating(x) * ratio + (1 - ratio) * other, 0, bound)
+    y = np.clip(_floating(x) * ratio + (1 - ratio) * other, 0, _bound(x))
     return y.astype(x.dtype)
 
 
@@ -218,6 +233,77 @@ def adjust_hue(x: np.ndarray, factor: float) -> np.ndarray:
         k = (hue + shift) % 6
         colours.append(np.clip(high - high * saturation * np.clip(np.minimum(k, 4 - k), 0, 1), 0, 1))
     return convert(np.stack(colours, axis=-3), x.dtype)
+
+
+def _bound(x: np.ndarray) -> int:
+    """Return the value of white."""
+    return 1 if x.dtype.kind == "f" else int(np.iinfo(x.dtype).max)
+
+
+def _check_bytes(op: str, x: np.ndarray) -> None:
+    if x.dtype != np.uint8:
+        raise TypeError(f"{op}: expected uint8, got {x.dtype}; put it before ToTensor(), or use PILToTensor()")
+
+
+def adjust_sharpness(x: np.ndarray, factor: float) -> np.ndarray:
+    """Blend with an image smoothed by 3x3 weights, but at the border."""
+    if min(x.shape[-2:]) <= 2:
+        return x
+    windows = np.lib.stride_tricks.sliding_window_view(_floating(x), (3, 3), (-2, -1))
+    weights = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], windows.dtype) / windows.dtype.type(13)
+    smooth = x.copy()
+    smooth[..., 1:-1, 1:-1] = _back((windows * weights).sum((-2, -1)), x.dtype)
+    return _blend(x, _floating(smooth), factor)
+
+
+def adjust_gamma(x: np.ndarray, gamma: float, gain: float) -> np.ndarray:
+    """Return gain * x ** gamma of values from 0 to 1."""
+    y = convert(x, x.dtype if x.dtype.kind == "f" else np.dtype(np.float32))
+    return convert(np.clip(gain * y**gamma, 0, 1).astype(y.dtype), x.dtype)
+
+
+def invert(x: np.ndarray) -> np.ndarray:
+    """Return the negative."""
+    return _bound(x) - x
+
+
+def posterize(x: np.ndarray, bits: int) -> np.ndarray:
+    """Keep the highest bits of each byte."""
+    _check_bytes("posterize", x)
+    return x & np.uint8(256 - 2 ** (8 - bits))
+
+
+def solarize(x: np.ndarray, threshold: float) -> np.ndarray:
+    """Invert what is not below the threshold."""
+    if threshold > _bound(x):
+        raise TypeError(f"solarize: threshold must be at most {_bound(x)} for {x.dtype}, got {threshold}")
+    return np.where(x >= threshold, invert(x), x)
+
+
+def autocontrast(x: np.ndarray) -> np.ndarray:
+    """Stretch each channel from black to white; one of a single value stays."""
+    y, bound = _floating(x), _bound(x)
+    low, high = [extreme(axis=(-2, -1), keepdims=True) for extreme in (y.min, y.max)]
+    flat = low == high
+    scale = np.where(flat, 1, bound / np.where(flat, 1, high - low)).astype(y.dtype)
+    return np.clip((y - np.where(flat, 0, low)) * scale, 0, bound).astype(x.dtype)
+
+
+def equalize(x: np.ndarray) -> np.ndarray:
+    """Map the bytes of each channel so that all are about as frequent."""
+    _check_bytes("equalize", x)
+    channels = x.reshape(-1, *x.shape[-2:])
+    return np.stack([_equalized(channel) for channel in channels]).reshape(x.shape)
+
+
+def _equalized(channel: np.ndarray) -> np.ndarray:
+    counts = np.bincount(channel.reshape(-1), minlength=256)
+    used = counts[counts != 0]
+    step = int(used[:-1].sum()) // 255
+    if step == 0:
+        return channel
+    table = (np.cumsum(counts) + step // 2) // step
+    return np.clip([0, *table[:-1]], 0, 255).astype(np.uint8)[channel]
 
 
 def convert(x: np.ndarray, kind: np.dtype) -> np.ndarray:

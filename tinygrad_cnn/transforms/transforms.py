@@ -299,24 +299,33 @@ class RandomCrop(Transform):
         return F.crop(img, int(top), int(left), *self.size)
 
 
-class RandomHorizontalFlip(Transform):
-    """The mirror image, with probability p."""
+class Sometimes(Transform):
+    """The base of what happens with probability p: `change`, with the options that are shown before p."""
 
-    shown = ("p",)
-    flip = staticmethod(F.hflip)
+    shown: ClassVar[tuple[str, ...]] = ("p",)
+    change: ClassVar[Callable[..., Any]]
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
         self.p = p
 
     def forward(self, img: Any) -> Any:
-        return self.flip(img) if draw()[0] < self.p else img
+        return self.change(img, *[getattr(self, name) for name in self.shown[:-1]]) if draw()[0] < self.p else img
+
+    def __repr__(self) -> str:
+        return super().__repr__().replace(", ", ",")  # as in torchvision
 
 
-class RandomVerticalFlip(RandomHorizontalFlip):
+class RandomHorizontalFlip(Sometimes):
+    """The mirror image, with probability p."""
+
+    change = staticmethod(F.hflip)
+
+
+class RandomVerticalFlip(Sometimes):
     """The image upside down, with probability p."""
 
-    flip = staticmethod(F.vflip)
+    change = staticmethod(F.vflip)
 
 
 class RandomResizedCrop(Transform):
@@ -451,6 +460,35 @@ class GaussianBlur(Transform):
         return F.gaussian_blur(img, self.kernel_size, _between(draw()[0], *self.sigma))
 
 
+class RandomPerspective(Sometimes):
+    """The corners moved inwards by up to half of distortion_scale of the size, with probability p."""
+
+    def __init__(self, distortion_scale: float = 0.5, p: float = 0.5, interpolation: Any = InterpolationMode.BILINEAR,
+                 fill: Any = 0) -> None:  # fmt: skip
+        super().__init__(p)
+        if not isinstance(fill, (int, float, tuple, list, type(None))):
+            raise TypeError(f"RandomPerspective: fill must be a number or one for each channel, got {fill!r}")
+        self.distortion_scale, self.interpolation = distortion_scale, as_mode(interpolation)
+        self.fill = 0 if fill is None else fill
+
+    @staticmethod
+    def get_params(width: int, height: int, distortion_scale: float) -> tuple[list[list[int]], list[list[int]]]:
+        """Return the corners (x, y) and where they go."""
+        u = draw(8)
+        x, y = [
+            (u[k::2] * (int(distortion_scale * (n // 2)) + 1)).astype(int).tolist()
+            for k, n in ((0, width), (1, height))
+        ]
+        right, low = width - 1, height - 1
+        start = [[0, 0], [right, 0], [right, low], [0, low]]
+        return start, [[x[0], y[0]], [right - x[1], y[1]], [right - x[2], low - y[2]], [x[3], low - y[3]]]
+
+    def change(self, img: Any) -> Any:
+        """Move the corners."""
+        _, rows, columns = F.get_dimensions(img)
+        return F.perspective(img, *self.get_params(columns, rows, self.distortion_scale), self.interpolation, self.fill)
+
+
 class RandomErasing(Transform):
     """Fill a random rectangle of a tensor, with probability p: by numbers, or 'random' ones (Zhong et al., 2017)."""
 
@@ -538,17 +576,66 @@ class Grayscale(Transform):
         return F.rgb_to_grayscale(img, self.num_output_channels)
 
 
-class RandomGrayscale(Transform):
+class RandomGrayscale(Sometimes):
     """Grey with probability p, in as many channels as before."""
 
-    shown = ("p",)
-
     def __init__(self, p: float = 0.1) -> None:
-        super().__init__()
-        self.p = p
+        super().__init__(p)
 
-    def forward(self, img: Any) -> Any:
-        return F.rgb_to_grayscale(img, F.get_image_num_channels(img)) if draw()[0] < self.p else img
+    def change(self, img: Any) -> Any:
+        """Turn grey."""
+        return F.rgb_to_grayscale(img, F.get_image_num_channels(img))
+
+
+class RandomInvert(Sometimes):
+    """The negative, with probability p."""
+
+    change = staticmethod(F.invert)
+
+
+class RandomAutocontrast(Sometimes):
+    """Each channel stretched from black to white, with probability p."""
+
+    change = staticmethod(F.autocontrast)
+
+
+class RandomEqualize(Sometimes):
+    """All bytes of each channel about as frequent, with probability p."""
+
+    change = staticmethod(F.equalize)
+
+
+class RandomPosterize(Sometimes):
+    """Only the highest `bits` of each byte, with probability p."""
+
+    shown = ("bits", "p")
+    change = staticmethod(F.posterize)
+
+    def __init__(self, bits: int, p: float = 0.5) -> None:
+        super().__init__(p)
+        self.bits = bits
+
+
+class RandomSolarize(Sometimes):
+    """What is not below the threshold inverted, with probability p."""
+
+    shown = ("threshold", "p")
+    change = staticmethod(F.solarize)
+
+    def __init__(self, threshold: float, p: float = 0.5) -> None:
+        super().__init__(p)
+        self.threshold = threshold
+
+
+class RandomAdjustSharpness(Sometimes):
+    """Sharper (above 1) or smoother (below 1), with probability p."""
+
+    shown = ("sharpness_factor", "p")
+    change = staticmethod(F.adjust_sharpness)
+
+    def __init__(self, sharpness_factor: float, p: float = 0.5) -> None:
+        super().__init__(p)
+        self.sharpness_factor = sharpness_factor
 
 
 class PCANoise(Transform):

@@ -89,7 +89,7 @@ class _Batch:
             self.windows[..., k] += np.where(self.windows[..., 2 + k], -growth - shift, shift)
         self.rows, self.columns = rows, columns
 
-    def flip(self, transform: T.RandomHorizontalFlip, draws: np.ndarray) -> None:
+    def flip(self, transform: T.Sometimes, draws: np.ndarray) -> None:
         """Turn windows round."""
         self.windows[..., 2 if type(transform) is T.RandomVerticalFlip else 3] ^= draws[:, 0, 0] < transform.p
 
@@ -148,7 +148,7 @@ def _blocks(transform: Any) -> int:
     """Return how many blocks of random numbers a transform draws for an image: of four uniform or two normal numbers."""
     if isinstance(transform, T.PCANoise):
         return -(-len(transform.eigenvalues) // 2)
-    return int(isinstance(transform, (T.RandomCrop, T.RandomHorizontalFlip)))
+    return int(isinstance(transform, (T.RandomCrop, T.RandomHorizontalFlip, T.RandomVerticalFlip)))
 
 
 def _draw(count: int, blocks: int, normal: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -60,7 +60,7 @@ def _leaves(outputs: Iterable[Any], but: list[Tensor]) -> list[Tensor]:
         for node, _ in stack.pop().next_functions:
             if hasattr(node, "variable"):
                 found[id(node.variable)] = node.variable
-            elif node not in seen:
+            elif node is not None and node not in seen:
                 seen.add(node)
                 stack.append(node)
     return [leaf for number, leaf in found.items() if number not in map(id, but)]

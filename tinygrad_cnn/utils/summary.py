@@ -12,7 +12,7 @@ from .. import nn
 from ..autograd import enable_grad
 from ..creation import zeros
 from ..geometry import paddings
-from ..nn.conv import _Conv
+from ..nn.conv import _ConvNd
 from ..tensor import Tensor
 
 # With their subclasses for two and three axes.  Through RESHAPING ones fields are not followed.
@@ -286,7 +286,7 @@ def _work(module: nn.Module, kernel: tuple[int, ...], x: Tensor, y: Tensor) -> t
     if hasattr(module, "work"):
         return module.work(tuple(y.shape))
     products = 0
-    if isinstance(module, (_Conv, *LINEAR)):  # each weight meets every output (or input) of its channel
+    if isinstance(module, (_ConvNd, *LINEAR)):  # each weight meets every output (or input) of its channel
         products = (x if getattr(module, "transposed", False) else y).numel() * prod(module.weight.shape[1:])
     reached = products or (y.numel() * prod(kernel) if kernel else 0)
     biases = y.numel() if reached and getattr(module, "bias", None) is not None else 0

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..autograd import no_grad
 from ..nn import Module
-from ..nn.conv import _Conv
+from ..nn.conv import _ConvNd
 from ..tensor import Tensor
 from ..utils.summary import layers_of, watched
 from .canvas import bare, mosaic, new_figure
@@ -21,7 +21,7 @@ def filters(model_or_layer: Module) -> Tensor:
     A copy from before the training can be drawn beside one from after it.
     """
     for module in model_or_layer.modules():
-        if isinstance(module, _Conv):
+        if isinstance(module, _ConvNd):
             return module.weight.detach().clone()
     raise ValueError(f"filters: {type(model_or_layer).__name__} has no convolution")
 
