@@ -1,4 +1,4 @@
-"""python -m benchmarks.results: train what is missing in out/results/runs.jsonl, then write docs/results.md.
+"""python -m benchmarks.results: train what is missing in benchmarks/results/runs.jsonl, then write docs/results.md.
 
 Each finished training is a line there, so a stopped command goes on where it was; delete lines to train again.
 """
@@ -16,6 +16,7 @@ from .recipes import ALL, OURS, Program, Recipe
 from .training import Run, train
 
 MOST_SEEDS = 3
+RUNS = Path(__file__).with_name("runs.jsonl")
 DEBIAN = "/usr/share/datasets/fashion-mnist"  # of the package dataset-fashion-mnist
 
 
@@ -26,9 +27,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--only", nargs="+", default=[""], metavar="NAME", help="recipes whose name contains NAME")
     parser.add_argument("--report", action="store_true", help="train nothing, write the page from the runs there are")
     parser.add_argument("--list", action="store_true", help="print the names of the recipes and stop")
-    parser.add_argument(
-        "--runs", type=Path, default=Path("out/results/runs.jsonl"), metavar="FILE", help="finished runs"
-    )
+    parser.add_argument("--runs", type=Path, default=RUNS, metavar="FILE", help="finished runs")
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="folder of the page and its pictures")
     return parser
 

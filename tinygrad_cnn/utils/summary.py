@@ -13,11 +13,12 @@ from ..autograd import enable_grad
 from ..creation import zeros
 from ..geometry import paddings
 from ..nn.conv import _ConvNd
+from ..nn.pool import _AdaptiveAvgPoolNd, _AdaptiveMaxPoolNd
 from ..tensor import Tensor
 
 # With their subclasses for two and three axes.  Through RESHAPING ones fields are not followed.
 LINEAR = (nn.Linear, nn.Bilinear)
-ADAPTIVE = (nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d)
+ADAPTIVE = (_AdaptiveAvgPoolNd, _AdaptiveMaxPoolNd)
 RESHAPING = (
     nn.Fold, nn.MaxUnpool1d, nn.PixelShuffle, nn.PixelUnshuffle, nn.Unflatten, nn.Unfold, nn.Upsample
 )  # fmt: skip
