@@ -147,7 +147,8 @@ def zoo(name: str, **options: Any) -> Network:
 BOTH = (OURS, "torch")
 NETWORKS: list[Recipe | Program] = [
     Program(
-        "LeNet-5 of 1998 on MNIST", "MNIST", zoo("lenet5_1998"), "examples/train_lenet5_1998.py", "SDLM, batch 8 and 16", 20, 60_000
+        "LeNet-5 of 1998 on MNIST", "MNIST", zoo("lenet5_1998"), "examples/train_lenet5_1998.py", "SDLM, batch 8 and 16", 20,
+        60_000,
     ),
     Recipe("LeNet on MNIST", "MNIST", zoo("lenet5"), 10, SGD(0.1), batch=64, libraries=BOTH),
     Recipe("SimpleConvNet on MNIST", "MNIST", zoo("simple_convnet", weight_init="he"), 6, Adam(), batch=100, libraries=BOTH),
