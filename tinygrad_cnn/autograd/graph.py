@@ -54,20 +54,8 @@ class TensorBase:
     """An array, the backend that understands it, and its place in the graph."""
 
     __slots__ = (
-        "__dict__",
-        "__weakref__",
-        "_after_hooks",
-        "_array",
-        "_backend",
-        "_counter",
-        "_fresh",
-        "_grad",
-        "_hooks",
-        "_node",
-        "_output",
-        "_requires_grad",
-        "_retains_grad",
-        "_view",
+        "__dict__", "__weakref__", "_after_hooks", "_array", "_backend", "_counter", "_fresh", "_grad", "_hooks", "_node",
+        "_output", "_requires_grad", "_retains_grad", "_view",
     )  # fmt: skip
     result_class = None  # type: Any  # what operations on this class return
 
