@@ -1,10 +1,12 @@
 """Matrix products of strided operands, single and batched."""
 from cpython.buffer cimport PyBUF_STRIDES, PyObject_GetBuffer, PyBuffer_Release, Py_buffer
 
+from libc.string cimport memset
+
 from gemm cimport (COLUMNS, DEPTH, TILE_COLUMNS, TILE_ROWS, ceil_div, multiply_panel, pack_columns, pack_rows,
                    panel_rows)
 from parallel cimport import_runtime, parallel_for, scratch_memory
-from real cimport read, real, write
+from real cimport read, real, real_alone, write
 
 import_runtime()
 
@@ -14,6 +16,9 @@ cdef extern from "thin.h":
                   Py_ssize_t ldb, real* c) noexcept nogil
     void thin_dots(Py_ssize_t depth, Py_ssize_t columns, const real* a, const real* b, Py_ssize_t ldb, real* c) noexcept nogil
 
+cdef enum:
+    ROWS = 128          # added up in single precision before they go to double
+
 cdef struct Matrix:             # strides count elements; a batch stride of 0 repeats the matrix
     const real* data
     Py_ssize_t rows, columns, row, column, batch
@@ -22,6 +27,7 @@ cdef struct Product:
     Matrix a, b
     real* c
     const real* bias
+    bint relu
     Py_ssize_t m, n, k
     Py_ssize_t row_blocks, column_blocks, block_rows, block_columns
 
@@ -55,6 +61,16 @@ cdef void fill_block(const Product* p, real* c, Py_ssize_t m, Py_ssize_t n, Py_s
             c[i * p.n + j] = p.bias[j0 + j] if p.bias != NULL else 0
 
 
+cdef void rectify_block(const Product* p, real* c, Py_ssize_t m, Py_ssize_t n) noexcept nogil:
+    """Let what is negative in a block of c be 0; NaN stays."""
+    cdef Py_ssize_t i, j
+    cdef real_alone row
+    for i in range(m):
+        row = c + i * p.n
+        for j in range(n):
+            row[j] = 0 if row[j] < 0 else row[j]
+
+
 cdef bint is_thin(const Product* p) noexcept nogil:
     """Return whether packing would not pay, and the operands can be read in pieces as they are."""
     if p.m <= THIN:
@@ -77,6 +93,8 @@ cdef void thin_task(void* args, Py_ssize_t index) noexcept nogil:
             thin_row(p.k, p.bias != NULL, at.n, a, p.a.column, at.b, p.b.row, c)
         else:
             thin_dots(p.k, at.n, a, at.b, p.b.column, c)
+    if p.relu:
+        rectify_block(p, at.c, at.m, at.n)
 
 
 cdef void product_task(void* args, Py_ssize_t index) noexcept nogil:
@@ -98,6 +116,8 @@ cdef void product_task(void* args, Py_ssize_t index) noexcept nogil:
             rows = <int> min(<Py_ssize_t> height, at.m - i)
             pack_rows(at.a + i * p.a.row + k0 * p.a.column, p.a.row, p.a.column, rows, depth, packed_a)
             multiply_panel(rows, at.n, depth, packed_a, packed_b, at.c + i * p.n, p.n, k0 > 0 or p.bias != NULL)
+    if p.relu:
+        rectify_block(p, at.c, at.m, at.n)
 
 
 cdef int fill_matrix(object array, Matrix* matrix) except -1:
@@ -119,14 +139,9 @@ cdef int fill_matrix(object array, Matrix* matrix) except -1:
     return 0
 
 
-def matmul(object a, object b, object bias, object c):
-    """Write c[batch] = a[batch] @ b[batch] (+ bias): ([B,] M, K) @ ([B,] K, N), any strides; c contiguous."""
-    cdef Product p
-    cdef Py_ssize_t batches = len(a) if a.ndim == 3 else 1, least_blocks
-    fill_matrix(a, &p.a)
-    fill_matrix(b, &p.b)
-    p.c = write(c)
-    p.bias = read(bias)
+cdef void multiply(Product* p, Py_ssize_t batches) noexcept nogil:
+    """Compute all products; their operands, bias and relu are given."""
+    cdef Py_ssize_t least_blocks
     p.m, p.k, p.n = p.a.rows, p.a.columns, p.b.columns
     if batches == 0 or p.m == 0 or p.n == 0:
         return
@@ -138,6 +153,100 @@ def matmul(object a, object b, object bias, object c):
     p.row_blocks = max(1, min(least_blocks, p.m // (4 * TILE_ROWS)))
     p.block_rows = ceil_div(p.m, p.row_blocks)
     p.row_blocks = ceil_div(p.m, p.block_rows)
+    parallel_for(thin_task if is_thin(p) else product_task, p, batches * p.row_blocks * p.column_blocks,
+                 0.02 * batches * p.m * p.n * p.k)
+
+
+def matmul(object a, object b, object c):
+    """Write c[batch] = a[batch] @ b[batch]: ([B,] M, K) @ ([B,] K, N), any strides; c contiguous."""
+    cdef Product p
+    cdef Py_ssize_t batches = len(a) if a.ndim == 3 else 1
+    fill_matrix(a, &p.a)
+    fill_matrix(b, &p.b)
+    p.c, p.bias, p.relu = write(c), NULL, False
     with nogil:
-        parallel_for(thin_task if is_thin(&p) else product_task, &p,
-                     batches * p.row_blocks * p.column_blocks, 0.02 * batches * p.m * p.n * p.k)
+        multiply(&p, batches)
+
+
+# ---- linear layers ----
+
+cdef Matrix transposed(const Matrix* x) noexcept nogil:
+    """Return a matrix with rows and columns exchanged."""
+    cdef Matrix turned = x[0]
+    turned.rows, turned.columns, turned.row, turned.column = x.columns, x.rows, x.column, x.row
+    return turned
+
+
+def linear(object x, object w, object b, object y, bint relu):
+    """Write y (M, N) = x (M, K) @ w (N, K) transposed (+ b (N,)), any strides, y contiguous; or its relu."""
+    cdef Product p
+    cdef Matrix weights
+    fill_matrix(x, &p.a)
+    fill_matrix(w, &weights)
+    p.b = transposed(&weights)
+    p.c, p.bias, p.relu = write(y), read(b), relu
+    with nogil:
+        multiply(&p, 1)
+
+
+cdef void sum_rows(const real* x, Py_ssize_t m, Py_ssize_t n, double* total, real_alone run, real* sums) noexcept nogil:
+    """Add up the rows of x (M, N): ROWS in single precision, these in double."""
+    cdef Py_ssize_t first = 0, i, j
+    cdef const real* row
+    memset(total, 0, sizeof(double) * n)
+    while first < m:
+        memset(run, 0, sizeof(real) * n)
+        for i in range(first, min(m, first + ROWS)):
+            row = x + i * n
+            for j in range(n):
+                run[j] += row[j]
+        for j in range(n):
+            total[j] += run[j]
+        first += ROWS
+    for j in range(n):
+        sums[j] = <real> total[j]
+
+
+cdef void rectify_grad(const real* dy, const real* y, Py_ssize_t n, real_alone to) noexcept nogil:
+    """Write dy, or 0 where y <= 0."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        to[i] = 0 if y[i] <= 0 else dy[i]
+
+
+def linear_grad(object dy, object x, object w, object y, object dx, object dw, object db):
+    """Write dx = dy @ w, dw = dy transposed @ x and db = the sum of dy (M, N), or those of them that are not None.
+
+    x and w may have any strides.  With y, the relu of a linear layer, dy is its gradient.
+    """
+    cdef Product p
+    cdef Matrix given
+    cdef const real* grad = read(dy)
+    cdef const real* after = read(y)
+    cdef real* sums = NULL if db is None else write(db)
+    cdef Py_ssize_t m, n
+    cdef double* totals
+    cdef real* run
+    cdef real* masked
+    fill_matrix(dy, &given)
+    m, n = given.rows, given.columns
+    p.bias, p.relu = NULL, False
+    with nogil:
+        totals = <double*> scratch_memory(2, sizeof(double) * n + sizeof(real) * (m + 1) * n)
+        run = <real*> (totals + n)
+        masked = run + n
+        if after != NULL:
+            rectify_grad(grad, after, m * n, masked)
+            grad = given.data = masked
+        if sums != NULL:
+            sum_rows(grad, m, n, totals, run, sums)
+    if dx is not None:
+        p.a, p.c = given, write(dx)
+        fill_matrix(w, &p.b)
+        with nogil:
+            multiply(&p, 1)
+    if dw is not None:
+        p.a, p.c = transposed(&given), write(dw)
+        fill_matrix(x, &p.b)
+        with nogil:
+            multiply(&p, 1)

@@ -17,7 +17,7 @@ from tinygrad_cnn import nn
 from tinygrad_cnn.autograd import Function
 from tinygrad_cnn.autograd.rows import operators
 from tinygrad_cnn.nn import functional as F
-from tinygrad_cnn.ops.elementwise import _relu_grad
+from tinygrad_cnn.ops.elementwise import relu_grad
 from tinygrad_cnn.testing import assert_close
 
 
@@ -58,7 +58,7 @@ def updates(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list that grows with each gradient that is written over."""
     names: list[str] = []
     backend = tg.zeros(1)._backend
-    for row in (operators.add, operators.mul, operators.neg, _relu_grad):
+    for row in (operators.add, operators.mul, operators.neg, relu_grad):
         kernel = backend.update(row.name)
 
         def spy(*args: Any, kernel: Any = kernel, name: str = row.name) -> Any:

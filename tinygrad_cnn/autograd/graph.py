@@ -204,6 +204,7 @@ class Op(Node):
     and may skip what needs_grad says nobody wants.
     """
 
+    gradients = None  # type: Any # backward on arrays, for when no graph is wanted: all it returns is new memory; or None
     is_view = False  # whether the output shares memory with the first argument
     differentiable = 1 << 30  # how many of the outputs have a gradient (integers never have)
     title = ""  # what its name as a grad_fn begins with, as in PyTorch, if that is not the name of the class
@@ -232,12 +233,19 @@ class Op(Node):
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
         """What forward saved; RuntimeError if it was freed or changed in place since."""
-        return recall(self)
+        return recall(self, False)
+
+    @property
+    def saved_arrays(self) -> tuple[Any, ...]:
+        """The same, as arrays."""
+        return recall(self, True)
 
     def name(self) -> str:
         return (self.title or type(self).__name__) + "Backward0"
 
     def run(self, dys: list[Any]) -> Sequence[Any]:
+        if self.gradients is not None and not state.grad:
+            return _wrapped_gradients(self, dys)
         grads = self.backward(*dys)
         return grads if isinstance(grads, tuple) else (grads,)
 
@@ -403,17 +411,32 @@ def _remember(value: Any, args: tuple[Any, ...], outputs: tuple[Any, ...]) -> An
     return save_array(value, None, -1, None)
 
 
-def recall(node: Op) -> tuple[Any, ...]:
-    """Return what a node saved, arrays as tensors."""
+def _wrapped_gradients(node: Op, dys: list[Any]) -> tuple[Any, ...]:
+    """Run the gradients of a node on arrays."""
+    arrays: list[Any] = []
+    for dy in dys:
+        if dy is None:
+            arrays.append(None)
+            continue
+        t: TensorBase = dy
+        if t._backend is not node.backend:
+            raise mixed_devices(node.name(), node.backend, t._backend)
+        arrays.append(t._array)
+    grads = node.gradients(*arrays)
+    return tuple([None if grad is None else wrap(node.like, grad, node.backend) for grad in grads])
+
+
+def recall(node: Op, as_arrays: bool) -> tuple[Any, ...]:
+    """Return what a node saved, arrays as tensors or as they are."""
     if node.saved is None:
         raise RuntimeError(
             "trying to go backward through the graph a second time, but what it saved has been freed; "
             "say backward(retain_graph=True) the first time"
         )
-    return tuple([_recall(node, entry) for entry in node.saved])
+    return tuple([_recall(node, entry, as_arrays) for entry in node.saved])
 
 
-def _recall(node: Op, entry: Any) -> Any:
+def _recall(node: Op, entry: Any, as_array: bool) -> Any:
     if not isinstance(entry, Saved):
         return entry
     saved: Saved = entry
@@ -422,6 +445,8 @@ def _recall(node: Op, entry: Any) -> Any:
             f"{node.name()}: a tensor of shape {tuple(saved.array.shape)} needed for the gradient has been changed by an "
             f"in-place operation: it is at version {saved.version.value}, but version {saved.value} is needed"
         )
+    if as_array:
+        return saved.array if saved.tensor is None else saved.tensor._array
     if saved.tensor is not None:
         return saved.tensor
     t = wrap(node.like, saved.array, node.backend)

@@ -146,7 +146,7 @@ class Elementwise(Op):
     def run(self, dys: list[Any]) -> Any:
         dy = dys[0]
         plan = self.plan
-        saved = recall(self) if plan.kept else ()
+        saved = recall(self, False) if plan.kept else ()
         grads: list[Any] = []
         for i in range(len(plan.steps)):
             step = plan.steps[i]

@@ -301,21 +301,23 @@ class Backend:
         """Multiply (..., M, K) @ (..., K, N) -> (..., M, N); batch axes broadcast; any strides."""
 
     @kernel
-    def linear(self, x: Array, w: Array, b: Array | None) -> Array:
-        """Compute x (..., K) @ w (N, K) transposed + b (N,) -> (..., N)."""
+    def linear(self, x: Array, w: Array, b: Array | None, relu: bool = False) -> Array:
+        """Compute x (..., K) @ w (N, K) transposed + b (N,) -> (..., N), or its relu."""
 
-    def linear_grad(self, dy: Array, x: Array | None, w: Array | None, wanted: Sequence[bool]) -> tuple[Array, ...]:
-        """Return those of dx = dy @ w, dw = dy transposed @ x and db = the sum of dy (..., N) that are wanted."""
-        rows = self._rows(dy)
-        grads = []
-        if wanted[0]:
-            dx = self.matmul(rows, w)
-            grads.append(dx if dy.ndim == 2 else self.reshape(dx, (*dy.shape[:-1], dx.shape[1])))
-        if wanted[1]:
-            grads.append(self.matmul(self.permute(rows, (1, 0)), self._rows(x)))
-        if wanted[2]:
-            grads.append(self.reduce("sum", rows, (0,), False))
-        return tuple(grads)
+    def linear_grad(
+        self, dy: Array, x: Array | None, w: Array | None, y: Array | None, wanted: Sequence[bool]
+    ) -> tuple[Array | None, ...]:
+        """Return those of dx = dy @ w, dw = dy transposed @ x and db = the sum of dy (..., N) that are wanted, else None.
+
+        With y, the relu of a linear layer, dy is its gradient.
+        """
+        rows = self._rows(dy if y is None else self.elementwise("relu_grad", dy, y))
+        dx = self.matmul(rows, w) if wanted[0] else None
+        return (
+            dx if dx is None or dy.ndim == 2 else self.reshape(dx, (*dy.shape[:-1], dx.shape[1])),
+            self.matmul(self.permute(rows, (1, 0)), self._rows(x)) if wanted[1] else None,
+            self.reduce("sum", rows, (0,), False) if wanted[2] else None,
+        )
 
     def _rows(self, x: Array) -> Array:
         """Return x (..., K) as (M, K)."""

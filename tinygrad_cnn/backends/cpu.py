@@ -338,20 +338,34 @@ class CpuBackend(ReferenceBackend):
             return super().matmul(x, y)
         if x.ndim == y.ndim == 2:
             z = _empty((x.shape[0], y.shape[1]), x.dtype)
-            kernels.matmul(x, y, None, z)
+            kernels.matmul(x, y, z)
             return z
         batch = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
         z = _empty((*batch, x.shape[-2], y.shape[-1]), x.dtype)
-        kernels.matmul(_as_batch(x, batch), _as_batch(y, batch), None, z.reshape(prod(batch), *z.shape[-2:]))
+        kernels.matmul(_as_batch(x, batch), _as_batch(y, batch), z.reshape(prod(batch), *z.shape[-2:]))
         return z
 
-    def linear(self, x: Array, w: Array, b: Array | None) -> Array:
+    def linear(self, x: Array, w: Array, b: Array | None, relu: bool = False) -> Array:
         kernels = self._kernels("matmul", x.dtype)
         if kernels is None:
-            return super().linear(x, w, b)
+            return super().linear(x, w, b, relu)
         y = _empty((*x.shape[:-1], w.shape[0]), x.dtype)
-        kernels.matmul(x if x.ndim == 2 else x.reshape(prod(x.shape[:-1]), x.shape[-1]), w.T, _maybe(b), y)
+        kernels.linear(self._rows(x), w, _maybe(b), self._rows(y), relu)
         return y
+
+    def linear_grad(
+        self, dy: Array, x: Array | None, w: Array | None, y: Array | None, wanted: Sequence[bool]
+    ) -> tuple[Array | None, ...]:
+        kernels = self._kernels("matmul", dy.dtype)
+        if kernels is None:
+            return super().linear_grad(dy, x, w, y, wanted)
+        n = dy.shape[-1]
+        dx = _empty((*dy.shape[:-1], w.shape[1]), dy.dtype) if wanted[0] else None
+        dw = _empty((n, x.shape[-1]), dy.dtype) if wanted[1] else None
+        db = _empty((n,), dy.dtype) if wanted[2] else None
+        rows = [None if a is None else self._rows(a) for a in (x, dx)]
+        kernels.linear_grad(self._rows(_contiguous(dy)), rows[0], w, y, rows[1], dw, db)
+        return dx, dw, db
 
     # ---- convolution ----
 

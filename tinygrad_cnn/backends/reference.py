@@ -396,9 +396,10 @@ class ReferenceBackend(Backend):
         with np.errstate(all="ignore"):
             return np.matmul(x, y)
 
-    def linear(self, x: Array, w: Array, b: Array | None) -> Array:
+    def linear(self, x: Array, w: Array, b: Array | None, relu: bool = False) -> Array:
         y = self.matmul(x, w.T)
-        return y if b is None else y + b
+        y = y if b is None else y + b
+        return self.elementwise("relu", y) if relu else y
 
     # ---- convolution ----
 

@@ -28,6 +28,15 @@ class Conv2d(Op):
         self.save(x if self.needs_grad[1] else None, w if self.needs_grad[0] else None)
         return self.backend.conv2d(x, w, b, window, groups, relu)
 
+    def gradients(self, dy: Any) -> Any:
+        x, w = self.saved_arrays
+        geometry = self.window, self.groups
+        return (
+            self.backend.conv2d_input_grad(dy, w, *geometry, self.size) if self.needs_grad[0] else None,
+            self.backend.conv2d_weight_grad(dy, x, *geometry) if self.needs_grad[1] else None,
+            self.backend.reduce("sum", dy, (0, 2, 3), False) if self.needs_grad[2] else None,
+        )
+
     def backward(self, dy: Any) -> Any:
         x, w = self.saved_tensors
         return (

@@ -32,6 +32,14 @@ class CrossEntropy(Op):
         self.save(y)
         return loss, y
 
+    def gradients(self, dloss: Any, dy: Any) -> Any:
+        (y,) = self.saved_arrays
+        dx = None if dloss is None else self.backend.cross_entropy_grad(dloss, y, *self.args)
+        if dy is None:
+            return (dx,)
+        through_y = self.backend.softmax_grad(dy, y, 1)
+        return (through_y if dx is None else self.backend.elementwise("add", dx, through_y),)
+
     def backward(self, dloss: Any, dy: Any) -> Any:
         (y,) = self.saved_tensors
         dx = None if dloss is None else CrossEntropyGrad.apply(dloss, y, *self.args)

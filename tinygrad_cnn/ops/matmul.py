@@ -8,7 +8,7 @@ from typing import Any
 
 from ..autograd.graph import Op
 from ..geometry import broadcast
-from .elementwise import T, add, check_tensors
+from .elementwise import T, add, check_tensors, relu, relu_grad
 from .inplace import takes_out
 from .shape import reshape, squeeze, unsqueeze
 
@@ -42,17 +42,25 @@ class Matmul(Op):
 
 
 class Linear(Op):
-    """x (..., K) @ w (N, K) transposed + b (N,)."""
+    """x (..., K) @ w (N, K) transposed + b (N,), or with `relu` the relu of that."""
 
     title = "Addmm"
 
-    def forward(self, x: Any, w: Any, b: Any) -> Any:
-        self.save(x if self.needs_grad[1] else None, w if self.needs_grad[0] else None)
-        return self.backend.linear(x, w, b)
+    def forward(self, x: Any, w: Any, b: Any, relu: bool) -> Any:
+        y = self.backend.linear(x, w, b, relu)
+        if relu:
+            self.title = "Relu"
+        self.save(x if self.needs_grad[1] else None, w if self.needs_grad[0] else None, y if relu else None)
+        return y
+
+    def gradients(self, dy: Any) -> Any:
+        x, w, y = self.saved_arrays
+        return self.backend.linear_grad(dy, x, w, y, self.needs_grad[:3])
 
     def backward(self, dy: Any) -> Any:
-        x, w = self.saved_tensors
-        return _spread(LinearGrad.apply(dy, x, w, self.needs_grad), self.needs_grad)
+        x, w, y = self.saved_tensors
+        wanted = self.needs_grad[:3]
+        return _spread(LinearGrad.apply(dy if y is None else relu_grad(dy, y), x, w, wanted), wanted)
 
 
 class LinearGrad(Op):
@@ -61,17 +69,17 @@ class LinearGrad(Op):
     def forward(self, dy: Any, x: Any, w: Any, wanted: tuple[bool, ...]) -> Any:
         self.wanted = wanted
         self.save(dy, x, w)
-        return self.backend.linear_grad(dy, x, w, wanted)
+        return tuple([grad for grad in self.backend.linear_grad(dy, x, w, None, wanted) if grad is not None])
 
     def backward(self, *ds: Any) -> Any:
         dy, x, w = self.saved_tensors
         ddx, ddw, ddb = _spread(ds, self.wanted)
         d, dx, dw = [], None, None
         if ddx is not None:
-            d.append(Linear.apply(ddx, w, None))
+            d.append(Linear.apply(ddx, w, None, False))
             dw = Matmul.apply(_as_matrix(dy), _as_matrix(ddx), True)
         if ddw is not None:
-            d.append(Linear.apply(x, ddw, ddb))
+            d.append(Linear.apply(x, ddw, ddb, False))
             dx = reshape(Matmul.apply(_as_matrix(dy), ddw), x._array.shape)
         elif ddb is not None:
             d.append(ddb.expand(dy._array.shape))
@@ -142,11 +150,21 @@ def bmm(input: T, mat2: T) -> T:
 
 def linear(input: T, weight: T, bias: T | None = None) -> T:
     """Return input (..., K) times weight (N, K) transposed, plus bias (N,)."""
+    return _linear(input, weight, bias, False)
+
+
+def linear_relu(input: T, weight: T, bias: T | None = None) -> T:
+    """Return relu(linear(input, weight, bias)), in one step."""
+    return _linear(input, weight, bias, True)
+
+
+def _linear(input: T, weight: T, bias: T | None, rectified: bool) -> T:
     _check_operands("linear", input, weight)
     x, w = input._array.shape, weight._array.shape
     if len(w) == 1:
         y = matmul(input, weight)
-        return y if bias is None else add(y, bias)
+        y = y if bias is None else add(y, bias)
+        return relu(y) if rectified else y
     if len(w) != 2 or not x or x[-1] != w[1]:
         raise RuntimeError(
             f"linear: input of shape {tuple(x)} does not fit weight {tuple(w)}: the last size of the input must be "
@@ -156,4 +174,4 @@ def linear(input: T, weight: T, bias: T | None = None) -> T:
         _check_operands("linear", weight, bias)
         if bias._array.shape != (w[0],):
             raise RuntimeError(f"linear: bias must have shape {(w[0],)}, got {tuple(bias._array.shape)}")
-    return Linear.apply(input, weight, bias)
+    return Linear.apply(input, weight, bias, rectified)

@@ -9,7 +9,7 @@ from ..autograd.graph import Op, Shortcut, wrap
 from ..backends import algorithms
 from ..geometry import Padding, Pair, Window, check_pool_padding, window
 from .conv import Conv2d, check_filters, image_input
-from .elementwise import RELU, T, _relu_grad, relu
+from .elementwise import RELU, T, relu, relu_grad
 from .reduce import _sum as sum_
 from .reduce import mean
 from .shape import cat, narrow, squeeze
@@ -71,9 +71,19 @@ class PooledConv2d(Op):
         self.save(x if self.needs_grad[1] else None, w if self.needs_grad[0] else None, y if relu else None, offsets)
         return y, offsets
 
+    def gradients(self, dy: Any, _: Any) -> Any:
+        x, w, y, offsets = self.saved_arrays
+        dy = dy if y is None else self.backend.loop("relu_grad")(dy, y)
+        geometry = self.window, self.pool
+        return (
+            self.backend.pooled_conv2d_input_grad(dy, offsets, w, *geometry, self.size) if self.needs_grad[0] else None,
+            self.backend.pooled_conv2d_weight_grad(dy, offsets, x, *geometry) if self.needs_grad[1] else None,
+            self.backend.reduce("sum", dy, (0, 2, 3), False) if self.needs_grad[2] else None,
+        )
+
     def backward(self, dy: Any, _: Any) -> Any:
         x, w, y, offsets = self.saved_tensors
-        dy = dy if y is None else _relu_grad(dy, y)
+        dy = dy if y is None else relu_grad(dy, y)
         return _pooled_grads(self.needs_grad, dy, offsets, x, w, self.window, self.pool, self.size)
 
 
@@ -137,7 +147,7 @@ class PoolingShortcut(Shortcut):
         for node in self.nodes:
             if node.kind is RELU:
                 (y,) = node.saved_tensors
-                dy = _relu_grad(dy, y if node is self.nodes[0] else MaxPool2dGather.apply(y, offsets, pool.window))
+                dy = relu_grad(dy, y if node is self.nodes[0] else MaxPool2dGather.apply(y, offsets, pool.window))
         x, w = conv.saved_tensors
         return _pooled_grads(self.needs_grad, dy, offsets, x, w, conv.window, pool.window, conv.size)
 

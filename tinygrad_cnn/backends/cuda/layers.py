@@ -59,10 +59,11 @@ class CudaBackend(CudaMemory):
     def matmul(self, x: Array, y: Array) -> Array:
         return self._matmul(x, y, None)
 
-    def linear(self, x: Array, w: Array, b: Array | None) -> Array:
+    def linear(self, x: Array, w: Array, b: Array | None, relu: bool = False) -> Array:
         rows = x.shape[:-1]
         flat = self.reshape(self.packed(x), (prod(rows), x.shape[-1]))
-        return self.reshape(self._matmul(flat, self.permute(w, (1, 0)), b), (*rows, w.shape[0]))
+        y = self.reshape(self._matmul(flat, self.permute(w, (1, 0)), b), (*rows, w.shape[0]))
+        return self.elementwise("relu", y) if relu else y
 
     def _matmul(self, x: CudaArray, y: CudaArray, b: CudaArray | None) -> CudaArray:
         (m, depth), n = x.shape[-2:], y.shape[-1]
