@@ -18,6 +18,10 @@ class ReLU(Layer, function=elementwise.relu):
 
     inplace: bool = False
 
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply."""
+        return elementwise.relu(input, self.inplace)
+
 
 class LeakyReLU(Layer, function=elementwise.leaky_relu):
     """x where positive, negative_slope * x elsewhere."""

@@ -8,7 +8,7 @@ from itertools import groupby, islice
 from typing import Any, Self
 
 from ..tensor import Tensor
-from .joined import in_turn
+from .joined import Steps
 from .module import Module
 from .parameter import Parameter
 
@@ -77,6 +77,7 @@ class Sequential(_Numbered):
 
     def __init__(self, *args: Any) -> None:
         super().__init__()
+        self._steps = Steps()
         if len(args) == 1 and isinstance(args[0], Mapping):
             for name, module in args[0].items():
                 self.add_module(name, module)
@@ -85,7 +86,9 @@ class Sequential(_Numbered):
 
     def forward(self, input: Any) -> Any:
         """Apply all modules."""
-        return in_turn(input, *self._modules.values())
+        for step in self._steps.of(list(self._modules.values())):
+            input = step(input)
+        return input
 
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):

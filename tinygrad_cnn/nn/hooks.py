@@ -9,6 +9,9 @@ from ..autograd import Function, is_grad_enabled
 from ..tensor import RemovableHandle, Tensor, add_hook
 
 
+changes = [0]  # how often an attribute of any module was set or a hook registered; joined.py keeps steps until it grows
+
+
 class ForwardHook(NamedTuple):
     """A function to call before or after forward."""
 
@@ -42,6 +45,7 @@ class BackwardHook(NamedTuple):
 
 def register(hooks: dict[int, Any], hook: Any, prepend: bool) -> RemovableHandle:
     """Put a hook behind the others, or before them."""
+    changes[0] += 1
     handle = add_hook(hooks, hook)
     if prepend:
         first = hooks.pop(handle.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from ..creation import empty
@@ -48,7 +49,11 @@ class Linear(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Multiply and add."""
-        return linear(input, self.weight, self.bias)
+        return self._multiply(linear, input)
+
+    def _multiply(self, function: Callable[..., Tensor], input: Tensor) -> Tensor:
+        """Multiply and add by a function with the arguments of linear."""
+        return function(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """Show the sizes."""
@@ -95,6 +100,10 @@ class Flatten(Layer, function=shape.flatten):
 
     start_dim: int = 1
     end_dim: int = -1
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Join the axes."""
+        return shape.flatten(input, self.start_dim, self.end_dim)
 
 
 class Unflatten(Module):

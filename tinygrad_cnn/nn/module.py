@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 from ..autograd import no_grad
 from ..dtypes import as_dtype, float32, float64
 from ..tensor import RemovableHandle, Tensor
-from .hooks import BackwardHook, ForwardHook, Watch, register
+from .hooks import BackwardHook, ForwardHook, Watch, changes, register
 from .parameter import Parameter
 
 M = TypeVar("M", bound="Module")
@@ -70,9 +70,10 @@ class Module:
         """Run forward, with the hooks; an error is noted with the path of the module where it happened."""
         module: Any = self
         try:
-            if not has_hooks(module):
-                return self.forward(*args, **kwargs)
-            return module._call_with_hooks(args, kwargs)
+            of = module.__dict__
+            if of["_forward_hooks"] or of["_forward_pre_hooks"] or of["_backward_hooks"]:  # has_hooks, without its call
+                return module._call_with_hooks(args, kwargs)
+            return self.forward(*args, **kwargs)
         except Exception as error:
             note_path(error, module)
             raise
@@ -98,6 +99,7 @@ class Module:
     # ---- attributes ----
 
     def __setattr__(self, name: str, value: Any) -> None:
+        changes[0] += 1
         registries = self.__dict__
         if "_parameters" not in registries:
             if isinstance(value, (Parameter, Module)):
@@ -142,6 +144,7 @@ class Module:
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __delattr__(self, name: str) -> None:
+        changes[0] += 1
         for registry in REGISTRIES:
             if name in self.__dict__[registry]:
                 del self.__dict__[registry][name]

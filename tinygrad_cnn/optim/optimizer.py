@@ -124,7 +124,8 @@ class Optimizer:
         """Forget the gradients of all parameters, or set them to zero."""
         for group in self.param_groups:
             for p in group["params"]:
-                p._clear_grad(set_to_none)
+                if p._grad is not None:
+                    p._clear_grad(set_to_none)
 
     @_with_hooks
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
