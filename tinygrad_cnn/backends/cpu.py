@@ -133,15 +133,16 @@ class CpuBackend(ReferenceBackend):
     name = "cpu"
 
     def __init__(self, level: str = _ext.LEVEL) -> None:
-        self._modules: dict[tuple[str, np.dtype], Any] = {}
+        self._modules: dict[str, dict[np.dtype, Any]] = {}  # of each family
         self._level = level
         self._loops: dict[str, Any] = {}
 
     def _kernels(self, family: str, dtype: np.dtype) -> Any:
         """Return the compiled kernels of a family for a dtype, or None."""
-        found = self._modules.get((family, dtype))
+        of = self._modules.get(family)
+        found = None if of is None else of.get(dtype)
         if found is None and dtype in _REALS:
-            found = self._modules[family, dtype] = _ext.load(family, _REALS[dtype], self._level)
+            found = self._modules.setdefault(family, {})[dtype] = _ext.load(family, _REALS[dtype], self._level)
         return found
 
     # ---- memory ----
@@ -581,20 +582,22 @@ class CpuBackend(ReferenceBackend):
         self, params: Sequence[Array], grads: Sequence[Array], momenta: Sequence[Array | None], started: Sequence[bool],
         lr: float, momentum: float, dampening: float, weight_decay: float, nesterov: bool, maximize: bool,
     ) -> None:  # fmt: skip
-        step = super().sgd
-        if _all_contiguous(params, momenta):
-            step, grads = self._kernels("optim", params[0].dtype).sgd, list(map(_contiguous, grads))
-        step(params, grads, momenta, started, lr, momentum, dampening, weight_decay, nesterov, maximize)
+        args = (momenta, started, lr, momentum, dampening, weight_decay, nesterov, maximize)
+        try:
+            self._kernels("optim", params[0].dtype).sgd(params, list(map(_contiguous, grads)), *args)
+        except ValueError:  # not contiguous
+            super().sgd(params, grads, *args)
 
     def adam(
         self, params: Sequence[Array], grads: Sequence[Array], means: Sequence[Array], squares: Sequence[Array],
         peaks: Sequence[Array | None], steps: Sequence[int], lr: float, beta1: float, beta2: float, eps: float,
         weight_decay: float, decoupled: bool, maximize: bool,
     ) -> None:  # fmt: skip
-        step = super().adam
-        if _all_contiguous(params, means, squares, peaks):
-            step, grads = self._kernels("optim", params[0].dtype).adam, list(map(_contiguous, grads))
-        step(params, grads, means, squares, peaks, steps, lr, beta1, beta2, eps, weight_decay, decoupled, maximize)
+        args = (means, squares, peaks, steps, lr, beta1, beta2, eps, weight_decay, decoupled, maximize)
+        try:
+            self._kernels("optim", params[0].dtype).adam(params, list(map(_contiguous, grads)), *args)
+        except ValueError:  # not contiguous
+            super().adam(params, grads, *args)
 
     # ---- images ----
 

@@ -138,9 +138,10 @@ class Module:
 
     def __getattr__(self, name: str) -> Any:
         own = self.__dict__
-        for registry in REGISTRIES:
-            if registry in own and name in own[registry]:
-                return own[registry][name]
+        for registry in REGISTRIES if "_parameters" in own else ():
+            found = own[registry]
+            if name in found:
+                return found[name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __delattr__(self, name: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from ..autograd.graph import Op
+from ..autograd.graph import Op, TensorBase
 from ..geometry import broadcast
 from .elementwise import T, add, check_tensors, relu, relu_grad
 from .inplace import takes_out
@@ -99,7 +99,8 @@ def _as_matrix(x: Any) -> Any:
 
 
 def _check_operands(op: str, x: Any, y: Any) -> None:
-    check_tensors(op, x, y)
+    if not (isinstance(x, TensorBase) and isinstance(y, TensorBase)):
+        check_tensors(op, x, y)
     if x._array.dtype != y._array.dtype:
         raise RuntimeError(f"{op}: both operands must have one dtype, got {x._array.dtype} and {y._array.dtype}")
 

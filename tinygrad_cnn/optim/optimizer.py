@@ -43,6 +43,19 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
+def _alike(params: list[Any]) -> list[list[Any]]:
+    """Return parameters by device and dtype: one call steps all that are alike."""
+    if not params:
+        return []
+    backend, dtype = params[0]._backend, params[0]._array.dtype
+    if all([p._backend is backend and p._array.dtype is dtype for p in params]):
+        return [params]
+    kinds: dict[Any, list[Any]] = {}
+    for p in params:
+        kinds.setdefault((p._backend, p._array.dtype), []).append(p)
+    return list(kinds.values())
+
+
 class Optimizer:
     """The base of optimisers: groups of parameters with their hyperparameters, and the state of each parameter.
 
@@ -124,8 +137,10 @@ class Optimizer:
         """Forget the gradients of all parameters, or set them to zero."""
         for group in self.param_groups:
             for p in group["params"]:
-                if p._grad is not None:
-                    p._clear_grad(set_to_none)
+                if set_to_none:
+                    p._grad = None
+                else:
+                    p._clear_grad(False)
 
     @_with_hooks
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -136,13 +151,8 @@ class Optimizer:
                 loss = closure()
         with no_grad():
             for group in self.param_groups:
-                # One call steps all parameters of one device and dtype.
-                kinds: dict[Any, list[Tensor]] = {}
-                for p in group["params"]:
-                    if p._grad is not None:
-                        kinds.setdefault((p._backend, p._array.dtype), []).append(p)
-                for (backend, _), params in kinds.items():
-                    self.step_group(backend, group, params)
+                for params in _alike([p for p in group["params"] if p._grad is not None]):
+                    self.step_group(params[0]._backend, group, params)
                     for p in params:
                         p._counter.value += 1
         return loss

@@ -34,10 +34,12 @@ class SGD(Optimizer):
         started, momenta = [False] * len(params), [None] * len(params)
         for i, p in enumerate(params if momentum else ()):
             state = self.state[p]
-            started[i] = state.get("momentum_buffer") is not None
-            if not started[i]:
-                state["momentum_buffer"] = p.new_empty(p.shape)
-            momenta[i] = state["momentum_buffer"]._array
+            buffer = state.get("momentum_buffer")
+            if buffer is None:
+                buffer = state["momentum_buffer"] = p.new_empty(p.shape)
+            else:
+                started[i] = True
+            momenta[i] = buffer._array
         lr = backend.host_numbers(lambda _: float(group["lr"]))
         backend.sgd(
             [p._array for p in params], [p._grad._array for p in params], momenta, started, lr, momentum,
