@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import tinygrad_cnn as tg
+from tinygrad_cnn import nn
 from tinygrad_cnn.autograd import Function
 from tinygrad_cnn.nn import functional as F
 from tinygrad_cnn.ops.pool import PoolingShortcut
@@ -511,3 +512,40 @@ def test_a_shortcut_notices_a_changed_tensor(relu: str, place: str, taken: list[
     with pytest.raises(RuntimeError, match="changed by an in-place operation"):
         loss.backward()
     assert len(taken) == (relu == "before")  # the loss has saved what ReLU returned last
+
+
+# ---- gradients on arrays ----
+
+
+@pytest.mark.parametrize("frozen", [None, 0, 1, 2, 3])
+def test_gradients_on_arrays_are_those_of_the_graph(frozen: int | None) -> None:
+    tg.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(3, 4, 3, groups=1), nn.Flatten(),
+        nn.Linear(16, 6), nn.ReLU(), nn.Linear(6, 5),
+    ).double()  # fmt: skip
+    leaves = [tg.randn(3, 2, 8, 8, dtype=tg.float64, requires_grad=True), *net.parameters()]
+    if frozen is not None:
+        leaves.pop(frozen).requires_grad_(False)
+    x = leaves[0] if frozen != 0 else tg.randn(3, 2, 8, 8, dtype=tg.float64)
+    results = []
+    for create_graph in (True, False):
+        loss = F.cross_entropy(net(x), tg.tensor([0, 4, 2])) + F.cross_entropy(
+            net(x), tg.tensor([1, 1, 1]), reduction="sum"
+        )
+        results.append(tg.autograd.grad(loss, leaves, create_graph=create_graph))
+    for expected, g in zip(*results, strict=True):
+        assert_close(g, expected.detach())
+
+
+def test_gradients_on_arrays_need_saved_tensors_as_they_were() -> None:
+    x, w = tg.randn(2, 3, requires_grad=True), tg.randn(4, 3, requires_grad=True)
+    y = F.linear(x, w)
+    with tg.no_grad():
+        w.add_(1)
+    with pytest.raises(RuntimeError, match=r"AddmmBackward0: a tensor .* changed by an in-place operation"):
+        y.sum().backward()
+    y = F.linear(x, w).sum()
+    y.backward()
+    with pytest.raises(RuntimeError, match="second time"):
+        y.backward()

@@ -5,6 +5,8 @@ This file also runs in the build with address and undefined-behaviour sanitizers
 
 from __future__ import annotations
 
+import copy
+import pickle
 from functools import partial
 from typing import Any
 
@@ -20,6 +22,7 @@ from tinygrad_cnn.models.resnet import BasicBlock, Bottleneck
 from tinygrad_cnn.nn import functional as F
 from tinygrad_cnn.nn.joined import in_turn, norm_add_relu
 from tinygrad_cnn.ops.conv import conv2d_relu
+from tinygrad_cnn.ops.matmul import linear_relu
 from tinygrad_cnn.ops.norm import batch_norm_relu
 
 on_levels = pytest.mark.parametrize("level", LEVELS)
@@ -109,6 +112,43 @@ def test_batch_norm_by_its_own_statistics_gives_the_same_bits(level: str, dtype:
     assert bits(backend.normalise(x, w, b, mean, var, 1e-5)) == bits(y)
 
 
+@on_levels
+@on_reals
+@pytest.mark.parametrize("shape", [(64, 40, 33), (1, 300, 7), (2, 3, 5, 4), (130, 1, 6), (3, 0, 4), (0, 4, 3)], ids=str)
+@pytest.mark.parametrize("biased", [False, True])
+def test_a_linear_layer_with_relu_gives_the_same_bits(level: str, dtype: Any, shape: Any, biased: bool) -> None:
+    backend: Any = get_backend(level)
+    *rows, k, n = shape
+    x, w, b = normal(dtype, 0, *rows, k), normal(dtype, 1, n, k), normal(dtype, 2, n) if biased else None
+    if x.size:
+        x.reshape(-1)[0] = np.nan
+    y = backend.linear(x, w, b, True)
+    assert bits(y) == bits(backend.elementwise("relu", backend.linear(x, w, b)))
+    dy = normal(dtype, 3, *rows, n)
+    expected = backend.linear_grad(backend.elementwise("relu_grad", dy, y), x, w, None, (True, True, True))
+    for wanted in ((True, True, True), (True, False, True), (False, True, False)):
+        for got, want, which in zip(backend.linear_grad(dy, x, w, y, wanted), expected, wanted, strict=True):
+            assert (got is not None) == which
+            assert got is None or bits(got) == bits(want)
+
+
+@on_levels
+@on_reals
+@pytest.mark.parametrize(
+    "shape", [(64, 40, 33), (1, 300, 7), (2, 3, 5, 4), (700, 3, 18), (3, 0, 4), (0, 4, 3)], ids=str
+)
+def test_gradients_of_a_linear_layer_are_products_and_a_sum(level: str, dtype: Any, shape: Any) -> None:
+    backend: Any = get_backend(level)
+    *rows, k, n = shape
+    x, w, dy = normal(dtype, 0, *rows, k), normal(dtype, 1, k, n).T, normal(dtype, 3, n, *rows).T  # strided
+    dy = dy if dy.shape == (*rows, n) else np.moveaxis(normal(dtype, 3, n, *rows), 0, -1)
+    dx, dw, db = backend.linear_grad(dy, x, w, None, (True, True, True))
+    flat, exact = dy.reshape(-1, n).astype(np.float64), {"rtol": 1e-4, "atol": 1e-4}
+    np.testing.assert_allclose(dx, (flat @ w).reshape(x.shape), **exact)
+    np.testing.assert_allclose(dw, flat.T @ x.reshape(len(flat), k), **exact)
+    np.testing.assert_allclose(db, flat.sum(0), **exact)
+
+
 # ---- values, gradients and graph of modules ----
 
 
@@ -171,12 +211,27 @@ def test_joined_modules_give_the_same_bits_gradients_and_graph(make: Any, traini
     assert results[0] == results[1]
 
 
+def test_a_joined_linear_layer_gives_the_same_bits_and_gradients() -> None:
+    net = nn.Sequential(nn.Linear(9, 5), nn.ReLU(), nn.Linear(5, 4, bias=False), nn.ReLU(inplace=True))
+    x = tg.randn(3, 2, 9, requires_grad=True)
+    results = []
+    for apart in (False, True):
+        if apart:
+            net[1].register_forward_hook(lambda *_: None)
+            net[3].register_forward_hook(lambda *_: None)
+        y = net(x)
+        assert y.grad_fn.name() == "ReluBackward0"
+        results.append((bits(y.detach().numpy()), gradients(y, x, *net.parameters())))
+    assert results[0] == results[1]
+
+
 def test_double_backward_goes_through_both() -> None:
     x, w = tg.randn(2, 3, 5, 5, dtype=tg.float64), tg.randn(4, 3, 3, 3, dtype=tg.float64)
     b, scale, other = (tg.randn(*s, dtype=tg.float64) for s in ((4,), (3,), (2, 3, 5, 5)))
     mean, var = tg.zeros(3, dtype=tg.float64), tg.ones(3, dtype=tg.float64)
     operands = [t.requires_grad_() for t in (x, w, b, scale, other)]
     assert tg.testing.gradgradcheck(lambda x, w, b: conv2d_relu(x, w, b, 1, 1, 1, 1), operands[:3])
+    assert tg.testing.gradgradcheck(lambda x, w, b: linear_relu(x[0, 0, :, :3], w[0, :, :, 0].T, b[:3]), operands[:3])
     for training in (True, False):
         args = (mean, var, scale, None, training, 0.0, 1e-5)
         assert tg.testing.gradgradcheck(lambda x, r, args=args: batch_norm_relu(x, *args, residual=r), [x, other])
@@ -229,6 +284,26 @@ def test_modules_with_hooks_or_a_forward_of_their_own_stay_apart(number: int, jo
         net[number].forward = net[number].forward
         net(X)
     assert not joined
+
+
+def test_what_was_joined_once_is_apart_when_somebody_could_tell(joined: list[str]) -> None:
+    net = nn.Sequential(conv(), nn.ReLU())
+    expected = net(X)
+    seen: list[Any] = []
+    handle = net[1].register_forward_hook(lambda *_: seen.append(1))
+    net(X)
+    handle.remove()
+    net[0].forward = net[0].forward
+    net(X)
+    assert (joined, seen) == (["conv2d"], [1])
+    del net[0].forward
+    for copied in (net, copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        assert (copied(X) == expected).all()
+    assert joined == ["conv2d"] * 4
+    net._modules["1"] = nn.Identity()
+    assert (net(X) == net[0](X)).all()
+    net[1] = nn.ReLU()
+    assert (net(X) == expected).all()
 
 
 def test_residuals_of_another_shape_or_type_are_added_apart(joined: list[str]) -> None:

@@ -355,7 +355,7 @@ class CpuBackend(ReferenceBackend):
         return y
 
     def linear_grad(
-        self, dy: Array, x: Array | None, w: Array | None, y: Array | None, wanted: Sequence[bool]
+        self, dy: Array, x: Array, w: Array, y: Array | None, wanted: Sequence[bool]
     ) -> tuple[Array | None, ...]:
         kernels = self._kernels("matmul", dy.dtype)
         if kernels is None:

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from ..autograd import Function, is_grad_enabled
 from ..tensor import RemovableHandle, Tensor, add_hook
 
-
 changes = [0]  # how often an attribute of any module was set or a hook registered; joined.py keeps steps until it grows
 
 

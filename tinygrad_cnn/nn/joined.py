@@ -1,8 +1,8 @@
 """Neighbouring modules as one step: the same values, gradients and errors in less time.
 
-A ReLU is joined with the convolution, linear layer or batch norm before it, and changes places with max pooling behind it.  Nothing is
-joined where somebody could tell: hooks, a replaced `forward`, a search for anomalies, a ReLU in place on a tensor that
-others see.
+A ReLU is joined with the convolution, linear layer or batch norm before it, and changes places with max pooling behind it.
+Nothing is joined where somebody could tell: hooks, a replaced `forward`, a search for anomalies, a ReLU in place on a
+tensor that others see.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def _alike(params: list[Any]) -> list[list[Any]]:
     if not params:
         return []
     backend, dtype = params[0]._backend, params[0]._array.dtype
-    if all([p._backend is backend and p._array.dtype is dtype for p in params]):
+    if all([p._backend is backend and p._array.dtype is dtype for p in params]):  # noqa: C419  (in less time)
         return [params]
     kinds: dict[Any, list[Any]] = {}
     for p in params:
