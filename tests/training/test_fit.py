@@ -148,10 +148,10 @@ def test_the_average_of_weights_validates():
     assert trainer.averaged.n_averaged == 10
     assert (
         history["val_loss"][-1]
-        == evaluate(averaged, nets.arrays(20, 1))["loss"]
-        == trainer.evaluate(nets.arrays(20, 1))["loss"]
+        == evaluate(averaged, nets.arrays(20, 1), batch_size=10)["loss"]
+        == trainer.evaluate(nets.arrays(20, 1), batch_size=10)["loss"]
     )
-    assert history["val_loss"][-1] != evaluate(model, nets.arrays(20, 1))["loss"]
+    assert history["val_loss"][-1] != evaluate(model, nets.arrays(20, 1), batch_size=10)["loss"]
     assert (trainer.predict(nets.arrays()) == predict(averaged, nets.arrays())).all()
 
 

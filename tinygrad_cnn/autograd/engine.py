@@ -236,9 +236,11 @@ def accumulate(leaf: TensorBase, grad: TensorBase, create_graph: bool) -> None:
     before: Any = leaf._grad
     if create_graph:
         leaf._grad = grad if before is None else before + grad
+    elif before is None and is_fresh(grad):
+        grad._fresh = False
+        leaf._grad = grad
     elif before is None:
-        backend = leaf._backend
-        leaf._grad = wrap(leaf.result_class, grad._array if is_fresh(grad) else backend.copy(grad._array), backend)
+        leaf._grad = wrap(leaf.result_class, leaf._backend.copy(grad._array), leaf._backend)
     else:
         _add_in_place(before, grad)
     if leaf._after_hooks:

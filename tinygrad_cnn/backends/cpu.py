@@ -584,7 +584,7 @@ class CpuBackend(ReferenceBackend):
     ) -> None:  # fmt: skip
         args = (momenta, started, lr, momentum, dampening, weight_decay, nesterov, maximize)
         try:
-            self._kernels("optim", params[0].dtype).sgd(params, list(map(_contiguous, grads)), *args)
+            self._kernels("optim", params[0].dtype).sgd(params, grads, *args)
         except ValueError:  # not contiguous
             super().sgd(params, grads, *args)
 
@@ -595,7 +595,7 @@ class CpuBackend(ReferenceBackend):
     ) -> None:  # fmt: skip
         args = (means, squares, peaks, steps, lr, beta1, beta2, eps, weight_decay, decoupled, maximize)
         try:
-            self._kernels("optim", params[0].dtype).adam(params, list(map(_contiguous, grads)), *args)
+            self._kernels("optim", params[0].dtype).adam(params, grads, *args)
         except ValueError:  # not contiguous
             super().adam(params, grads, *args)
 
