@@ -94,15 +94,74 @@ static void channels_first(ptrdiff_t channels, ptrdiff_t columns, const real *fr
         }
 }
 
-/* ---- weight gradient ---- */
+/* ---- maxima with a gradient ---- */
 
+/* A ReLU leaves many of them without one: two of three in a trained LeNet. */
 typedef struct {
-    ptrdiff_t images, image, plane; /* images; elements from one to the next, in x, and in dy and its offsets */
-    ptrdiff_t count;                /* windows of a plane */
-    const ptrdiff_t *places;        /* where the first position of each window finds its elements in x */
-    const ptrdiff_t *shifts;        /* how much further those of its other positions lie */
-    ptrdiff_t pitch;                /* of the rows of x */
-} pooled_planes;
+    ptrdiff_t count;
+    int *at; /* where the operand of each begins */
+    real *dy;
+} maxima;
+
+/* What follows handles LANES windows at a time where their positions are at most as many, and writes up to LANES - 1 elements behind. */
+#if defined(__AVX512F__) && VEC_LANES == 16
+#include <immintrin.h>
+ALWAYS_INLINE void prepare_lists(void) {}
+ALWAYS_INLINE int append_vector(const real *dy, const uint8_t *offsets, int start, const int *places, const int *shifts,
+                                real *to_dy, int *to_at) {
+    const __m512 g = _mm512_loadu_ps(dy);
+    const __mmask16 kept = _mm512_cmp_ps_mask(g, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+    const __m512i offset = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)offsets));
+    const __m512i shift = _mm512_permutexvar_epi32(offset, _mm512_loadu_si512(shifts));
+    const __m512i at = _mm512_add_epi32(_mm512_add_epi32(_mm512_loadu_si512(places), _mm512_set1_epi32(start)), shift);
+    _mm512_storeu_ps(to_dy, _mm512_maskz_compress_ps(kept, g));
+    _mm512_storeu_si512(to_at, _mm512_maskz_compress_epi32(kept, at));
+    return __builtin_popcount(kept);
+}
+#elif defined(__AVX2__) && !defined(__AVX512F__) && VEC_LANES == 8
+#include <immintrin.h>
+static uint8_t kept_lanes[256][8]; /* for each mask the numbers of its lanes */
+static void prepare_lists(void) {
+    for (int mask = 0; mask < 256; mask++)
+        for (int lane = 0, k = 0; lane < 8; lane++)
+            if (mask >> lane & 1) kept_lanes[mask][k++] = (uint8_t)lane;
+}
+ALWAYS_INLINE int append_vector(const real *dy, const uint8_t *offsets, int start, const int *places, const int *shifts,
+                                real *to_dy, int *to_at) {
+    const __m256 g = _mm256_loadu_ps(dy);
+    const int kept = _mm256_movemask_ps(_mm256_cmp_ps(g, _mm256_setzero_ps(), _CMP_NEQ_UQ));
+    const __m256i lanes_of = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)kept_lanes[kept]));
+    const __m256i offset = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)offsets));
+    const __m256i shift = _mm256_permutevar8x32_epi32(_mm256_loadu_si256((const __m256i *)shifts), offset);
+    const __m256i first = _mm256_add_epi32(_mm256_loadu_si256((const __m256i *)places), _mm256_set1_epi32(start));
+    _mm256_storeu_ps(to_dy, _mm256_permutevar8x32_ps(g, lanes_of));
+    _mm256_storeu_si256((__m256i *)to_at, _mm256_permutevar8x32_epi32(_mm256_add_epi32(first, shift), lanes_of));
+    return __builtin_popcount((unsigned)kept);
+}
+#else
+#define NO_VECTORS
+ALWAYS_INLINE void prepare_lists(void) {}
+#endif
+
+/* Append the maxima of windows of so many positions to a list; dy and offsets are `stride` apart. */
+ALWAYS_INLINE void append_maxima(maxima *list, ptrdiff_t windows, ptrdiff_t positions, const real *dy, const uint8_t *offsets,
+                                 ptrdiff_t stride, ptrdiff_t start, const int *places, const int *shifts) {
+    ptrdiff_t k = list->count, q = 0;
+#ifndef NO_VECTORS
+    if (stride == 1 && positions <= LANES)
+        for (; q + LANES <= windows; q += LANES)
+            k += append_vector(dy + q, offsets + q, (int)start, places + q, shifts, list->dy + k, list->at + k);
+#endif
+    for (; q < windows; q++) {
+        const real g = dy[q * stride];
+        list->at[k] = (int)start + places[q] + shifts[offsets[q * stride]];
+        list->dy[k] = g;
+        k += !(g == 0); /* the next one overwrites what has no gradient */
+    }
+    list->count = k;
+}
+
+/* ---- weight gradient ---- */
 
 /* Runs of up to SHORT neighbours are read by half a vector: fewer of those lie across two cache lines, which take twice the time. */
 #if defined(__GNUC__) && defined(__AVX512F__)
@@ -116,30 +175,28 @@ enum { SHORT = 0 };
 ALWAYS_INLINE vec load_short(const real *from) { return vec_load(from); }
 #endif
 
-/* sums[u][v]  +=  sum over images and windows q of  dy[q] * x[places[q] + shifts[offsets[q]] + u * pitch + v] */
-ALWAYS_INLINE void weight_sums_of(const int rows, const int vecs, const int is_short, const pooled_planes *p, const real *dy,
-                                  const uint8_t *offsets, const real *x, real *sums, ptrdiff_t lds) {
-    const pooled_planes s = *p;
+/* sums[u][v]  +=  sum over maxima of  dy * x[at + u * pitch + v] */
+ALWAYS_INLINE void weight_sums_of(const int rows, const int vecs, const int is_short, const maxima *list, const real *x,
+                                  ptrdiff_t pitch, real *sums, ptrdiff_t lds) {
+    const maxima m = *list;
     vec sum[MOST_ROWS][MOST_VECS];
     for (int u = 0; u < rows; u++)
         for (int v = 0; v < vecs; v++) sum[u][v] = vec_load(sums + u * lds + v * LANES);
-    for (ptrdiff_t n = 0; n < s.images; n++, dy += s.plane, offsets += s.plane, x += s.image)
-        for (ptrdiff_t q = 0; q < s.count; q++) {
-            const real *from = x + s.places[q] + s.shifts[offsets[q]];
-            const vec g = vec_set(dy[q]);
-            for (int u = 0; u < rows; u++)
-                for (int v = 0; v < vecs; v++)
-                    sum[u][v] += g * (is_short ? load_short(from + u * s.pitch) : vec_load(from + u * s.pitch + v * LANES));
-        }
+    for (ptrdiff_t i = 0; i < m.count; i++) {
+        const real *from = x + m.at[i];
+        const vec g = vec_set(m.dy[i]);
+        for (int u = 0; u < rows; u++)
+            for (int v = 0; v < vecs; v++)
+                sum[u][v] += g * (is_short ? load_short(from + u * pitch) : vec_load(from + u * pitch + v * LANES));
+    }
     for (int u = 0; u < rows; u++)
         for (int v = 0; v < vecs; v++) vec_store(sums + u * lds + v * LANES, sum[u][v]);
 }
 
 /* rows x vecs vectors of sums, at most MOST_ROWS x MOST_VECS and MOST_SUMS; vecs 0: only the first SHORT elements of one. */
-static void weight_sums(int rows, int vecs, const pooled_planes *p, const real *dy, const uint8_t *offsets, const real *x,
-                        real *sums, ptrdiff_t lds) {
+static void weight_sums(int rows, int vecs, const maxima *list, const real *x, ptrdiff_t pitch, real *sums, ptrdiff_t lds) {
 #define TRY(r, v) \
-    if (r * v <= MOST_SUMS && rows == r && vecs == v) weight_sums_of(r, v ? v : 1, !v, p, dy, offsets, x, sums, lds);
+    if (r * v <= MOST_SUMS && rows == r && vecs == v) weight_sums_of(r, v ? v : 1, !v, list, x, pitch, sums, lds);
 #define ROWS(v) TRY(1, v) TRY(2, v) TRY(3, v) TRY(4, v) TRY(5, v)
     ROWS(0) ROWS(1) ROWS(2) ROWS(3) ROWS(4)
 #undef ROWS
@@ -148,15 +205,15 @@ static void weight_sums(int rows, int vecs, const pooled_planes *p, const real *
 
 /* ---- input gradient ---- */
 
-/* patch  =  sum over o of  dy[o] * table[o][offsets[o]]       each `vecs` vectors; dy and offsets are `stride` apart */
-ALWAYS_INLINE void patch_of(const int vecs, ptrdiff_t outputs, const real *dy, const uint8_t *offsets, ptrdiff_t stride,
-                            const real *table, ptrdiff_t positions, real *patch) {
+/* patch  =  sum over maxima of  dy * table[at]       each `vecs` vectors */
+ALWAYS_INLINE void patch_of(const int vecs, const maxima *list, const real *table, real *patch) {
+    const maxima m = *list;
     vec sum[MOST_SUMS];
     UNROLLED
     for (int v = 0; v < vecs; v++) sum[v] = vec_set((real)0);
-    for (ptrdiff_t o = 0; o < outputs; o++) {
-        const real *from = table + (o * positions + offsets[o * stride]) * (vecs * LANES);
-        const vec g = vec_set(dy[o * stride]);
+    for (ptrdiff_t i = 0; i < m.count; i++) {
+        const real *from = table + (ptrdiff_t)m.at[i] * (vecs * LANES);
+        const vec g = vec_set(m.dy[i]);
         UNROLLED
         for (int v = 0; v < vecs; v++) sum[v] += g * vec_load(from + v * LANES);
     }
@@ -164,10 +221,9 @@ ALWAYS_INLINE void patch_of(const int vecs, ptrdiff_t outputs, const real *dy, c
     for (int v = 0; v < vecs; v++) vec_store(patch + v * LANES, sum[v]);
 }
 
-static void make_patch(int vecs, ptrdiff_t outputs, const real *dy, const uint8_t *offsets, ptrdiff_t stride,
-                       const real *table, ptrdiff_t positions, real *patch) {
+static void make_patch(int vecs, const maxima *list, const real *table, real *patch) {
     switch (vecs) {
-#define CASE(n) case n: patch_of(n, outputs, dy, offsets, stride, table, positions, patch); break;
+#define CASE(n) case n: patch_of(n, list, table, patch); break;
         CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12)
 #if defined(__AVX512F__)
         CASE(13) CASE(14) CASE(15) CASE(16)

@@ -24,6 +24,7 @@ from real cimport LANES, address, read, real, write
 from window cimport Window, copy_row, read_window
 
 import_runtime()
+prepare_lists()
 
 cdef extern from "pooled.h":
     ctypedef struct output_windows:
@@ -32,17 +33,18 @@ cdef extern from "pooled.h":
     void max_outputs(const output_windows* p, const real* sums, real* y, real* offsets) noexcept nogil
     void narrow(const real* source, Py_ssize_t n, uint8_t* to) noexcept nogil
     const int MOST_SUMS, MOST_ROWS, MOST_VECS, SHORT
-    ctypedef struct pooled_planes:
-        Py_ssize_t images, image, plane, count
-        const Py_ssize_t* places
-        const Py_ssize_t* shifts
-        Py_ssize_t pitch
+    ctypedef struct maxima:
+        Py_ssize_t count
+        int* at
+        real* dy
+    void prepare_lists()
+    void append_maxima(maxima* list, Py_ssize_t windows, Py_ssize_t positions, const real* dy, const uint8_t* offsets,
+                       Py_ssize_t stride, Py_ssize_t start, const int* places, const int* shifts) noexcept nogil
     void channels_last(Py_ssize_t channels, Py_ssize_t columns, const real* source, Py_ssize_t plane, real* to) noexcept nogil
     void channels_first(Py_ssize_t channels, Py_ssize_t columns, const real* source, real* to, Py_ssize_t plane) noexcept nogil
-    void weight_sums(int rows, int vecs, const pooled_planes* p, const real* dy, const uint8_t* offsets, const real* x,
-                     real* sums, Py_ssize_t lds) noexcept nogil
-    void make_patch(int vecs, Py_ssize_t outputs, const real* dy, const uint8_t* offsets, Py_ssize_t stride,
-                    const real* table, Py_ssize_t positions, real* patch) noexcept nogil
+    void weight_sums(int rows, int vecs, const maxima* list, const real* x, Py_ssize_t pitch, real* sums,
+                     Py_ssize_t lds) noexcept nogil
+    void make_patch(int vecs, const maxima* list, const real* table, real* patch) noexcept nogil
     void add_rows(Py_ssize_t rows, Py_ssize_t width, const real* patch, real* x, Py_ssize_t pitch) noexcept nogil
 
 cdef enum:
@@ -55,8 +57,9 @@ cdef struct Pooled:
     Py_ssize_t n, c, h, w, o
     Py_ssize_t rows, pitch, size        # of a padded image: rows, elements of one, elements with room for a last vector
     Py_ssize_t count, positions         # windows of a plane, positions of a window
-    Py_ssize_t* places                  # where each window begins in the padded image
-    Py_ssize_t* shifts                  # and how much further each of its positions
+    int* places                         # where each window begins in the padded image
+    int* shifts                         # and how much further each of its positions
+    int* moved                          # numbers: of the kernels of each output among those moved, then of positions
     Py_ssize_t tasks
     const real* dy
     const uint8_t* offsets
@@ -92,14 +95,26 @@ cdef Pooled describe(object x_shape, object w_shape, object window, object pool)
 
 
 cdef void find_places(Pooled* p) noexcept nogil:
-    """Tabulate where windows begin, and how far their positions are from there."""
+    """Tabulate where windows begin, and how far their positions are from there; and the same of moved kernels."""
     cdef Py_ssize_t q
-    p.places = <Py_ssize_t*> scratch_memory(3, sizeof(Py_ssize_t) * (p.count + p.positions))
+    p.places = <int*> scratch_memory(3, sizeof(int) * (p.count + 2 * p.positions + p.o + LANES))
     p.shifts = p.places + p.count
+    p.moved = p.shifts + p.positions
     for q in range(p.count):
-        p.places[q] = q // p.pool.ow * p.pool.sh * p.pitch + q % p.pool.ow * p.pool.sw * p.c
+        p.places[q] = <int> (q // p.pool.ow * p.pool.sh * p.pitch + q % p.pool.ow * p.pool.sw * p.c)
     for q in range(p.positions):
-        p.shifts[q] = q // p.pool.kw * p.pitch + q % p.pool.kw * p.c
+        p.shifts[q] = <int> (q // p.pool.kw * p.pitch + q % p.pool.kw * p.c)
+        p.moved[p.o + q] = <int> q
+    for q in range(p.o):
+        p.moved[q] = <int> (q * p.positions)
+
+
+cdef maxima room_for(Py_ssize_t most, void* memory) noexcept nogil:
+    """Return an empty list with room for so many maxima, and one that is not kept."""
+    cdef maxima found
+    found.count, found.dy = 0, <real*> memory
+    found.at = <int*> (found.dy + most + LANES)
+    return found
 
 
 cdef void load_image(const Pooled* p, const real* image, real* to) noexcept nogil:
@@ -142,25 +157,26 @@ cdef void weight_task(void* args, Py_ssize_t task) noexcept nogil:
                                                      end - n))
     cdef int width = even_part(p.line, MOST_VECS), height = even_part(p.window.kh, min(MOST_ROWS, MOST_SUMS // width))
     cdef Py_ssize_t across = ceil_div(p.line, width), line = p.line * LANES
-    cdef real* x = <real*> scratch_memory(1, sizeof(real) * images * p.size)
+    cdef real* x = <real*> scratch_memory(1, (sizeof(real) + sizeof(int)) * (images * (p.size + p.count) + LANES))
     cdef real* sums = p.out + task * p.o * p.window.kh * line
-    cdef pooled_planes planes
-    planes.image, planes.plane, planes.count, planes.pitch = p.size, p.o * p.count, p.count, p.pitch
-    planes.places, planes.shifts = p.places, p.shifts
+    cdef maxima found = room_for(images * p.count, x + images * p.size)
     memset(sums, 0, sizeof(real) * p.o * p.window.kh * line)
     memset(x, 0, sizeof(real) * images * p.size)
     while n < end:
-        planes.images = min(images, end - n)
-        for i in range(planes.images):
+        images = min(images, end - n)
+        for i in range(images):
             load_image(p, p.x + (n + i) * p.c * p.h * p.w, x + i * p.size)
         for o in range(p.o):
+            found.count = 0
+            for i in range(images):
+                v = ((n + i) * p.o + o) * p.count
+                append_maxima(&found, p.count, p.positions, p.dy + v, p.offsets + v, 1, i * p.size, p.places, p.shifts)
             for i in range(ceil_div(p.window.kh, height) * across):
                 u, v = i // across * height, i % across * width
                 weight_sums(<int> min(<Py_ssize_t> height, p.window.kh - u),
-                            0 if p.window.kw * p.c <= SHORT else <int> min(<Py_ssize_t> width, p.line - v), &planes,
-                            p.dy + (n * p.o + o) * p.count, p.offsets + (n * p.o + o) * p.count, x + u * p.pitch + v * LANES,
-                            sums + (o * p.window.kh + u) * line + v * LANES, line)
-        n += planes.images
+                            0 if p.window.kw * p.c <= SHORT else <int> min(<Py_ssize_t> width, p.line - v), &found,
+                            x + u * p.pitch + v * LANES, p.pitch, sums + (o * p.window.kh + u) * line + v * LANES, line)
+        n += images
 
 
 cdef void store_weights(const Pooled* p, real* dw) noexcept nogil:
@@ -220,15 +236,18 @@ cdef void fill_table(const Pooled* p, const real* w) noexcept nogil:
 cdef void input_task(void* args, Py_ssize_t n) noexcept nogil:
     """Compute dx of one image: for each window the sum over outputs in registers, added to the padded image."""
     cdef Pooled* p = <Pooled*> args
-    cdef real* patch = <real*> scratch_memory(1, sizeof(real) * (p.vecs * LANES + LANES + p.size))
-    cdef real* x = patch + p.vecs * LANES + LANES
     cdef Py_ssize_t q, i, v
+    cdef real* patch = <real*> scratch_memory(1, (sizeof(real) + sizeof(int)) * (p.vecs * LANES + LANES + p.size + p.o + LANES))
+    cdef real* x = patch + p.vecs * LANES + LANES
+    cdef maxima found = room_for(p.o, x + p.size)
     memset(x, 0, sizeof(real) * p.size)
     for q in range(p.count):
+        found.count = 0
+        v = n * p.o * p.count + q
+        append_maxima(&found, p.o, p.positions, p.dy + v, p.offsets + v, p.count, 0, p.moved, p.moved + p.o)
         for i in range(ceil_div(p.vecs, p.block)):
             v = i * p.block
-            make_patch(<int> min(<Py_ssize_t> p.block, p.vecs - v), p.o, p.dy + n * p.o * p.count + q,
-                       p.offsets + n * p.o * p.count + q, p.count, p.table + v * LANES * p.o * p.positions, p.positions,
+            make_patch(<int> min(<Py_ssize_t> p.block, p.vecs - v), &found, p.table + v * LANES * p.o * p.positions,
                        patch + v * LANES)
         add_rows(p.high, p.wide, patch, x + p.places[q], p.pitch)
     store_image(p, x, p.out + n * p.c * p.h * p.w)

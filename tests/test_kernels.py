@@ -119,17 +119,20 @@ POOLED = [  # (N, C, H, W, O, KH, KW, padding, pool, its stride, ceil_mode)
     (2, 20, 9, 9, 3, 3, 3, 1, 2, 2, True),  # more channels than lanes, several blocks of sums
     (1, 37, 3, 33, 2, 2, 3, 0, (1, 2), (1, 2), False),
     (5, 2, 4, 4, 3, 1, 1, 0, (4, 2), (4, 2), False),
+    (2, 2, 33, 29, 5, 3, 3, 1, 5, 5, False),  # more positions than lanes
 ]
 
 
 @on_levels
 @on_reals
 @pytest.mark.parametrize("shape", POOLED, ids=str)
-def test_gradients_of_conv2d_behind_max_pooling(level: str, dtype: Any, shape: tuple[Any, ...]) -> None:
+@pytest.mark.parametrize("share", [0, 0.7, 1], ids="{} without a gradient".format)
+def test_gradients_of_conv2d_behind_max_pooling(level: str, dtype: Any, shape: tuple[Any, ...], share: float) -> None:
     *sizes, padding, kernel, stride, ceil_mode = shape
     x, w, _, dy, place, _ = conv_arguments((*sizes, 1, padding, 1, 1), dtype)
     pool = window("test", dy.shape[2:], kernel, stride, 0, 1, ceil_mode)
     maxima, offsets = REFERENCE.max_pool2d(dy, pool)
+    maxima[rng(4).random(maxima.shape) < share] = 0
     assert algorithms.fits_pooled(place, 1, pool)
     backend: Any = get_backend(level)
     for name, args in (("input", (w, place, pool, x.shape[2:])), ("weight", (x, place, pool))):
