@@ -107,10 +107,11 @@ typedef struct {
 #if defined(__AVX512F__) && VEC_LANES == 16
 #include <immintrin.h>
 ALWAYS_INLINE void prepare_lists(void) {}
-ALWAYS_INLINE int append_vector(const real *dy, const uint8_t *offsets, int start, const int *places, const int *shifts,
-                                real *to_dy, int *to_at) {
-    const __m512 g = _mm512_loadu_ps(dy);
-    const __mmask16 kept = _mm512_cmp_ps_mask(g, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+ALWAYS_INLINE int append_vector(const real *dy, const real *y, const uint8_t *offsets, int start, const int *places,
+                                const int *shifts, real *to_dy, int *to_at) {
+    const __m512 g = _mm512_loadu_ps(dy), zero = _mm512_setzero_ps();
+    __mmask16 kept = _mm512_cmp_ps_mask(g, zero, _CMP_NEQ_UQ);
+    if (y) kept = _mm512_mask_cmp_ps_mask(kept, _mm512_loadu_ps(y), zero, _CMP_NLE_UQ);
     const __m512i offset = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)offsets));
     const __m512i shift = _mm512_permutexvar_epi32(offset, _mm512_loadu_si512(shifts));
     const __m512i at = _mm512_add_epi32(_mm512_add_epi32(_mm512_loadu_si512(places), _mm512_set1_epi32(start)), shift);
@@ -126,10 +127,11 @@ static void prepare_lists(void) {
         for (int lane = 0, k = 0; lane < 8; lane++)
             if (mask >> lane & 1) kept_lanes[mask][k++] = (uint8_t)lane;
 }
-ALWAYS_INLINE int append_vector(const real *dy, const uint8_t *offsets, int start, const int *places, const int *shifts,
-                                real *to_dy, int *to_at) {
-    const __m256 g = _mm256_loadu_ps(dy);
-    const int kept = _mm256_movemask_ps(_mm256_cmp_ps(g, _mm256_setzero_ps(), _CMP_NEQ_UQ));
+ALWAYS_INLINE int append_vector(const real *dy, const real *y, const uint8_t *offsets, int start, const int *places,
+                                const int *shifts, real *to_dy, int *to_at) {
+    const __m256 g = _mm256_loadu_ps(dy), zero = _mm256_setzero_ps();
+    int kept = _mm256_movemask_ps(_mm256_cmp_ps(g, zero, _CMP_NEQ_UQ));
+    if (y) kept &= _mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(y), zero, _CMP_NLE_UQ));
     const __m256i lanes_of = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)kept_lanes[kept]));
     const __m256i offset = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)offsets));
     const __m256i shift = _mm256_permutevar8x32_epi32(_mm256_loadu_si256((const __m256i *)shifts), offset);
@@ -143,20 +145,21 @@ ALWAYS_INLINE int append_vector(const real *dy, const uint8_t *offsets, int star
 ALWAYS_INLINE void prepare_lists(void) {}
 #endif
 
-/* Append the maxima of windows of so many positions to a list; dy and offsets are `stride` apart. */
-ALWAYS_INLINE void append_maxima(maxima *list, ptrdiff_t windows, ptrdiff_t positions, const real *dy, const uint8_t *offsets,
-                                 ptrdiff_t stride, ptrdiff_t start, const int *places, const int *shifts) {
+/* Append the maxima of windows of so many positions to a list; dy, offsets, and y if there is a ReLU, are `stride` apart. */
+ALWAYS_INLINE void append_maxima(maxima *list, ptrdiff_t windows, ptrdiff_t positions, const real *dy, const real *y,
+                                 const uint8_t *offsets, ptrdiff_t stride, ptrdiff_t start, const int *places,
+                                 const int *shifts) {
     ptrdiff_t k = list->count, q = 0;
 #ifndef NO_VECTORS
     if (stride == 1 && positions <= LANES)
         for (; q + LANES <= windows; q += LANES)
-            k += append_vector(dy + q, offsets + q, (int)start, places + q, shifts, list->dy + k, list->at + k);
+            k += append_vector(dy + q, y ? y + q : NULL, offsets + q, (int)start, places + q, shifts, list->dy + k, list->at + k);
 #endif
     for (; q < windows; q++) {
         const real g = dy[q * stride];
         list->at[k] = (int)start + places[q] + shifts[offsets[q * stride]];
         list->dy[k] = g;
-        k += !(g == 0); /* the next one overwrites what has no gradient */
+        k += !(g == 0) & !(y && y[q * stride] <= 0); /* the next one overwrites what has no gradient */
     }
     list->count = k;
 }

@@ -21,6 +21,7 @@ from gemm cimport TILE_COLUMNS, TILE_ROWS, ceil_div, even_part
 from parallel cimport import_runtime, parallel_for, scratch_memory
 from pooling cimport max_lines, pool_lines
 from real cimport LANES, address, read, real, write
+from sums cimport row_sum
 from window cimport Window, copy_row, read_window
 
 import_runtime()
@@ -38,8 +39,9 @@ cdef extern from "pooled.h":
         int* at
         real* dy
     void prepare_lists()
-    void append_maxima(maxima* list, Py_ssize_t windows, Py_ssize_t positions, const real* dy, const uint8_t* offsets,
-                       Py_ssize_t stride, Py_ssize_t start, const int* places, const int* shifts) noexcept nogil
+    void append_maxima(maxima* list, Py_ssize_t windows, Py_ssize_t positions, const real* dy, const real* y,
+                       const uint8_t* offsets, Py_ssize_t stride, Py_ssize_t start, const int* places,
+                       const int* shifts) noexcept nogil
     void channels_last(Py_ssize_t channels, Py_ssize_t columns, const real* source, Py_ssize_t plane, real* to) noexcept nogil
     void channels_first(Py_ssize_t channels, Py_ssize_t columns, const real* source, real* to, Py_ssize_t plane) noexcept nogil
     void weight_sums(int rows, int vecs, const maxima* list, const real* x, Py_ssize_t pitch, real* sums,
@@ -62,9 +64,11 @@ cdef struct Pooled:
     int* moved                          # numbers: of the kernels of each output among those moved, then of positions
     Py_ssize_t tasks
     const real* dy
+    const real* y                       # of the ReLU behind pooling, whose gradient dy is; NULL without one
     const uint8_t* offsets
     const real* x
     real* out
+    double* biases                      # of each task: sums of the gradients of each output
     real* table                         # kernels moved to each position, in blocks of vectors of a patch
     Py_ssize_t high, wide               # rows of a patch, which is all that a window's positions reach; elements of one
     Py_ssize_t vecs                     # of a patch
@@ -107,6 +111,13 @@ cdef void find_places(Pooled* p) noexcept nogil:
         p.moved[p.o + q] = <int> q
     for q in range(p.o):
         p.moved[q] = <int> (q * p.positions)
+
+
+cdef void list_maxima(const Pooled* p, Py_ssize_t at, Py_ssize_t windows, Py_ssize_t stride, Py_ssize_t start,
+                      const int* places, const int* shifts, maxima* found) noexcept nogil:
+    """Append maxima from element `at` of dy."""
+    append_maxima(found, windows, p.positions, p.dy + at, p.y + at if p.y != NULL else NULL, p.offsets + at, stride, start,
+                  places, shifts)
 
 
 cdef maxima room_for(Py_ssize_t most, void* memory) noexcept nogil:
@@ -169,8 +180,8 @@ cdef void weight_task(void* args, Py_ssize_t task) noexcept nogil:
         for o in range(p.o):
             found.count = 0
             for i in range(images):
-                v = ((n + i) * p.o + o) * p.count
-                append_maxima(&found, p.count, p.positions, p.dy + v, p.offsets + v, 1, i * p.size, p.places, p.shifts)
+                list_maxima(p, ((n + i) * p.o + o) * p.count, p.count, 1, i * p.size, p.places, p.shifts, &found)
+            p.biases[task * p.o + o] += row_sum(found.dy, found.count)
             for i in range(ceil_div(p.window.kh, height) * across):
                 u, v = i // across * height, i % across * width
                 weight_sums(<int> min(<Py_ssize_t> height, p.window.kh - u),
@@ -179,9 +190,15 @@ cdef void weight_task(void* args, Py_ssize_t task) noexcept nogil:
         n += images
 
 
-cdef void store_weights(const Pooled* p, real* dw) noexcept nogil:
-    """Add up the sums of all tasks, in their order, and write them as dw."""
+cdef void store_weights(const Pooled* p, real* dw, real* db) noexcept nogil:
+    """Add up the sums of all tasks, in their order, and write them as dw and, unless it is NULL, db."""
     cdef Py_ssize_t line = p.line * LANES, size = p.o * p.window.kh * line, task, i, row, v, c
+    for task in range(1, p.tasks):
+        for i in range(p.o):
+            p.biases[i] += p.biases[task * p.o + i]
+    if db != NULL:
+        for i in range(p.o):
+            db[i] = <real> p.biases[i]
     for task in range(1, p.tasks):
         for i in range(size):
             p.out[i] += p.out[task * size + i]
@@ -192,21 +209,30 @@ cdef void store_weights(const Pooled* p, real* dw) noexcept nogil:
                     row * line + v * p.c + c]
 
 
-def pooled_conv2d_weight_grad(object dy, object offsets, object x, object dw, object window, object pool):
-    """Write dw (O, C, KH, KW) from the pooled dy and the offsets of the maxima (N, O, OH, OW), and x (N, C, H, W)."""
+def pooled_conv2d_weight_grad(object dy, object y, object offsets, object x, object dw, object db, object window, object pool):
+    """Write dw (O, C, KH, KW), and unless it is None db (O,), from x (N, C, H, W) and the pooled dy (N, O, OH, OW).
+
+    offsets of the maxima are like dy, and so is y: with it, the relu of the maxima, dy is its gradient.
+    """
     cdef Pooled p = describe(x.shape, dw.shape, window, pool)
     cdef Py_ssize_t size = p.o * p.c * p.window.kh * p.window.kw
     cdef real* result = write(dw)
-    p.dy, p.x = read(dy), read(x)
+    cdef real* sums = NULL if db is None else write(db)
+    p.dy, p.y, p.x = read(dy), read(y), read(x)
     p.offsets = <const uint8_t*> address(offsets, 1, PyBUF_SIMPLE)
     with nogil:
         if p.n * p.count * size == 0:
             memset(result, 0, sizeof(real) * size)
+            if sums != NULL:
+                memset(sums, 0, sizeof(real) * p.o)
         else:
             find_places(&p)
-            p.out = <real*> scratch_memory(2, sizeof(real) * p.tasks * p.o * p.window.kh * p.line * LANES)
+            p.biases = <double*> scratch_memory(
+                2, p.tasks * p.o * (sizeof(double) + sizeof(real) * p.window.kh * p.line * LANES))
+            p.out = <real*> (p.biases + p.tasks * p.o)
+            memset(p.biases, 0, sizeof(double) * p.tasks * p.o)
             parallel_for(weight_task, &p, p.tasks, 0.03 * p.n * p.count * size)
-            store_weights(&p, result)
+            store_weights(&p, result, sums)
 
 
 # ---- input gradient ----
@@ -243,8 +269,7 @@ cdef void input_task(void* args, Py_ssize_t n) noexcept nogil:
     memset(x, 0, sizeof(real) * p.size)
     for q in range(p.count):
         found.count = 0
-        v = n * p.o * p.count + q
-        append_maxima(&found, p.o, p.positions, p.dy + v, p.offsets + v, p.count, 0, p.moved, p.moved + p.o)
+        list_maxima(p, n * p.o * p.count + q, p.o, p.count, 0, p.moved, p.moved + p.o, &found)
         for i in range(ceil_div(p.vecs, p.block)):
             v = i * p.block
             make_patch(<int> min(<Py_ssize_t> p.block, p.vecs - v), &found, p.table + v * LANES * p.o * p.positions,
@@ -253,11 +278,11 @@ cdef void input_task(void* args, Py_ssize_t n) noexcept nogil:
     store_image(p, x, p.out + n * p.c * p.h * p.w)
 
 
-def pooled_conv2d_input_grad(object dy, object offsets, object w, object dx, object window, object pool):
-    """Write dx (N, C, H, W) from the pooled dy and the offsets of the maxima (N, O, OH, OW), and w (O, C, KH, KW)."""
+def pooled_conv2d_input_grad(object dy, object y, object offsets, object w, object dx, object window, object pool):
+    """Write dx (N, C, H, W) from w (O, C, KH, KW) and the pooled dy (N, O, OH, OW); offsets and y as for the weights."""
     cdef Pooled p = describe(dx.shape, w.shape, window, pool)
     cdef const real* kernels = read(w)
-    p.dy, p.out = read(dy), write(dx)
+    p.dy, p.y, p.out = read(dy), read(y), write(dx)
     p.offsets = <const uint8_t*> address(offsets, 1, PyBUF_SIMPLE)
     with nogil:
         find_places(&p)

@@ -139,6 +139,17 @@ def test_gradients_of_conv2d_behind_max_pooling(level: str, dtype: Any, shape: t
     for name, args in (("input", (w, place, pool, x.shape[2:])), ("weight", (x, place, pool))):
         expected = getattr(REFERENCE, f"pooled_conv2d_{name}_grad")(maxima, offsets, *args)
         close(getattr(backend, f"pooled_conv2d_{name}_grad")(maxima, offsets, *args), expected, dtype)
+    y = np.where(rng(5).random(maxima.shape) < 0.5, 0, np.abs(maxima))
+    y.flat[0], wanted = np.nan, (True, True, True)  # a NaN lets the gradient pass
+    for after in (None, y):
+        args = (maxima, after, offsets, x, w, place, pool, x.shape[2:])
+        grads = backend.pooled_conv2d_grad(*args, wanted)
+        for got, expected in zip(grads, REFERENCE.pooled_conv2d_grad(*args, wanted), strict=True):
+            close(got, expected, dtype)
+        for i in range(3):
+            alone = backend.pooled_conv2d_grad(*args, tuple(k == i for k in range(3)))
+            assert [g is None for g in alone] == [k != i for k in range(3)]
+            close(alone[i], grads[i], dtype)
 
 
 @on_levels

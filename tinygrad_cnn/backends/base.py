@@ -389,6 +389,21 @@ class Backend:
     def pooled_conv2d_weight_grad(self, dy: Array, offsets: Array, x: Array, window: Window, pool: Window) -> Array:
         """Return conv2d_weight_grad of max_pool2d_grad(dy, offsets), likewise."""
 
+    def pooled_conv2d_grad(
+        self, dy: Array, y: Array | None, offsets: Array, x: Array, w: Array, window: Window, pool: Window,
+        size: tuple[int, int], wanted: Sequence[bool],
+    ) -> tuple[Array | None, ...]:  # fmt: skip
+        """Return those of the gradients of x (N, C, *size), w and the bias that are wanted, else None.
+
+        With y, the relu of the maxima, dy is its gradient.
+        """
+        dy = dy if y is None else self.elementwise("relu_grad", dy, y)
+        return (
+            self.pooled_conv2d_input_grad(dy, offsets, w, window, pool, size) if wanted[0] else None,
+            self.pooled_conv2d_weight_grad(dy, offsets, x, window, pool) if wanted[1] else None,
+            self.reduce("sum", dy, (0, 2, 3), False) if wanted[2] else None,
+        )
+
     @kernel
     def avg_pool2d(self, x: Array, window: Window, count_include_pad: bool, divisor: int) -> Array:
         """Average windows; divisor 0 divides by the elements counted, with or without padding."""

@@ -444,14 +444,31 @@ class CpuBackend(ReferenceBackend):
     ) -> Array:
         dx = _empty((dy.shape[0], w.shape[1], *size), dy.dtype)
         kernels = self._kernels("pooled", dy.dtype)
-        kernels.pooled_conv2d_input_grad(_contiguous(dy), offsets, _contiguous(w), dx, window, pool)
+        kernels.pooled_conv2d_input_grad(_contiguous(dy), None, offsets, _contiguous(w), dx, window, pool)
         return dx
 
     def pooled_conv2d_weight_grad(self, dy: Array, offsets: Array, x: Array, window: Window, pool: Window) -> Array:
         dw = _empty((dy.shape[1], x.shape[1], window.kh, window.kw), dy.dtype)
         kernels = self._kernels("pooled", dy.dtype)
-        kernels.pooled_conv2d_weight_grad(_contiguous(dy), offsets, _contiguous(x), dw, window, pool)
+        kernels.pooled_conv2d_weight_grad(_contiguous(dy), None, offsets, _contiguous(x), dw, None, window, pool)
         return dw
+
+    def pooled_conv2d_grad(
+        self, dy: Array, y: Array | None, offsets: Array, x: Array, w: Array, window: Window, pool: Window,
+        size: tuple[int, int], wanted: Sequence[bool],
+    ) -> tuple[Array | None, ...]:  # fmt: skip
+        if wanted[2] and not wanted[1]:
+            return super().pooled_conv2d_grad(dy, y, offsets, x, w, window, pool, size, wanted)
+        kernels, dy = self._kernels("pooled", dy.dtype), _contiguous(dy)
+        dx = dw = db = None
+        if wanted[0]:
+            dx = _empty((dy.shape[0], w.shape[1], *size), dy.dtype)
+            kernels.pooled_conv2d_input_grad(dy, y, offsets, _contiguous(w), dx, window, pool)
+        if wanted[1]:
+            dw = _empty((dy.shape[1], x.shape[1], window.kh, window.kw), dy.dtype)
+            db = _empty((dy.shape[1],), dy.dtype) if wanted[2] else None
+            kernels.pooled_conv2d_weight_grad(dy, y, offsets, _contiguous(x), dw, db, window, pool)
+        return dx, dw, db
 
     def avg_pool2d(self, x: Array, window: Window, count_include_pad: bool, divisor: int) -> Array:
         y = _empty((*x.shape[:2], window.oh, window.ow), x.dtype)

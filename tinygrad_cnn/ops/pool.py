@@ -73,13 +73,8 @@ class PooledConv2d(Op):
 
     def gradients(self, dy: Any, _: Any) -> Any:
         x, w, y, offsets = self.saved_arrays
-        dy = dy if y is None else self.backend.loop("relu_grad")(dy, y)
-        geometry = self.window, self.pool
-        return (
-            self.backend.pooled_conv2d_input_grad(dy, offsets, w, *geometry, self.size) if self.needs_grad[0] else None,
-            self.backend.pooled_conv2d_weight_grad(dy, offsets, x, *geometry) if self.needs_grad[1] else None,
-            self.backend.reduce("sum", dy, (0, 2, 3), False) if self.needs_grad[2] else None,
-        )
+        geometry = self.window, self.pool, self.size
+        return self.backend.pooled_conv2d_grad(dy, y, offsets, x, w, *geometry, self.needs_grad[:3])
 
     def backward(self, dy: Any, _: Any) -> Any:
         x, w, y, offsets = self.saved_tensors
@@ -143,13 +138,15 @@ class PoolingShortcut(Shortcut):
     def run(self, dys: list[Any]) -> Any:
         conv: Any = self.nodes[-1]
         pool: Any = next(node for node in self.nodes if node.kind is MaxPool2d)
-        dy, (offsets,) = dys[0], pool.saved_tensors
+        (offsets,), y = pool.saved_arrays, None
         for node in self.nodes:
             if node.kind is RELU:
-                (y,) = node.saved_tensors
-                dy = relu_grad(dy, y if node is self.nodes[0] else MaxPool2dGather.apply(y, offsets, pool.window))
-        x, w = conv.saved_tensors
-        return _pooled_grads(self.needs_grad, dy, offsets, x, w, conv.window, pool.window, conv.size)
+                (y,) = node.saved_arrays
+                y = y if node is self.nodes[0] else conv.backend.max_pool2d_gather(y, offsets, pool.window)
+        x, w = conv.saved_arrays
+        geometry = conv.window, pool.window, conv.size
+        grads = conv.backend.pooled_conv2d_grad(dys[0]._array, y, offsets, x, w, *geometry, self.needs_grad[:3])
+        return [None if grad is None else wrap(conv.like, grad, conv.backend) for grad in grads]
 
 
 def _to_conv2d(last: Any) -> Shortcut | None:
