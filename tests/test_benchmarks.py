@@ -320,3 +320,14 @@ def test_the_algorithm_of_wide_layers():
 
 def test_the_benchmark_of_layouts_finds_what_it_replaces(tmp_path):
     layouts.edit(tmp_path / "ext")
+
+
+def test_the_benchmark_of_memory(capsys, monkeypatch):
+    from benchmarks import memory
+
+    monkeypatch.setattr("sys.argv", ["memory", "--only", "lenet5 training step, batch 1, SGD"])
+    assert memory.main() == 0
+    rows = [line.rsplit(maxsplit=2) for line in capsys.readouterr().out.splitlines()[1:]]
+    assert [name.strip() for name, *_ in rows] == [f"lenet5, {side}" for side in memory.SIDES]
+    before = [float(cell) for _, cell, _ in rows]
+    assert 0 < before[0] < before[1]  # without PyTorch in memory
