@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -25,8 +26,7 @@ STEPS = [
 
 def resident(which: str) -> float:
     """Return this process's resident memory in MB: VmRSS is that of now, VmHWM its peak."""
-    with open("/proc/self/status") as status:
-        line = next(line for line in status if line.startswith(which))
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(which))
     return int(line.split()[1]) / 1024
 
 

@@ -53,8 +53,8 @@ random ones of 32x32 out of the image padded by 4.
   Keras-style: convolution 32@4x4, pooling 3, convolution 64@4x4, pooling 3, linear 64, linear 10, ReLU between; a tenth of
   the training images is left out, as `validation_split=0.1` does.
 - One-cycle: the rate rises for three tenths of the steps and falls to almost 0.
-- ResNet-20's schedule is a short one: the paper trains for 164 epochs.  With 14 and 30 epochs it reached 84.7 and 86.6 %.  PyTorch
-  has not trained it: the same recipe would take it two hours.
+- ResNet-20's schedule is a short one: the paper trains for 164 epochs.  With 14 and 30 epochs it reached 84.7 and 86.6 %.
+  PyTorch has not trained it: the same recipe would take it two hours.
 - `examples/train_mnist.py`, `train_fashion_mnist.py` and `train_cifar10_resnet.py` are such trainings as short programs.
 
 ## Effects of the papers, in small
