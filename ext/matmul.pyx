@@ -17,6 +17,7 @@ cdef extern from "thin.h":
     void thin_dots(Py_ssize_t depth, Py_ssize_t columns, const real* a, const real* b, Py_ssize_t ldb, real* c) noexcept nogil
 
 cdef enum:
+    HALVED = 1 << 19    # multiplications from which two threads get a part each, although both pack the rows
     ROWS = 128          # added up in single precision before they go to double
 
 cdef struct Matrix:             # strides count elements; a batch stride of 0 repeats the matrix
@@ -153,6 +154,9 @@ cdef void multiply(Product* p, Py_ssize_t batches) noexcept nogil:
     p.row_blocks = max(1, min(least_blocks, p.m // (4 * TILE_ROWS)))
     p.block_rows = ceil_div(p.m, p.row_blocks)
     p.row_blocks = ceil_div(p.m, p.block_rows)
+    if batches * p.row_blocks * p.column_blocks == 1 and p.n >= 2 * TILE_COLUMNS and p.m * p.n * p.k >= HALVED:
+        p.block_columns = ceil_div(p.n, 2 * TILE_COLUMNS) * TILE_COLUMNS
+        p.column_blocks = 2
     parallel_for(thin_task if is_thin(p) else product_task, p, batches * p.row_blocks * p.column_blocks,
                  0.02 * batches * p.m * p.n * p.k)
 

@@ -64,9 +64,9 @@ cdef extern from "parallel.h":
 # Bytes from which arrays live in blocks.
 cdef Py_ssize_t POOLED = 1 << 15
 # Below this much work, in nanoseconds on one thread, waking a second one costs more than it saves (measured).
-cdef double SERIAL_BELOW = 20_000.0
+cdef double SERIAL_BELOW = 5_000.0
 # Threads take tasks in grains of at least so many nanoseconds: each costs an atomic operation and moves cache lines.
-cdef double GRAIN = 4_000.0
+cdef double GRAIN = 2_500.0
 cdef int threads = 1
 # Elements from which an elementwise loop lets other threads run Python meanwhile.
 cdef Py_ssize_t UNLOCKED = 16384
