@@ -159,6 +159,7 @@ def window(
         return _window(op, size, *[_hashable(value) for value in args], ceil_mode)
 
 
+@lru_cache(maxsize=4096)  # of what passes
 def check_pool_padding(op: str, window: Window) -> None:
     """Raise unless every pooling window touches the image: padding at most half of the (dilated) kernel."""
     for axis, pads, kernel, dilation in (
