@@ -1,12 +1,11 @@
 """Matrix products of strided operands, single and batched."""
 from cpython.buffer cimport PyBUF_STRIDES, PyObject_GetBuffer, PyBuffer_Release, Py_buffer
 
-from libc.string cimport memset
-
 from gemm cimport (COLUMNS, DEPTH, TILE_COLUMNS, TILE_ROWS, ceil_div, multiply_panel, pack_columns, pack_rows,
                    panel_rows)
 from parallel cimport import_runtime, parallel_for, scratch_memory
 from real cimport read, real, real_alone, write
+from sums cimport column_sums
 
 import_runtime()
 
@@ -18,7 +17,6 @@ cdef extern from "thin.h":
 
 cdef enum:
     HALVED = 1 << 19    # multiplications from which two threads get a part each, although both pack the rows
-    ROWS = 128          # added up in single precision before they go to double
 
 cdef struct Matrix:             # strides count elements; a batch stride of 0 repeats the matrix
     const real* data
@@ -193,24 +191,6 @@ def linear(object x, object w, object b, object y, bint relu):
         multiply(&p, 1)
 
 
-cdef void sum_rows(const real* x, Py_ssize_t m, Py_ssize_t n, double* total, real_alone run, real* sums) noexcept nogil:
-    """Add up the rows of x (M, N): ROWS in single precision, these in double."""
-    cdef Py_ssize_t first = 0, i, j
-    cdef const real* row
-    memset(total, 0, sizeof(double) * n)
-    while first < m:
-        memset(run, 0, sizeof(real) * n)
-        for i in range(first, min(m, first + ROWS)):
-            row = x + i * n
-            for j in range(n):
-                run[j] += row[j]
-        for j in range(n):
-            total[j] += run[j]
-        first += ROWS
-    for j in range(n):
-        sums[j] = <real> total[j]
-
-
 cdef void rectify_grad(const real* dy, const real* y, Py_ssize_t n, real_alone to) noexcept nogil:
     """Write dy, or 0 where y <= 0."""
     cdef Py_ssize_t i
@@ -228,7 +208,7 @@ def linear_grad(object dy, object x, object w, object y, object dx, object dw, o
     cdef const real* grad = read(dy)
     cdef const real* after = read(y)
     cdef real* sums = NULL if db is None else write(db)
-    cdef Py_ssize_t m, n
+    cdef Py_ssize_t m, n, j
     cdef double* totals
     cdef real* run
     cdef real* masked
@@ -243,7 +223,9 @@ def linear_grad(object dy, object x, object w, object y, object dx, object dw, o
             rectify_grad(grad, after, m * n, masked)
             grad = given.data = masked
         if sums != NULL:
-            sum_rows(grad, m, n, totals, run, sums)
+            column_sums(grad, m, n, n, totals, run)
+            for j in range(n):
+                sums[j] = <real> totals[j]
     if dx is not None:
         p.a, p.c = given, write(dx)
         fill_matrix(w, &p.b)

@@ -1,17 +1,14 @@
 """Sums and maxima along axes of a contiguous array, seen as (P, A, K, B): those of A and B are reduced."""
 from libc.math cimport INFINITY
-from libc.string cimport memset
-
 from parallel cimport import_runtime, parallel_for, scratch_memory
 from real cimport LANES, read, real, vec, vec_load, vec_set, write
-from sums cimport rows_sum
+from sums cimport column_sums, rows_sum
 from vexp cimport load, store, vec_load_part, vec_max_or_nan, vec_top
 
 import_runtime()
 
 cdef enum:
     COLUMNS = 512       # of a task, where whole rows are reduced
-    ROWS = 128          # added up in single precision before they go to double
     CHUNK = 4096        # elements of a task, about, where neighbours are reduced
 
 cdef struct Reduction:
@@ -46,21 +43,9 @@ cdef void sum_columns_task(void* args, Py_ssize_t index) noexcept nogil:
     """Add up A rows, for one block of columns (B is 1)."""
     cdef const Reduction* s = <const Reduction*> args
     cdef Py_ssize_t p = index // s.blocks, k0 = index % s.blocks * COLUMNS
-    cdef Py_ssize_t columns = min(<Py_ssize_t> COLUMNS, s.k - k0), first, a, j
+    cdef Py_ssize_t columns = min(<Py_ssize_t> COLUMNS, s.k - k0), j
     cdef double* total = <double*> scratch_memory(0, sizeof(double) * COLUMNS)
-    cdef real* run = <real*> scratch_memory(1, sizeof(real) * COLUMNS)
-    cdef const real* row
-    memset(total, 0, sizeof(double) * columns)
-    first = 0
-    while first < s.a:
-        memset(run, 0, sizeof(real) * columns)
-        for a in range(first, min(s.a, first + ROWS)):
-            row = s.x + (p * s.a + a) * s.k + k0
-            for j in range(columns):
-                run[j] += row[j]
-        for j in range(columns):
-            total[j] += run[j]
-        first += ROWS
+    column_sums(s.x + p * s.a * s.k + k0, s.a, s.k, columns, total, <real*> scratch_memory(1, sizeof(real) * COLUMNS))
     for j in range(columns):
         s.y[p * s.k + k0 + j] = <real> (total[j] * s.scale)
 

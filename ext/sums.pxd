@@ -1,9 +1,12 @@
 # Accurate sums: vector lanes over short runs, double precision over the runs.
-from real cimport LANES, real, vec, vec_set
+from libc.string cimport memset
+
+from real cimport LANES, real, real_alone, vec, vec_set
 from vexp cimport load, vec_sum
 
 cdef enum:
     RUN = 4096          # elements added up in single precision before they go to double
+    ROWS = 128          # the same, where rows are added up
 
 cdef enum Term:
     VALUES              # x
@@ -62,6 +65,23 @@ cdef inline double rows_dot(const real* x, const real* y, real mean, Py_ssize_t 
                             Py_ssize_t n) noexcept nogil:
     """Return the sum of (x - mean) * y."""
     return sum_of(PRODUCTS, x, y, mean, rows, stride, n)
+
+
+cdef inline void column_sums(const real* x, Py_ssize_t rows, Py_ssize_t stride, Py_ssize_t n, double* total,
+                             real_alone run) noexcept nogil:
+    """Write the sums of n columns over rows, `stride` apart; `run` has room for a row."""
+    cdef Py_ssize_t first = 0, i, j
+    cdef const real* row
+    memset(total, 0, sizeof(double) * n)
+    while first < rows:
+        memset(run, 0, sizeof(real) * n)
+        for i in range(first, min(rows, first + ROWS)):
+            row = x + i * stride
+            for j in range(n):
+                run[j] += row[j]
+        for j in range(n):
+            total[j] += run[j]
+        first += ROWS
 
 
 cdef inline double row_sum(const real* x, Py_ssize_t n) noexcept nogil:
