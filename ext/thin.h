@@ -35,7 +35,7 @@ static void thin_row(ptrdiff_t depth, int add, ptrdiff_t columns, const real *a,
     for (; k < depth; k++) add_rows(1, 1, columns, a + k * step, step, b + k * ldb, ldb, c);
 }
 
-ALWAYS_INLINE real vec_sum(vec v) {
+ALWAYS_INLINE real lanes_sum(vec v) {
     real lanes[LANES], sum = 0;
     vec_store(lanes, v);
     for (int step = LANES / 2; step > 0; step /= 2)
@@ -53,7 +53,7 @@ ALWAYS_INLINE void add_dots(const int count, ptrdiff_t depth, const real *a, con
         for (int j = 0; j < count; j++) sum[j] += x * vec_load(b + j * ldb + k);
     }
     for (int j = 0; j < count; j++) {
-        real rest = vec_sum(sum[j]);
+        real rest = lanes_sum(sum[j]);
         for (ptrdiff_t i = k; i < depth; i++) rest += a[i] * b[j * ldb + i];
         c[j] += rest;
     }
