@@ -35,16 +35,24 @@ ALWAYS_INLINE int position_vecs(int rows) {
 #endif
 }
 
-/* y[r][v]  (+)=  sum over k of  w[k][r] * x[offsets[k] + v * step ...]       lanes = positions, w packed as [depth][rows] */
+/* y[r][v]  =  start + sum over k of  w[k][r] * x[offsets[k] + v * step ...]       lanes = positions, w packed as [depth][rows]
+ *
+ * It starts from bias[r], or from sums[r][v] unless that is NULL.  What is smaller than `least` becomes `least`.
+ */
 ALWAYS_INLINE void positions_of(const int rows, const int vecs, ptrdiff_t depth, const real *w, const real *x,
-                                const ptrdiff_t *offsets, ptrdiff_t step, real *y, ptrdiff_t ldy, int accumulate) {
+                                const ptrdiff_t *offsets, ptrdiff_t step, ptrdiff_t ahead, const real *bias, const real *sums, ptrdiff_t lds,
+                                real least, real *y, ptrdiff_t ldy) {
     vec sum[TILE_ROWS][8];
     UNROLLED for (int r = 0; r < rows; r++)
-        UNROLLED for (int v = 0; v < vecs; v++) sum[r][v] = vec_set((real)0);
+        UNROLLED for (int v = 0; v < vecs; v++) {
+            sum[r][v] = vec_set((real)0);
+            if (vecs == TILE_VECS) PREFETCH(y + r * ldy + v * LANES, 1);
+        }
     TWO_STEPS
     for (ptrdiff_t k = 0; k < depth; k++, w += rows) {
         const real *from = x + offsets[k];
         vec row[8];
+        if (vecs == TILE_VECS) PREFETCH_FAR(from + ahead);
         UNROLLED for (int v = 0; v < vecs; v++) {
             row[v] = vec_load(from + v * step);
             if (rows > 1) IN_REGISTER(row[v]);
@@ -54,29 +62,31 @@ ALWAYS_INLINE void positions_of(const int rows, const int vecs, ptrdiff_t depth,
     }
     UNROLLED for (int r = 0; r < rows; r++)
         UNROLLED for (int v = 0; v < vecs; v++) {
-            real *to = y + r * ldy + v * LANES;
-            vec_store(to, accumulate ? vec_load(to) + sum[r][v] : sum[r][v]);
+            const vec start = sums ? vec_load(sums + r * lds + v * LANES) : vec_set(bias[r]);
+            vec_store(y + r * ldy + v * LANES, vec_max(vec_set(least), start + sum[r][v]));
         }
 }
 
 /* As many vectors as fit in the registers, of `left` that are wanted: returns their number. */
 ALWAYS_INLINE int positions_some(const int rows, ptrdiff_t left, ptrdiff_t depth, const real *w, const real *x,
-                                 const ptrdiff_t *offsets, ptrdiff_t step, real *y, ptrdiff_t ldy, int accumulate) {
+                                 const ptrdiff_t *offsets, ptrdiff_t step, ptrdiff_t ahead, const real *bias, const real *sums, ptrdiff_t lds,
+                                 real least, real *y, ptrdiff_t ldy) {
 #define TRY(vecs) \
     if (vecs <= position_vecs(rows) && vecs <= left) { \
-        positions_of(rows, vecs, depth, w, x, offsets, step, y, ldy, accumulate); \
+        positions_of(rows, vecs, depth, w, x, offsets, step, ahead, bias, sums, lds, least, y, ldy); \
         return vecs; \
     }
     TRY(8) TRY(6) TRY(4) TRY(3) TRY(2)
 #undef TRY
-    positions_of(rows, 1, depth, w, x, offsets, step, y, ldy, accumulate);
+    positions_of(rows, 1, depth, w, x, offsets, step, ahead, bias, sums, lds, least, y, ldy);
     return 1;
 }
 
 static int positions_tile(int rows, ptrdiff_t left, ptrdiff_t depth, const real *w, const real *x, const ptrdiff_t *offsets,
-                          ptrdiff_t step, real *y, ptrdiff_t ldy, int accumulate) {
+                          ptrdiff_t step, ptrdiff_t ahead, const real *bias, const real *sums, ptrdiff_t lds, real least, real *y,
+                          ptrdiff_t ldy) {
     switch (rows) {
-#define CASE(n) case n: return positions_some(n, left, depth, w, x, offsets, step, y, ldy, accumulate);
+#define CASE(n) case n: return positions_some(n, left, depth, w, x, offsets, step, ahead, bias, sums, lds, least, y, ldy);
         FOR_ROWS(CASE)
 #undef CASE
     }
@@ -168,7 +178,7 @@ static void plane_products(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptr
  * w and y are packed: vecs * LANES outputs for each k or position.  What is smaller than `least` becomes `least`.
  */
 ALWAYS_INLINE void outputs_of(const int rows, const int vecs, ptrdiff_t depth, const real *x, const ptrdiff_t *offsets,
-                              const real *w, real *y, int accumulate, real least) {
+                              ptrdiff_t ahead, const real *w, real *y, int accumulate, real least) {
     vec sum[TILE_ROWS][PANEL_VECS];
     UNROLLED for (int r = 0; r < rows; r++)
         UNROLLED for (int v = 0; v < vecs; v++) sum[r][v] = vec_set((real)0);
@@ -176,6 +186,7 @@ ALWAYS_INLINE void outputs_of(const int rows, const int vecs, ptrdiff_t depth, c
     for (ptrdiff_t k = 0; k < depth; k++, w += vecs * LANES) {
         const real *from = x + offsets[k];
         vec row[PANEL_VECS];
+        PREFETCH_FAR(from + ahead);
         UNROLLED for (int v = 0; v < vecs; v++) row[v] = vec_load(w + v * LANES);
         UNROLLED for (int r = 0; r < rows; r++)
             UNROLLED for (int v = 0; v < vecs; v++) sum[r][v] += from[r] * row[v];
@@ -187,17 +198,17 @@ ALWAYS_INLINE void outputs_of(const int rows, const int vecs, ptrdiff_t depth, c
         }
 }
 
-static void outputs_tile(int rows, int vecs, ptrdiff_t depth, const real *x, const ptrdiff_t *offsets, const real *w, real *y,
-                         int accumulate, real least) {
+static void outputs_tile(int rows, int vecs, ptrdiff_t depth, const real *x, const ptrdiff_t *offsets, ptrdiff_t ahead,
+                         const real *w, real *y, int accumulate, real least) {
     switch (rows) {
 #define CASE(n) \
     case n: \
         if (vecs == 1) { \
-            outputs_of(n, 1, depth, x, offsets, w, y, accumulate, least); \
+            outputs_of(n, 1, depth, x, offsets, ahead, w, y, accumulate, least); \
         } else if (vecs == PANEL_VECS) { \
-            outputs_of(n <= WIDE_ROWS ? n : 1, PANEL_VECS, depth, x, offsets, w, y, accumulate, least); \
+            outputs_of(n <= WIDE_ROWS ? n : 1, PANEL_VECS, depth, x, offsets, ahead, w, y, accumulate, least); \
         } else { \
-            outputs_of(n, TILE_VECS, depth, x, offsets, w, y, accumulate, least); \
+            outputs_of(n, TILE_VECS, depth, x, offsets, ahead, w, y, accumulate, least); \
         } \
         break;
         FOR_ROWS(CASE)

@@ -15,7 +15,7 @@ from libc.math cimport INFINITY
 from libc.string cimport memset
 
 from convolution cimport (PANEL_VECS, TASKS, WIDE_ROWS, Sizes, Strips, cut_strips, fetch_maps, interleave_rows, is_plane,
-                          load_strips, outputs_tile, plane_3x3, positions_tile, read_sizes, round_up, start_sums,
+                          load_strips, next_strip, outputs_tile, plane_3x3, positions_tile, read_sizes, round_up, start_sums,
                           strips_size, transpose, transpose_blocks)
 from gemm cimport TILE_COLUMNS, TILE_ROWS, ceil_div, even_part
 from parallel cimport import_runtime, parallel_for, scratch_memory
@@ -52,6 +52,8 @@ cdef struct Conv:
     Py_ssize_t batches          # of images worked on together
     Py_ssize_t blocks, block    # of panels: number and size
     Py_ssize_t advance, line    # lanes over positions: distance of vectors in the phases, of rows in the sums
+    bint straight               # sums go straight to y
+    bint apart                  # each row of y is a line of its own
     Py_ssize_t order_o, order_c     # distance of the weights of neighbouring outputs, and of neighbouring inputs
     Py_ssize_t size             # weights of one group
     const real* x
@@ -65,23 +67,27 @@ cdef struct Conv:
 
 cdef void plan_lanes(Conv* conv, const Window* w, Py_ssize_t taps) noexcept nogil:
     """Choose what the lanes run over, by an estimate of the products and of what surrounds them, and cut up the work."""
-    cdef Py_ssize_t pitch = w.ow + (w.kw - 1) * w.dw // w.sw
+    cdef Py_ssize_t pitch = w.ow + (w.kw - 1) * w.dw // w.sw, panel = even_part(conv.o, TILE_ROWS)
     cdef bint narrow = w.ow <= LANES < pitch            # a vector holds one row, not what follows it
-    cdef Py_ssize_t positions = w.oh * LANES if narrow else round_up(w.oh * pitch, LANES)
+    cdef bint apart = pitch > w.ow > LANES and w.ow % LANES == 0 and panel * w.ow >= TILE_ROWS * LANES and conv.row == w.ow
+    cdef bint straight = conv.row == w.ow and (apart or w.ow == LANES or pitch == w.ow > LANES)
+    cdef Py_ssize_t positions = w.oh * (round_up(w.ow, LANES) if narrow or apart else pitch)
     cdef Py_ssize_t padded = round_up(conv.o, LANES), panels, images
     cdef double over_outputs = (conv.c * taps + 8.0) * padded * w.oh * w.ow * (1.15 if padded == LANES else 1.0)
-    cdef double over_positions = (conv.c * taps + 4.0) * conv.o * positions * 1.1
+    cdef double over_positions = (conv.c * taps + 2.0 if straight else (conv.c * taps + 4.0) * 1.07) * 1.03
+    over_positions *= conv.o * round_up(positions, LANES)
     over_outputs *= max(1.0, 4.0 / max(<Py_ssize_t> 1, w.ow))       # too few sums to hide their latency
     conv.wide = over_outputs < over_positions
     conv.padded = padded if conv.wide else conv.o
-    conv.panel = even_part(conv.o, TILE_ROWS)
+    conv.panel = panel
     if conv.wide:
         conv.panel = padded if padded == PANEL_VECS * LANES else TILE_COLUMNS
     images = max(<Py_ssize_t> 1, POSITIONS // max(<Py_ssize_t> 1, w.oh * w.ow)) if conv.wide else 1
-    conv.strips = cut_strips(w, conv.c, conv.h, conv.w, conv.groups * conv.c * conv.h * conv.w, conv.wide, w.oh,
-                             min(images, conv.n))
+    conv.strips = cut_strips(w, conv.c, conv.h, conv.w, conv.groups * conv.c * conv.h * conv.w,
+                             conv.wide or straight, w.oh, min(images, conv.n))
+    conv.straight, conv.apart = straight, apart
     conv.advance = pitch if narrow else LANES
-    conv.line = LANES if narrow else pitch
+    conv.line = round_up(w.ow, LANES) if narrow or apart else pitch
     conv.batches = ceil_div(conv.n, conv.strips.images)
     panels = ceil_div(conv.o, conv.panel)
     conv.blocks = 1
@@ -279,7 +285,7 @@ cdef void store_maps(const Conv* conv, const Part* parts, Py_ssize_t image, cons
                     to[i * conv.row + j * conv.column + b] = from_[b * size * outputs + i * parts[b].ow + j]
 
 
-cdef void multiply_outputs(const Conv* conv, const Part* part, const real* x, Py_ssize_t images, Py_ssize_t rows,
+cdef void multiply_outputs(const Conv* conv, const Part* part, const real* x, Py_ssize_t ahead, Py_ssize_t images, Py_ssize_t rows,
                            const real* weights, const real* bias, Py_ssize_t outputs, Py_ssize_t span,
                            real* sums, real* y) noexcept nogil:
     """Compute sums[image][position][output] of one panel of outputs: tiles of neighbours in a row x outputs.
@@ -307,7 +313,7 @@ cdef void multiply_outputs(const Conv* conv, const Part* part, const real* x, Py
                         fetch_maps(outputs, y + n * conv.groups * conv.o * conv.plane + i * conv.row + j * conv.column,
                                    conv.plane)
                     outputs_tile(size, vecs, block_depth, x + n * conv.strips.image + i * conv.strips.phases.pitch + j,
-                                 part.offsets + k, weights + k * span, to, given or k > 0,
+                                 part.offsets + k, ahead, weights + k * span, to, given or k > 0,
                                  conv.least if last else <real> -INFINITY)
                     to += size * span
 
@@ -326,6 +332,7 @@ cdef void outputs_task(void* args, Py_ssize_t index) noexcept nogil:
     cdef real* sums = <real*> scratch_memory(1, sizeof(real) * (most * conv.across * (images + 1) + LANES))
     cdef const real* x = load_strips(s, conv.x + (n0 * conv.groups + group) * conv.c * conv.h * conv.w,
                                      conv.groups * conv.c * conv.h * conv.w, images, strip * s.rows, phases)
+    cdef Py_ssize_t ahead = next_strip(s, conv.groups * conv.c * conv.h * conv.w, strip)
     cdef Py_ssize_t a, b, panel, o, rows, outputs, span, n
     cdef const Part* parts
     cdef real* y
@@ -344,7 +351,7 @@ cdef void outputs_task(void* args, Py_ssize_t index) noexcept nogil:
             y = conv.y + ((n0 * conv.groups + group) * conv.o + o) * conv.plane + parts.at + strip * s.rows * conv.row
             for b in range(conv.across):
                 if not conv.holes or parts[b].k > 0:
-                    multiply_outputs(conv, parts + b, x, images, rows,
+                    multiply_outputs(conv, parts + b, x, ahead if panel == block * conv.block else 0, images, rows,
                                      parts[b].weights + (group * conv.padded + o) * parts[b].k,
                                      conv.bias + group * conv.o + o if conv.bias != NULL else NULL, outputs, span,
                                      sums + b * images * most, y + b * LANES)
@@ -355,9 +362,38 @@ cdef void outputs_task(void* args, Py_ssize_t index) noexcept nogil:
 
 # ---- lanes over positions ----
 
-cdef inline real at_least(real value, real least) noexcept nogil:
-    """Return the larger one, or NaN if the value is."""
-    return least if value < least else value
+cdef void multiply_positions(const Conv* conv, const Part* part, const real* x, Py_ssize_t rows, const real* weights,
+                             const real* bias, Py_ssize_t ahead, real* sums, Py_ssize_t size, real* y) noexcept nogil:
+    """Compute all outputs of a strip, tiles of outputs x vectors of a line: in y if they go straight to it, or in sums.
+
+    Sums are [output][line][position], outputs `size` elements from each other.  The last vector of a line of y overlaps.
+    """
+    cdef int depth = depth_of(part), height
+    cdef Py_ssize_t lines = rows if conv.apart else 1, length = part.ow if conv.apart else rows * conv.line
+    cdef Py_ssize_t vectors = ceil_div(length, LANES), whole = length // LANES if conv.straight else vectors
+    cdef Py_ssize_t block, block_depth, k, panel, o, line, v
+    cdef bint last, done
+    cdef real* so_far
+    for block in range(max(<Py_ssize_t> 1, ceil_div(part.k, depth))):       # no taps are zeros
+        k = block * depth
+        block_depth = min(<Py_ssize_t> depth, part.k - k)
+        last = k + block_depth == part.k
+        done = last and conv.straight
+        for panel in range(ceil_div(conv.o, conv.panel)):
+            o = panel * conv.panel
+            height = <int> min(conv.panel, conv.o - o)
+            for line in range(lines):
+                v = 0
+                while v < vectors:
+                    so_far = sums + o * size + (line * vectors + v) * LANES
+                    v += positions_tile(height, max(<Py_ssize_t> 1, whole - v), block_depth, weights + o * part.k + k * height,
+                                        x + line * conv.strips.phases.pitch + (v * conv.advance if v < whole else length - LANES),
+                                        part.offsets + k, conv.advance,
+                                        ahead + panel * LANES if panel < 2 else 0, bias + o, so_far if k > 0 else NULL, size,
+                                        conv.least if last else <real> -INFINITY,
+                                        y + o * conv.plane + line * conv.row + (v * LANES if v < whole else length - LANES)
+                                        if done else so_far,
+                                        conv.plane if done else size)
 
 
 cdef void positions_task(void* args, Py_ssize_t index) noexcept nogil:
@@ -367,50 +403,36 @@ cdef void positions_task(void* args, Py_ssize_t index) noexcept nogil:
     cdef Py_ssize_t strip = index % s.count
     cdef Py_ssize_t image = index // s.count                                # n * groups + group
     cdef Py_ssize_t group = image % conv.groups
-    cdef Py_ssize_t length = round_up(s.rows * conv.line, LANES)
+    cdef Py_ssize_t size = round_up(s.rows * conv.line, LANES)
     cdef real* phases = <real*> scratch_memory(0, sizeof(real) * (strips_size(s) + s.phases.pitch + LANES))
-    cdef real* sums = <real*> scratch_memory(1, sizeof(real) * conv.o * length)
+    cdef real* sums = <real*> scratch_memory(1, sizeof(real) * conv.o * (size + 1))
+    cdef real* bias = sums + conv.o * size
     cdef const real* x = load_strips(s, conv.x + image * conv.c * conv.h * conv.w, 0, 1, strip * s.rows, phases)
-    cdef Py_ssize_t p, block, block_depth, panel, o, k, v, i, j, rows, vectors
-    cdef int depth, height
+    cdef Py_ssize_t p, o, i, j, rows
     cdef const Part* part
-    cdef const real* weights
     cdef const real* from_
-    cdef real* to
-    cdef real bias, least = conv.least
+    cdef real* y
     clear_rows(conv, image, 0, conv.o, strip)
+    for o in range(conv.o):
+        bias[o] = conv.bias[group * conv.o + o] if conv.bias != NULL else 0
     for p in range(conv.count):
         part = conv.parts + p
         rows = min(s.rows, part.oh - strip * s.rows)
         if rows <= 0 or conv.holes and part.k == 0:
             continue
-        depth = depth_of(part)
-        weights = part.weights + group * conv.o * part.k
-        vectors = ceil_div(rows * conv.line, LANES)
-        if part.k == 0:
-            memset(sums, 0, sizeof(real) * conv.o * length)
-        for block in range(ceil_div(part.k, depth)):
-            k = block * depth
-            block_depth = min(<Py_ssize_t> depth, part.k - k)
-            for panel in range(ceil_div(conv.o, conv.panel)):
-                o = panel * conv.panel
-                height = <int> min(conv.panel, conv.o - o)
-                v = 0
-                while v < vectors:
-                    v += positions_tile(height, vectors - v, block_depth, weights + o * part.k + k * height,
-                                        x + v * conv.advance, part.offsets + k, conv.advance,
-                                        sums + o * length + v * LANES, length, k > 0)
+        y = conv.y + image * conv.o * conv.plane + part.at + strip * s.rows * conv.row
+        multiply_positions(conv, part, x, rows, part.weights + group * conv.o * part.k, bias,
+                           next_strip(s, conv.groups * conv.c * conv.h * conv.w, strip), sums, size, y)
+        if conv.straight:
+            continue
         for o in range(conv.o):
-            bias = conv.bias[group * conv.o + o] if conv.bias != NULL else 0
             for i in range(rows):
-                from_ = sums + o * length + i * conv.line
-                to = conv.y + (image * conv.o + o) * conv.plane + part.at + (strip * s.rows + i) * conv.row
+                from_ = sums + o * size + i * conv.line
                 if conv.column == 1:
-                    for j in range(part.ow):
-                        to[j] = at_least(from_[j] + bias, least)
+                    copy_row(from_, part.ow, y + o * conv.plane + i * conv.row)
                 else:
                     for j in range(part.ow):
-                        to[j * conv.column] = at_least(from_[j] + bias, least)
+                        y[o * conv.plane + i * conv.row + j * conv.column] = from_[j]
 
 
 # ---- one channel to one ----

@@ -6,13 +6,14 @@ from window cimport Window, read_window
 cdef extern from "conv.h":
     const int PANEL_VECS, WIDE_ROWS, DOT_SUMS, DOT_ROWS, DOT_TAPS
     int positions_tile(int rows, Py_ssize_t left, Py_ssize_t depth, const real* w, const real* x, const Py_ssize_t* offsets,
-                       Py_ssize_t step, real* y, Py_ssize_t ldy, bint accumulate) noexcept nogil
+                       Py_ssize_t step, Py_ssize_t ahead, const real* bias, const real* sums, Py_ssize_t lds, real least,
+                       real* y, Py_ssize_t ldy) noexcept nogil
     void plane_3x3(Py_ssize_t rows, Py_ssize_t columns, const real* x, Py_ssize_t pitch, const real* w, real bias,
                    real least, real* y, Py_ssize_t ldy) noexcept nogil
     void plane_products(Py_ssize_t rows, Py_ssize_t columns, const real* x, Py_ssize_t pitch, const real* dy,
                         Py_ssize_t ldy, real* sums) noexcept nogil
-    void outputs_tile(int rows, int vecs, Py_ssize_t depth, const real* x, const Py_ssize_t* offsets, const real* w,
-                      real* y, bint accumulate, real least) noexcept nogil
+    void outputs_tile(int rows, int vecs, Py_ssize_t depth, const real* x, const Py_ssize_t* offsets, Py_ssize_t ahead,
+                      const real* w, real* y, bint accumulate, real least) noexcept nogil
     void taps_tile(int rows, int vecs, Py_ssize_t runs, const Py_ssize_t* starts, Py_ssize_t length, const real* x,
                    const Py_ssize_t* offsets, const real* dy, real* dw) noexcept nogil
     void dots(int rows, int taps, Py_ssize_t runs, Py_ssize_t length, const real* y, Py_ssize_t ldy, Py_ssize_t run_y,
@@ -107,3 +108,10 @@ cdef inline const real* load_strips(const Strips* s, const real* images, Py_ssiz
     for n in range(count):
         load_phases(&s.phases, images + n * stride, first, 0, phases + n * s.image)
     return phases
+
+
+cdef inline Py_ssize_t next_strip(const Strips* s, Py_ssize_t stride, Py_ssize_t strip) noexcept nogil:
+    """Return how far behind strip number `strip` the next one lies, or 0 if it will be copied first."""
+    if not s.in_place:
+        return 0
+    return s.rows * s.phases.pitch if strip + 1 < s.count else s.images * stride - strip * s.rows * s.phases.pitch
