@@ -44,10 +44,7 @@ ALWAYS_INLINE void positions_of(const int rows, const int vecs, ptrdiff_t depth,
                                 real least, real *y, ptrdiff_t ldy) {
     vec sum[TILE_ROWS][8];
     UNROLLED for (int r = 0; r < rows; r++)
-        UNROLLED for (int v = 0; v < vecs; v++) {
-            sum[r][v] = vec_set((real)0);
-            if (vecs == TILE_VECS) PREFETCH(y + r * ldy + v * LANES, 1);
-        }
+        UNROLLED for (int v = 0; v < vecs; v++) sum[r][v] = vec_set((real)0);
     TWO_STEPS
     for (ptrdiff_t k = 0; k < depth; k++, w += rows) {
         const real *from = x + offsets[k];
@@ -173,12 +170,12 @@ static void plane_products(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptr
     UNROLLED for (int k = 0; k < 9; k++) vec_store(sums + k * LANES, vec_load(sums + k * LANES) + sum[k]);
 }
 
-/* y[r]  (+)=  sum over k of  x[offsets[k] + r] * w[k]       lanes = output channels, rows = neighbouring positions
+/* y[r]  (+)=  sum over k of  x[offsets[k] + r * step] * w[k]       lanes = output channels, rows = neighbours in a row
  *
  * w and y are packed: vecs * LANES outputs for each k or position.  What is smaller than `least` becomes `least`.
  */
 ALWAYS_INLINE void outputs_of(const int rows, const int vecs, ptrdiff_t depth, const real *x, const ptrdiff_t *offsets,
-                              ptrdiff_t ahead, const real *w, real *y, int accumulate, real least) {
+                              ptrdiff_t step, ptrdiff_t ahead, const real *w, real *y, int accumulate, real least) {
     vec sum[TILE_ROWS][PANEL_VECS];
     UNROLLED for (int r = 0; r < rows; r++)
         UNROLLED for (int v = 0; v < vecs; v++) sum[r][v] = vec_set((real)0);
@@ -186,10 +183,10 @@ ALWAYS_INLINE void outputs_of(const int rows, const int vecs, ptrdiff_t depth, c
     for (ptrdiff_t k = 0; k < depth; k++, w += vecs * LANES) {
         const real *from = x + offsets[k];
         vec row[PANEL_VECS];
-        PREFETCH_FAR(from + ahead);
+        if (vecs > 1) PREFETCH_FAR(from + ahead);
         UNROLLED for (int v = 0; v < vecs; v++) row[v] = vec_load(w + v * LANES);
         UNROLLED for (int r = 0; r < rows; r++)
-            UNROLLED for (int v = 0; v < vecs; v++) sum[r][v] += from[r] * row[v];
+            UNROLLED for (int v = 0; v < vecs; v++) sum[r][v] += (from + r / 3 * 3 * step)[r % 3 * step] * row[v];
     }
     UNROLLED for (int r = 0; r < rows; r++)
         UNROLLED for (int v = 0; v < vecs; v++) {
@@ -198,17 +195,17 @@ ALWAYS_INLINE void outputs_of(const int rows, const int vecs, ptrdiff_t depth, c
         }
 }
 
-static void outputs_tile(int rows, int vecs, ptrdiff_t depth, const real *x, const ptrdiff_t *offsets, ptrdiff_t ahead,
-                         const real *w, real *y, int accumulate, real least) {
+static void outputs_tile(int rows, int vecs, ptrdiff_t depth, const real *x, const ptrdiff_t *offsets, ptrdiff_t step,
+                         ptrdiff_t ahead, const real *w, real *y, int accumulate, real least) {
     switch (rows) {
 #define CASE(n) \
     case n: \
         if (vecs == 1) { \
-            outputs_of(n, 1, depth, x, offsets, ahead, w, y, accumulate, least); \
+            outputs_of(n, 1, depth, x, offsets, step, ahead, w, y, accumulate, least); \
         } else if (vecs == PANEL_VECS) { \
-            outputs_of(n <= WIDE_ROWS ? n : 1, PANEL_VECS, depth, x, offsets, ahead, w, y, accumulate, least); \
+            outputs_of(n <= WIDE_ROWS ? n : 1, PANEL_VECS, depth, x, offsets, step, ahead, w, y, accumulate, least); \
         } else { \
-            outputs_of(n, TILE_VECS, depth, x, offsets, ahead, w, y, accumulate, least); \
+            outputs_of(n, TILE_VECS, depth, x, offsets, step, ahead, w, y, accumulate, least); \
         } \
         break;
         FOR_ROWS(CASE)
@@ -225,12 +222,12 @@ static void start_sums(ptrdiff_t positions, int vecs, ptrdiff_t outputs, const r
         for (int v = 0; v < vecs; v++, sums += LANES) vec_store(sums, row[v]);
 }
 
-/* dw[r]  +=  sum over runs i, q < length of  x[starts[i] + offsets[r] + q] * dy[i * length + q]       lanes = output channels
+/* dw[r]  +=  sum over runs i, q < length of  x[starts[i] + offsets[r] + q * step] * dy[i * length + q]       lanes = output channels
  *
  * The sums of one call start at zero, so that rounding errors grow with its length and not with that of the batch.
  */
 ALWAYS_INLINE void taps_of(const int rows, const int vecs, ptrdiff_t runs, const ptrdiff_t *starts, ptrdiff_t length,
-                           const real *x, const ptrdiff_t *offsets, const real *dy, real *dw) {
+                           const real *x, ptrdiff_t step, const ptrdiff_t *offsets, const real *dy, real *dw) {
     vec sum[TILE_ROWS][TILE_VECS];
     const real *tap[TILE_ROWS];
     UNROLLED for (int r = 0; r < rows; r++) {
@@ -239,7 +236,7 @@ ALWAYS_INLINE void taps_of(const int rows, const int vecs, ptrdiff_t runs, const
     }
     for (ptrdiff_t i = 0; i < runs; i++)
         TWO_STEPS
-        for (ptrdiff_t q = starts[i]; q < starts[i] + length; q++, dy += vecs * LANES) {
+        for (ptrdiff_t q = starts[i]; q < starts[i] + length * step; q += step, dy += vecs * LANES) {
             vec row[TILE_VECS];
             UNROLLED for (int v = 0; v < vecs; v++) row[v] = vec_load(dy + v * LANES);
             UNROLLED for (int r = 0; r < rows; r++)
@@ -253,14 +250,14 @@ ALWAYS_INLINE void taps_of(const int rows, const int vecs, ptrdiff_t runs, const
 }
 
 static void taps_tile(int rows, int vecs, ptrdiff_t runs, const ptrdiff_t *starts, ptrdiff_t length, const real *x,
-                      const ptrdiff_t *offsets, const real *dy, real *dw) {
+                      ptrdiff_t step, const ptrdiff_t *offsets, const real *dy, real *dw) {
     switch (rows) {
 #define CASE(n) \
     case n: \
         if (vecs == 1) { \
-            taps_of(n, 1, runs, starts, length, x, offsets, dy, dw); \
+            taps_of(n, 1, runs, starts, length, x, step, offsets, dy, dw); \
         } else { \
-            taps_of(n, TILE_VECS, runs, starts, length, x, offsets, dy, dw); \
+            taps_of(n, TILE_VECS, runs, starts, length, x, step, offsets, dy, dw); \
         } \
         break;
         FOR_ROWS(CASE)
@@ -361,9 +358,10 @@ static void transpose(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t padded, const
                                to + j * ldt + i, ldt, padded - i);
 }
 
-/* Fetches a line of each map that will be written soon: memory answers while sums are computed. */
-static void fetch_maps(ptrdiff_t maps, real *y, ptrdiff_t plane) {
-    for (ptrdiff_t o = 0; o < maps; o++) PREFETCH(y + o * plane, 1);
+/* Fetches lines of each map that will be written soon: memory answers while sums are computed. */
+static void fetch_maps(ptrdiff_t maps, real *y, ptrdiff_t plane, ptrdiff_t vecs) {
+    for (ptrdiff_t o = 0; o < maps; o++)
+        for (ptrdiff_t v = 0; v < vecs; v++) PREFETCH(y + o * plane + v * LANES, 1);
 }
 
 /* Rows of evens + odds elements, taken in turn from two images with rows of `evens` (odds, or one more) and of `odds` elements.

@@ -17,7 +17,7 @@ from libc.string cimport memset
 from convolution cimport (PANEL_VECS, TASKS, WIDE_ROWS, Sizes, Strips, cut_strips, fetch_maps, interleave_rows, is_plane,
                           load_strips, next_strip, outputs_tile, plane_3x3, positions_tile, read_sizes, round_up, start_sums,
                           strips_size, transpose, transpose_blocks)
-from gemm cimport TILE_COLUMNS, TILE_ROWS, ceil_div, even_part
+from gemm cimport TILE_COLUMNS, TILE_ROWS, TILE_VECS, ceil_div, even_part
 from parallel cimport import_runtime, parallel_for, scratch_memory
 from phases cimport shift
 from real cimport LANES, read, real, write
@@ -84,7 +84,7 @@ cdef void plan_lanes(Conv* conv, const Window* w, Py_ssize_t taps) noexcept nogi
         conv.panel = padded if padded == PANEL_VECS * LANES else TILE_COLUMNS
     images = max(<Py_ssize_t> 1, POSITIONS // max(<Py_ssize_t> 1, w.oh * w.ow)) if conv.wide else 1
     conv.strips = cut_strips(w, conv.c, conv.h, conv.w, conv.groups * conv.c * conv.h * conv.w,
-                             conv.wide or straight, w.oh, min(images, conv.n))
+                             conv.wide, conv.wide or straight, w.oh, min(images, conv.n))
     conv.straight, conv.apart = straight, apart
     conv.advance = pitch if narrow else LANES
     conv.line = round_up(w.ow, LANES) if narrow or apart else pitch
@@ -260,7 +260,7 @@ cdef void store_maps(const Conv* conv, const Part* parts, Py_ssize_t image, cons
 
     The sums of parts are `apart` elements from each other; `maps` has memory for all parts that share rows.
     """
-    cdef Py_ssize_t size = conv.strips.rows * conv.strips.phases.window.ow, b, o, i, j
+    cdef Py_ssize_t size = conv.strips.rows * conv.strips.columns, b, o, i, j
     cdef const real* from_
     cdef real* to
     if conv.across == 1 and conv.row == parts.ow:
@@ -285,15 +285,16 @@ cdef void store_maps(const Conv* conv, const Part* parts, Py_ssize_t image, cons
                     to[i * conv.row + j * conv.column + b] = from_[b * size * outputs + i * parts[b].ow + j]
 
 
-cdef void multiply_outputs(const Conv* conv, const Part* part, const real* x, Py_ssize_t ahead, Py_ssize_t images, Py_ssize_t rows,
-                           const real* weights, const real* bias, Py_ssize_t outputs, Py_ssize_t span,
-                           real* sums, real* y) noexcept nogil:
+cdef void multiply_outputs(const Conv* conv, const Part* part, const real* x, Py_ssize_t ahead, Py_ssize_t turn,
+                           Py_ssize_t images, Py_ssize_t rows, const real* weights, const real* bias, Py_ssize_t outputs,
+                           Py_ssize_t span, real* sums, real* y) noexcept nogil:
     """Compute sums[image][position][output] of one panel of outputs: tiles of neighbours in a row x outputs.
 
-    The lines of y that the sums will go to are fetched meanwhile.
+    The lines of y that the sums will go to are fetched meanwhile.  So is what lies `ahead` of x, in turns with other panels.
     """
     cdef int vecs = <int> (span // LANES), depth = depth_of(part), size
     cdef int width = even_part(part.ow, WIDE_ROWS if vecs == PANEL_VECS else TILE_ROWS)
+    cdef const Strips* s = &conv.strips
     cdef Py_ssize_t block, block_depth, k, n, i, j, tile
     cdef bint given = bias != NULL, last
     cdef real* to
@@ -311,10 +312,10 @@ cdef void multiply_outputs(const Conv* conv, const Part* part, const real* x, Py
                     size = <int> min(<Py_ssize_t> width, part.ow - j)
                     if last:
                         fetch_maps(outputs, y + n * conv.groups * conv.o * conv.plane + i * conv.row + j * conv.column,
-                                   conv.plane)
-                    outputs_tile(size, vecs, block_depth, x + n * conv.strips.image + i * conv.strips.phases.pitch + j,
-                                 part.offsets + k, ahead, weights + k * span, to, given or k > 0,
-                                 conv.least if last else <real> -INFINITY)
+                                   conv.plane, 1)
+                    outputs_tile(size, vecs, block_depth, x + n * s.image + i * s.down * s.phases.pitch + j * s.step,
+                                 part.offsets + k, s.step, ahead if (i + tile) % conv.block == turn else 0,
+                                 weights + k * span, to, given or k > 0, conv.least if last else <real> -INFINITY)
                     to += size * span
 
 
@@ -327,7 +328,7 @@ cdef void outputs_task(void* args, Py_ssize_t index) noexcept nogil:
     cdef Py_ssize_t group = index // (conv.blocks * s.count) % conv.groups
     cdef Py_ssize_t n0 = index // (conv.blocks * s.count * conv.groups) * s.images
     cdef Py_ssize_t images = min(s.images, conv.n - n0)
-    cdef Py_ssize_t most = s.rows * s.phases.window.ow * conv.panel         # sums of one image
+    cdef Py_ssize_t most = s.rows * s.columns * conv.panel         # sums of one image
     cdef real* phases = <real*> scratch_memory(0, sizeof(real) * strips_size(s))
     cdef real* sums = <real*> scratch_memory(1, sizeof(real) * (most * conv.across * (images + 1) + LANES))
     cdef const real* x = load_strips(s, conv.x + (n0 * conv.groups + group) * conv.c * conv.h * conv.w,
@@ -351,7 +352,7 @@ cdef void outputs_task(void* args, Py_ssize_t index) noexcept nogil:
             y = conv.y + ((n0 * conv.groups + group) * conv.o + o) * conv.plane + parts.at + strip * s.rows * conv.row
             for b in range(conv.across):
                 if not conv.holes or parts[b].k > 0:
-                    multiply_outputs(conv, parts + b, x, ahead if panel == block * conv.block else 0, images, rows,
+                    multiply_outputs(conv, parts + b, x, ahead, panel % conv.block, images, rows,
                                      parts[b].weights + (group * conv.padded + o) * parts[b].k,
                                      conv.bias + group * conv.o + o if conv.bias != NULL else NULL, outputs, span,
                                      sums + b * images * most, y + b * LANES)
@@ -367,33 +368,39 @@ cdef void multiply_positions(const Conv* conv, const Part* part, const real* x, 
     """Compute all outputs of a strip, tiles of outputs x vectors of a line: in y if they go straight to it, or in sums.
 
     Sums are [output][line][position], outputs `size` elements from each other.  The last vector of a line of y overlaps.
+    What lies `ahead` of x is fetched meanwhile, in turns.
     """
     cdef int depth = depth_of(part), height
     cdef Py_ssize_t lines = rows if conv.apart else 1, length = part.ow if conv.apart else rows * conv.line
     cdef Py_ssize_t vectors = ceil_div(length, LANES), whole = length // LANES if conv.straight else vectors
-    cdef Py_ssize_t block, block_depth, k, panel, o, line, v
+    cdef Py_ssize_t block, block_depth, k, panel, o, line, v, at, turn
+    cdef Py_ssize_t panels = ceil_div(conv.o, conv.panel)
     cdef bint last, done
     cdef real* so_far
+    cdef real* to
     for block in range(max(<Py_ssize_t> 1, ceil_div(part.k, depth))):       # no taps are zeros
         k = block * depth
         block_depth = min(<Py_ssize_t> depth, part.k - k)
         last = k + block_depth == part.k
         done = last and conv.straight
-        for panel in range(ceil_div(conv.o, conv.panel)):
+        for panel in range(panels):
             o = panel * conv.panel
             height = <int> min(conv.panel, conv.o - o)
             for line in range(lines):
                 v = 0
                 while v < vectors:
                     so_far = sums + o * size + (line * vectors + v) * LANES
-                    v += positions_tile(height, max(<Py_ssize_t> 1, whole - v), block_depth, weights + o * part.k + k * height,
-                                        x + line * conv.strips.phases.pitch + (v * conv.advance if v < whole else length - LANES),
-                                        part.offsets + k, conv.advance,
-                                        ahead + panel * LANES if panel < 2 else 0, bias + o, so_far if k > 0 else NULL, size,
-                                        conv.least if last else <real> -INFINITY,
-                                        y + o * conv.plane + line * conv.row + (v * LANES if v < whole else length - LANES)
-                                        if done else so_far,
-                                        conv.plane if done else size)
+                    turn = (panel + line + v // TILE_VECS) % panels
+                    at = v * LANES if v < whole else length - LANES
+                    to = y + o * conv.plane + line * conv.row + at if done else so_far
+                    if done:
+                        fetch_maps(height, to, conv.plane, TILE_VECS)
+                    v += positions_tile(height, max(<Py_ssize_t> 1, whole - v), block_depth,
+                                        weights + o * part.k + k * height,
+                                        x + line * conv.strips.phases.pitch + (v * conv.advance if v < whole else at),
+                                        part.offsets + k, conv.advance, ahead + turn * LANES if turn < TILE_VECS else 0,
+                                        bias + o, so_far if k > 0 else NULL, size,
+                                        conv.least if last else <real> -INFINITY, to, conv.plane if done else size)
 
 
 cdef void positions_task(void* args, Py_ssize_t index) noexcept nogil:

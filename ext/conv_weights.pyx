@@ -56,7 +56,7 @@ cdef void plan(Grad* g) noexcept nogil:
         g.block = ceil_div(s.c, min(s.c, ceil_div(TASKS, g.chunks * s.groups)))
     g.blocks = ceil_div(s.c, g.block) * s.groups
     images = max(<Py_ssize_t> 1, POSITIONS // max(<Py_ssize_t> 1, s.p)) if g.wide else 1
-    g.strips = cut_strips(&s.window, g.block, s.h, s.w, s.groups * s.c * s.h * s.w, g.wide,
+    g.strips = cut_strips(&s.window, g.block, s.h, s.w, s.groups * s.c * s.h * s.w, g.wide, g.wide,
                           max(<Py_ssize_t> 1, POSITIONS // s.window.ow), min(images, ceil_div(s.n, g.chunks)))
     g.offsets = <Py_ssize_t*> scratch_memory(
         3, sizeof(Py_ssize_t) * (g.block * s.taps + g.strips.images * g.strips.rows))
@@ -66,7 +66,7 @@ cdef void plan(Grad* g) noexcept nogil:
     g.starts = g.offsets + g.block * s.taps
     for n in range(g.strips.images):
         for i in range(g.strips.rows):
-            g.starts[n * g.strips.rows + i] = n * g.strips.image + i * g.strips.phases.pitch
+            g.starts[n * g.strips.rows + i] = n * g.strips.image + i * g.strips.down * g.strips.phases.pitch
     if not g.wide:
         g.block = ceil_div(s.groups, TASKS)         # neighbouring groups of one image lie together in memory
         g.blocks = ceil_div(s.groups, g.block)
@@ -90,7 +90,7 @@ cdef void add_products(const Grad* g, const real* x, Py_ssize_t k_count, const r
         for tile in range(ceil_div(k_count, height)):
             k = tile * height
             taps_tile(<int> min(<Py_ssize_t> height, k_count - k), <int> (span // LANES), images * rows, g.starts,
-                      s.window.ow, x, g.offsets + k, turned, sums + o * k_count + k * span)
+                      s.window.ow, x, g.strips.step, g.offsets + k, turned, sums + o * k_count + k * span)
 
 
 cdef void products_task(void* args, Py_ssize_t index) noexcept nogil:

@@ -327,7 +327,7 @@ cdef void pool_outputs(const Forward* f, const real* x, Py_ssize_t o, Py_ssize_t
         j = 0
         while j < f.window.ow:
             size = min(<Py_ssize_t> width, f.window.ow - j)
-            outputs_tile(<int> size, <int> (span // LANES), f.k, x + i * f.line + j, f.shifts, 0, f.weights + o * f.k, to,
+            outputs_tile(<int> size, <int> (span // LANES), f.k, x + i * f.line + j, f.shifts, 1, 0, f.weights + o * f.k, to,
                          f.bias != NULL, <real> -INFINITY)
             to += size * span
             j += size
@@ -350,8 +350,8 @@ cdef void pool_positions(const Forward* f, const real* x, Py_ssize_t o, Py_ssize
     for i in range(outputs):
         bias[i] = f.bias[o + i] if f.bias != NULL else 0
     while v < vectors:
-        v += positions_tile(<int> outputs, vectors - v, f.k, f.weights + o * f.k, x + v * LANES, f.shifts, LANES, 0, bias, NULL, 0,
-                            <real> -INFINITY, sums + v * LANES, length)
+        v += positions_tile(<int> outputs, vectors - v, f.k, f.weights + o * f.k, x + v * LANES, f.shifts, LANES, 0, bias,
+                            NULL, 0, <real> -INFINITY, sums + v * LANES, length)
     windows.lines, windows.room = lines, room
     for i in range(outputs):
         for u in range(f.pool.kh):
