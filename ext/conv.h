@@ -91,81 +91,124 @@ static int positions_tile(int rows, ptrdiff_t left, ptrdiff_t depth, const real 
 }
 
 /* A plane under a 3x3 kernel, stride 1: so many rows of y at once that each vector of x serves three of them.  columns >= LANES;
- * the last tiles overlap. */
+ * the last tiles overlap.
+ */
 #if defined(__AVX512F__)
 enum { PLANE_ROWS = 7 };
 #else
 enum { PLANE_ROWS = 4 };
 #endif
 
-ALWAYS_INLINE void plane_rows(const int rows, ptrdiff_t columns, const real *x, ptrdiff_t pitch, const vec *w, vec bias,
-                              vec least, real *y, ptrdiff_t ldy, ptrdiff_t ahead) {
-    for (ptrdiff_t j = 0; j < columns; j += LANES) {
-        if (j > columns - LANES) j = columns - LANES;
-        vec sum[PLANE_ROWS];
-        const real *from = x + j;
-        UNROLLED for (int r = 0; r < rows; r++) sum[r] = bias;
-        UNROLLED for (int i = 0; i < rows + 2; i++, from += pitch) {
-            UNROLLED for (int v = 0; v < 3; v++) {
-                vec tap = vec_load(from + v);
-                IN_REGISTER(tap);
-                UNROLLED for (int u = 0; u < 3; u++)
-                    if (0 <= i - u && i - u < rows) sum[i - u] += w[u * 3 + v] * tap;
-            }
+typedef struct {
+    const real *x;            /* the element under the middle of the kernel for the first output */
+    const real *top, *bottom; /* the rows above and below those of x */
+    ptrdiff_t pitch;
+    int framed; /* zeros are to the left and right of x, and not in memory */
+} plane;
+
+/* Row t of the rows + 2 that rows i, i + 1 ... of `all` need, at column j. */
+ALWAYS_INLINE const real *plane_row(const plane *p, const int rows, ptrdiff_t all, ptrdiff_t i, ptrdiff_t j, const int t) {
+    if (t == 0 && i == 0) return p->top + j;
+    if (t == rows + 1 && i + rows == all) return p->bottom + j;
+    return p->x + (i + t - 1) * p->pitch + j;
+}
+
+/* What lies under column v of the kernel; `from` is what lies under its middle. */
+ALWAYS_INLINE vec plane_tap(const real *from, const int v, const int left, const int right) {
+    if (v == 0 && left) return shift_up(vec_load(from));
+    if (v == 2 && right) return shift_down(vec_load(from));
+    return vec_load(from + v - 1);
+}
+
+ALWAYS_INLINE void plane_tile(const int rows, const int left, const int right, const plane *p, ptrdiff_t all, ptrdiff_t i,
+                              ptrdiff_t j, const vec *w, vec bias, vec least, real *y, ptrdiff_t ldy, ptrdiff_t ahead) {
+    vec sum[PLANE_ROWS];
+    UNROLLED for (int r = 0; r < rows; r++) sum[r] = bias;
+    UNROLLED for (int t = 0; t < rows + 2; t++) {
+        const real *from = plane_row(p, rows, all, i, j, t);
+        UNROLLED for (int v = 0; v < 3; v++) {
+            vec tap = plane_tap(from, v, left, right);
+            IN_REGISTER(tap);
+            UNROLLED for (int u = 0; u < 3; u++)
+                if (0 <= t - u && t - u < rows) sum[t - u] += w[u * 3 + v] * tap;
         }
-        UNROLLED for (int r = 0; r < rows; r++) {
-            vec_store(y + r * ldy + j, vec_max(least, sum[r]));
-            PREFETCH(y + r * ldy + j + ahead, 1);
-        }
+    }
+    UNROLLED for (int r = 0; r < rows; r++) {
+        vec_store(y + r * ldy + j, vec_max(least, sum[r]));
+        PREFETCH(y + r * ldy + j + ahead, 1);
     }
 }
 
-static void plane_3x3(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptrdiff_t pitch, const real *w, real bias,
-                      real least, real *y, ptrdiff_t ldy) {
+ALWAYS_INLINE void plane_rows(const int rows, const plane *p, ptrdiff_t all, ptrdiff_t i, ptrdiff_t columns, const vec *w,
+                              vec bias, vec least, real *y, ptrdiff_t ldy) {
+    for (ptrdiff_t j = 0; j < columns; j += LANES) {
+        if (j > columns - LANES) j = columns - LANES;
+        const int left = p->framed && j == 0, right = p->framed && j == columns - LANES;
+#define TILE(left, right) plane_tile(rows, left, right, p, all, i, j, w, bias, least, y + i * ldy, ldy, all * ldy)
+        if (left && right) TILE(1, 1);
+        else if (left) TILE(1, 0);
+        else if (right) TILE(0, 1);
+        else TILE(0, 0);
+#undef TILE
+    }
+}
+
+static void plane_3x3(ptrdiff_t rows, ptrdiff_t columns, const plane *p, const real *w, real bias, real least, real *y,
+                      ptrdiff_t ldy) {
     const vec start = vec_set(bias), bound = vec_set(least);
     vec weights[9];
     for (int k = 0; k < 9; k++) weights[k] = vec_set(w[k]);
     if (rows < PLANE_ROWS) {
-        for (ptrdiff_t i = 0; i < rows; i++)
-            plane_rows(1, columns, x + i * pitch, pitch, weights, start, bound, y + i * ldy, ldy, rows * ldy);
+        for (ptrdiff_t i = 0; i < rows; i++) plane_rows(1, p, rows, i, columns, weights, start, bound, y, ldy);
         return;
     }
     for (ptrdiff_t i = 0; i < rows; i += PLANE_ROWS) {
         if (i > rows - PLANE_ROWS) i = rows - PLANE_ROWS;
-        plane_rows(PLANE_ROWS, columns, x + i * pitch, pitch, weights, start, bound, y + i * ldy, ldy, rows * ldy);
+        plane_rows(PLANE_ROWS, p, rows, i, columns, weights, start, bound, y, ldy);
     }
 }
 
 /* sum[u][v]  +=  products of rows of dy with what lies under kernel element (u, v), in lanes */
-ALWAYS_INLINE void plane_products_of(const int rows, const real *x, ptrdiff_t pitch, const real *dy, ptrdiff_t ldy,
-                                     ptrdiff_t ahead, vec used, vec *sum) {
+ALWAYS_INLINE void plane_products_of(const int rows, const int left, const int right, const plane *p, ptrdiff_t all,
+                                     ptrdiff_t i, ptrdiff_t j, const real *dy, ptrdiff_t ldy, vec used, vec *sum) {
     vec row[PLANE_ROWS];
-    UNROLLED for (int r = 0; r < rows; r++, dy += ldy) {
-        row[r] = vec_and(vec_load(dy), used);
-        PREFETCH(dy + ahead, 0);
+    UNROLLED for (int r = 0; r < rows; r++) {
+        row[r] = vec_and(vec_load(dy + (i + r) * ldy + j), used);
+        PREFETCH(dy + (i + r + all) * ldy + j, 0);
     }
-    UNROLLED for (int i = 0; i < rows + 2; i++, x += pitch)
+    UNROLLED for (int t = 0; t < rows + 2; t++) {
+        const real *from = plane_row(p, rows, all, i, j, t);
+        if (t < rows) PREFETCH(from + all * p->pitch, 0);
         UNROLLED for (int v = 0; v < 3; v++) {
-            vec tap = vec_load(x + v);
+            vec tap = plane_tap(from, v, left, right);
             IN_REGISTER(tap);
             UNROLLED for (int u = 0; u < 3; u++)
-                if (0 <= i - u && i - u < rows) sum[u * 3 + v] += row[i - u] * tap;
+                if (0 <= t - u && t - u < rows) sum[u * 3 + v] += row[t - u] * tap;
         }
+    }
+}
+
+ALWAYS_INLINE void plane_column(const int left, const int right, const plane *p, ptrdiff_t rows, ptrdiff_t j, const real *dy,
+                                ptrdiff_t ldy, vec used, vec *sum) {
+    ptrdiff_t i = 0;
+    for (; i + PLANE_ROWS <= rows; i += PLANE_ROWS)
+        plane_products_of(PLANE_ROWS, left, right, p, rows, i, j, dy, ldy, used, sum);
+    for (; i < rows; i++) plane_products_of(1, left, right, p, rows, i, j, dy, ldy, used, sum);
 }
 
 /* sums[k]  +=  products of a plane of dy with what lies under element k of a 3x3 kernel, in lanes; columns >= LANES */
-static void plane_products(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptrdiff_t pitch, const real *dy, ptrdiff_t ldy,
-                           real *sums) {
+static void plane_products(ptrdiff_t rows, ptrdiff_t columns, const plane *p, const real *dy, ptrdiff_t ldy, real *sums) {
     const vec rest = last_lanes((columns - 1) % LANES + 1), all = last_lanes(LANES);
     vec sum[9];
     UNROLLED for (int k = 0; k < 9; k++) sum[k] = vec_set((real)0);
     for (ptrdiff_t j = 0; j < columns; j += LANES) {
         const vec used = j <= columns - LANES ? all : rest; /* the last vector overlaps */
-        ptrdiff_t i = 0;
         if (j > columns - LANES) j = columns - LANES;
-        for (; i + PLANE_ROWS <= rows; i += PLANE_ROWS)
-            plane_products_of(PLANE_ROWS, x + i * pitch + j, pitch, dy + i * ldy + j, ldy, rows * ldy, used, sum);
-        for (; i < rows; i++) plane_products_of(1, x + i * pitch + j, pitch, dy + i * ldy + j, ldy, rows * ldy, used, sum);
+        const int left = p->framed && j == 0, right = p->framed && j == columns - LANES;
+        if (left && right) plane_column(1, 1, p, rows, j, dy, ldy, used, sum);
+        else if (left) plane_column(1, 0, p, rows, j, dy, ldy, used, sum);
+        else if (right) plane_column(0, 1, p, rows, j, dy, ldy, used, sum);
+        else plane_column(0, 0, p, rows, j, dy, ldy, used, sum);
     }
     UNROLLED for (int k = 0; k < 9; k++) vec_store(sums + k * LANES, vec_load(sums + k * LANES) + sum[k]);
 }
@@ -349,6 +392,10 @@ static void transpose_edge(ptrdiff_t rows, ptrdiff_t columns, const real *from, 
 /* to[j][i] = from[i][j] for i < rows, j < columns, and 0 for rows <= i < padded. */
 static void transpose(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t padded, const real *from, ptrdiff_t ldf, real *to,
                       ptrdiff_t ldt) {
+    if (padded == 1) {
+        for (ptrdiff_t j = 0; j < columns; j++) to[j * ldt] = from[j];
+        return;
+    }
     for (ptrdiff_t i = 0; i < padded; i += LANES)
         for (ptrdiff_t j = 0; j < columns; j += LANES)
             if (i + LANES <= rows && j + LANES <= columns)

@@ -15,8 +15,8 @@ from libc.math cimport INFINITY
 from libc.string cimport memset
 
 from convolution cimport (PANEL_VECS, TASKS, WIDE_ROWS, Sizes, Strips, cut_strips, fetch_maps, interleave_rows, is_plane,
-                          load_strips, next_strip, outputs_tile, plane_3x3, positions_tile, read_sizes, round_up, start_sums,
-                          strips_size, transpose, transpose_blocks)
+                          load_plane, load_strips, next_strip, outputs_tile, plane, plane_3x3, positions_tile, read_sizes,
+                          round_up, start_sums, strips_size, transpose, transpose_blocks)
 from gemm cimport TILE_COLUMNS, TILE_ROWS, TILE_VECS, ceil_div, even_part
 from parallel cimport import_runtime, parallel_for, scratch_memory
 from phases cimport shift
@@ -448,18 +448,17 @@ cdef void plane_task(void* args, Py_ssize_t index) noexcept nogil:
     """Compute one strip of rows of one map."""
     cdef Conv* conv = <Conv*> args
     cdef const Strips* s = &conv.strips
-    cdef Py_ssize_t strip = index % s.count, image = index // s.count, group = image % conv.groups
-    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * strips_size(s))
-    cdef const real* x = load_strips(s, conv.x + image * conv.h * conv.w, 0, 1, strip * s.rows, phases)
+    cdef Py_ssize_t strip = index % s.count, image = index // s.count, group = image % conv.groups, k
     cdef const Part* part = conv.parts
-    cdef Py_ssize_t pitch = s.phases.pitch, at, k
+    cdef Py_ssize_t first = strip * s.rows, rows = min(s.rows, part.oh - first)
+    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * strips_size(s))
+    cdef plane x = load_plane(s, conv.x + image * conv.h * conv.w, first, rows, phases)
+    cdef bint turned = part.offsets[8] == 0             # as the taps of an input gradient are
     cdef real[9] w
     for k in range(9):
-        at = part.offsets[k]
-        w[at // pitch * 3 + at % pitch] = part.weights[group * 9 + k]
-    plane_3x3(min(s.rows, part.oh - strip * s.rows), part.ow, x, pitch, w,
-              conv.bias[group] if conv.bias != NULL else 0, conv.least,
-              conv.y + image * conv.plane + strip * s.rows * conv.row, conv.row)
+        w[8 - k if turned else k] = part.weights[group * 9 + k]
+    plane_3x3(rows, part.ow, &x, w, conv.bias[group] if conv.bias != NULL else 0, conv.least,
+              conv.y + image * conv.plane + first * conv.row, conv.row)
 
 
 # ---- passes ----

@@ -10,8 +10,8 @@ its outputs, and blocks depend on shapes alone: results do not depend on the num
 """
 from libc.string cimport memcpy, memset
 
-from convolution cimport (DOT_ROWS, DOT_SUMS, DOT_TAPS, TASKS, Sizes, Strips, cut_strips, dots, is_plane, load_strips,
-                          plane_products, read_sizes, round_up, strips_size, taps_tile, transpose)
+from convolution cimport (DOT_ROWS, DOT_SUMS, DOT_TAPS, TASKS, Sizes, Strips, cut_strips, dots, is_plane, load_plane,
+                          load_strips, plane, plane_products, read_sizes, round_up, strips_size, taps_tile, transpose)
 from gemm cimport TILE_COLUMNS, TILE_ROWS, ceil_div, even_part
 from parallel cimport import_runtime, parallel_for, scratch_memory
 from phases cimport shift
@@ -198,21 +198,24 @@ cdef void dots_task(void* args, Py_ssize_t index) noexcept nogil:
     cdef real* copied = <real*> scratch_memory(1, sizeof(real) * (s.o * length + g.block * size * LANES))
     cdef real* sums = copied + s.o * length
     cdef Py_ssize_t n, group, strip, first, rows
-    cdef bint plane = is_plane(&s.window, s.c, s.o)
+    cdef bint planes = is_plane(&s.window, s.c, s.o)
+    cdef const real* image
     cdef const real* rows_of_dy
+    cdef plane x
     memset(sums, 0, g.block * size * LANES * sizeof(real))
     memset(phases + strips_size(strips), 0, behind * sizeof(real))
     for n in range(s.n * chunk // g.chunks, s.n * (chunk + 1) // g.chunks):
         for group in range(first_group, end_group):
             for strip in range(strips.count):
                 first = strip * strips.rows
-                load_strips(strips, g.x + (n * s.groups + group) * s.c * s.h * s.w, 0, 1, first, phases)
                 rows = min(strips.rows, s.window.oh - first)
+                image = g.x + (n * s.groups + group) * s.c * s.h * s.w
                 rows_of_dy = g.dy + (n * s.groups + group) * s.o * s.p + first * s.window.ow
-                if plane:
-                    plane_products(rows, s.window.ow, phases, strips.phases.pitch, rows_of_dy, s.window.ow,
-                                   sums + (group - first_group) * size * LANES)
+                if planes:
+                    x = load_plane(strips, image, first, rows, phases)
+                    plane_products(rows, s.window.ow, &x, rows_of_dy, s.window.ow, sums + (group - first_group) * size * LANES)
                 else:
+                    load_strips(strips, image, 0, 1, first, phases)
                     add_dots(g, phases, rows_of_dy, rows, copied, sums + (group - first_group) * size * LANES)
     for group in range(first_group, end_group):
         add_lanes(g, sums + (group - first_group) * size * LANES, g.out + (chunk * s.groups + group) * size)

@@ -1,4 +1,6 @@
 # What the passes of convolution share: tiles of sums, sizes, and images in which kernel elements are constant shifts.
+from libc.string cimport memset
+
 from phases cimport Phases, load_phases, phases_of, phases_size, shift
 from real cimport LANES, real
 from window cimport Window, read_window
@@ -8,10 +10,16 @@ cdef extern from "conv.h":
     int positions_tile(int rows, Py_ssize_t left, Py_ssize_t depth, const real* w, const real* x, const Py_ssize_t* offsets,
                        Py_ssize_t step, Py_ssize_t ahead, const real* bias, const real* sums, Py_ssize_t lds, real least,
                        real* y, Py_ssize_t ldy) noexcept nogil
-    void plane_3x3(Py_ssize_t rows, Py_ssize_t columns, const real* x, Py_ssize_t pitch, const real* w, real bias,
-                   real least, real* y, Py_ssize_t ldy) noexcept nogil
-    void plane_products(Py_ssize_t rows, Py_ssize_t columns, const real* x, Py_ssize_t pitch, const real* dy,
-                        Py_ssize_t ldy, real* sums) noexcept nogil
+    ctypedef struct plane:
+        const real* x
+        const real* top
+        const real* bottom
+        Py_ssize_t pitch
+        bint framed
+    void plane_3x3(Py_ssize_t rows, Py_ssize_t columns, const plane* p, const real* w, real bias, real least, real* y,
+                   Py_ssize_t ldy) noexcept nogil
+    void plane_products(Py_ssize_t rows, Py_ssize_t columns, const plane* p, const real* dy, Py_ssize_t ldy,
+                        real* sums) noexcept nogil
     void outputs_tile(int rows, int vecs, Py_ssize_t depth, const real* x, const Py_ssize_t* offsets, Py_ssize_t step,
                       Py_ssize_t ahead, const real* w, real* y, bint accumulate, real least) noexcept nogil
     void taps_tile(int rows, int vecs, Py_ssize_t runs, const Py_ssize_t* starts, Py_ssize_t length, const real* x,
@@ -130,3 +138,23 @@ cdef inline Py_ssize_t next_strip(const Strips* s, Py_ssize_t stride, Py_ssize_t
     if not s.in_place:
         return 0
     return size if strip + 1 < s.count else s.images * stride - strip * size
+
+
+cdef inline plane load_plane(const Strips* s, const real* image, Py_ssize_t first, Py_ssize_t rows,
+                             real* phases) noexcept nogil:
+    """Return what `rows` output rows from `first` on need of an image under a 3x3 kernel, which stays where padding is 1."""
+    cdef plane p
+    cdef const Window* w = &s.phases.window
+    p.framed = w.pt == 1 and w.pl == 1 and w.oh == s.phases.h and w.ow == s.phases.w
+    p.pitch = w.ow if p.framed else s.phases.pitch
+    if p.framed:
+        p.x = image + first * p.pitch
+        memset(phases, 0, sizeof(real) * w.ow)
+    else:
+        p.x = load_strips(s, image, 0, 1, first, phases) + p.pitch + 1
+    p.top, p.bottom = p.x - p.pitch, p.x + rows * p.pitch
+    if p.framed and first == 0:
+        p.top = phases
+    if p.framed and first + rows == w.oh:
+        p.bottom = phases
+    return p
