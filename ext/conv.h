@@ -411,12 +411,12 @@ static void fetch_maps(ptrdiff_t maps, real *y, ptrdiff_t plane, ptrdiff_t vecs)
         for (ptrdiff_t v = 0; v < vecs; v++) PREFETCH(y + o * plane + v * LANES, 1);
 }
 
-/* Rows of evens + odds elements, taken in turn from two images with rows of `evens` (odds, or one more) and of `odds` elements.
- * LANES / 2 elements behind each image are read. */
-static void interleave_rows(ptrdiff_t rows, ptrdiff_t evens, ptrdiff_t odds, const real *even, const real *odd, real *to,
-                            ptrdiff_t ldt) {
+/* Rows of evens + odds elements, taken in turn from two images with rows of `evens` (odds, or one more) and of `odds` elements,
+ * lde and ldo apart.  LANES / 2 elements behind each image are read. */
+static void interleave_rows(ptrdiff_t rows, ptrdiff_t evens, ptrdiff_t odds, const real *even, ptrdiff_t lde, const real *odd,
+                            ptrdiff_t ldo, real *to, ptrdiff_t ldt) {
     enum { PAIRS = LANES / 2 };
-    for (ptrdiff_t i = 0; i < rows; i++, even += evens, odd += odds, to += ldt) {
+    for (ptrdiff_t i = 0; i < rows; i++, even += lde, odd += ldo, to += ldt) {
         ptrdiff_t j = 0;
         if (LANES > 1 && odds >= PAIRS) {
             for (; j < odds; j += PAIRS) {

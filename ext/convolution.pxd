@@ -27,8 +27,8 @@ cdef extern from "conv.h":
     void dots(int rows, int taps, Py_ssize_t runs, Py_ssize_t length, const real* y, Py_ssize_t ldy, Py_ssize_t run_y,
               const real* x, Py_ssize_t run_x, const Py_ssize_t* offsets, real* sums) noexcept nogil
     void fetch_maps(Py_ssize_t maps, real* y, Py_ssize_t plane, Py_ssize_t vecs) noexcept nogil
-    void interleave_rows(Py_ssize_t rows, Py_ssize_t evens, Py_ssize_t odds, const real* even, const real* odd, real* to,
-                         Py_ssize_t ldt) noexcept nogil
+    void interleave_rows(Py_ssize_t rows, Py_ssize_t evens, Py_ssize_t odds, const real* even, Py_ssize_t lde, const real* odd,
+                         Py_ssize_t ldo, real* to, Py_ssize_t ldt) noexcept nogil
     void start_sums(Py_ssize_t positions, int vecs, Py_ssize_t outputs, const real* bias, real* sums) noexcept nogil
     void transpose(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t padded, const real* source, Py_ssize_t ldf, real* to,
                    Py_ssize_t ldt) noexcept nogil
