@@ -133,7 +133,7 @@ static void take_tasks(int thread) {
     for (int part = 0; part < pool.parts; part++) {
         const int from = (thread + part) % pool.parts;
         const ptrdiff_t end = parts[from].end;
-        while ((i = atomic_fetch_add(&parts[from].next, grain)) < end)
+        while (atomic_load(&parts[from].next) < end && (i = atomic_fetch_add(&parts[from].next, grain)) < end)
             for (ptrdiff_t stop = i + grain < end ? i + grain : end; i < stop; i++) task(args, i);
     }
     restore_denormals(mode);
