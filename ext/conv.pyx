@@ -71,7 +71,7 @@ cdef void plan_lanes(Conv* conv, const Window* w, Py_ssize_t taps) noexcept nogi
     """Choose what the lanes run over, by an estimate of the products and of what surrounds them, and cut up the work."""
     cdef Py_ssize_t pitch = w.ow + (w.kw - 1) * w.dw // w.sw, panel = even_part(conv.o, TILE_ROWS)
     cdef bint narrow = w.ow <= LANES < pitch            # a vector holds one row, not what follows it
-    cdef bint apart = pitch > w.ow > LANES and w.ow % LANES == 0 and panel * TILE_VECS >= TILE_ROWS
+    cdef bint apart = pitch > w.ow > LANES and w.ow % LANES == 0 and panel * TILE_VECS > TILE_ROWS
     cdef bint exact = apart or w.ow == LANES or pitch == w.ow > LANES
     cdef Py_ssize_t positions = w.oh * (round_up(w.ow, LANES) if narrow or apart else pitch)
     cdef Py_ssize_t padded = round_up(conv.o, LANES), panels, images
