@@ -35,9 +35,13 @@ ALWAYS_INLINE int position_vecs(int rows) {
 #endif
 }
 
-/* y[r][v]  (+)=  sum over k of  w[k][r] * x[offsets[k] + v * step ...]       lanes = positions, w packed as [depth][rows] */
+/* y[r][v]  =  start + sum over k of  w[k][r] * x[offsets[k] + v * step ...]       lanes = positions, w packed as [depth][rows]
+ *
+ * It starts from bias[r], or from sums[r][v] unless that is NULL.  What is smaller than `least` becomes `least`.
+ */
 ALWAYS_INLINE void positions_of(const int rows, const int vecs, ptrdiff_t depth, const real *w, const real *x,
-                                const ptrdiff_t *offsets, ptrdiff_t step, real *y, ptrdiff_t ldy, int accumulate) {
+                                const ptrdiff_t *offsets, ptrdiff_t step, ptrdiff_t ahead, const real *bias, const real *sums, ptrdiff_t lds,
+                                real least, real *y, ptrdiff_t ldy) {
     vec sum[TILE_ROWS][8];
     UNROLLED for (int r = 0; r < rows; r++)
         UNROLLED for (int v = 0; v < vecs; v++) sum[r][v] = vec_set((real)0);
@@ -45,6 +49,7 @@ ALWAYS_INLINE void positions_of(const int rows, const int vecs, ptrdiff_t depth,
     for (ptrdiff_t k = 0; k < depth; k++, w += rows) {
         const real *from = x + offsets[k];
         vec row[8];
+        if (vecs == TILE_VECS) PREFETCH_FAR(from + ahead);
         UNROLLED for (int v = 0; v < vecs; v++) {
             row[v] = vec_load(from + v * step);
             if (rows > 1) IN_REGISTER(row[v]);
@@ -54,29 +59,31 @@ ALWAYS_INLINE void positions_of(const int rows, const int vecs, ptrdiff_t depth,
     }
     UNROLLED for (int r = 0; r < rows; r++)
         UNROLLED for (int v = 0; v < vecs; v++) {
-            real *to = y + r * ldy + v * LANES;
-            vec_store(to, accumulate ? vec_load(to) + sum[r][v] : sum[r][v]);
+            const vec start = sums ? vec_load(sums + r * lds + v * LANES) : vec_set(bias[r]);
+            vec_store(y + r * ldy + v * LANES, vec_max(vec_set(least), start + sum[r][v]));
         }
 }
 
 /* As many vectors as fit in the registers, of `left` that are wanted: returns their number. */
 ALWAYS_INLINE int positions_some(const int rows, ptrdiff_t left, ptrdiff_t depth, const real *w, const real *x,
-                                 const ptrdiff_t *offsets, ptrdiff_t step, real *y, ptrdiff_t ldy, int accumulate) {
+                                 const ptrdiff_t *offsets, ptrdiff_t step, ptrdiff_t ahead, const real *bias, const real *sums, ptrdiff_t lds,
+                                 real least, real *y, ptrdiff_t ldy) {
 #define TRY(vecs) \
     if (vecs <= position_vecs(rows) && vecs <= left) { \
-        positions_of(rows, vecs, depth, w, x, offsets, step, y, ldy, accumulate); \
+        positions_of(rows, vecs, depth, w, x, offsets, step, ahead, bias, sums, lds, least, y, ldy); \
         return vecs; \
     }
     TRY(8) TRY(6) TRY(4) TRY(3) TRY(2)
 #undef TRY
-    positions_of(rows, 1, depth, w, x, offsets, step, y, ldy, accumulate);
+    positions_of(rows, 1, depth, w, x, offsets, step, ahead, bias, sums, lds, least, y, ldy);
     return 1;
 }
 
 static int positions_tile(int rows, ptrdiff_t left, ptrdiff_t depth, const real *w, const real *x, const ptrdiff_t *offsets,
-                          ptrdiff_t step, real *y, ptrdiff_t ldy, int accumulate) {
+                          ptrdiff_t step, ptrdiff_t ahead, const real *bias, const real *sums, ptrdiff_t lds, real least, real *y,
+                          ptrdiff_t ldy) {
     switch (rows) {
-#define CASE(n) case n: return positions_some(n, left, depth, w, x, offsets, step, y, ldy, accumulate);
+#define CASE(n) case n: return positions_some(n, left, depth, w, x, offsets, step, ahead, bias, sums, lds, least, y, ldy);
         FOR_ROWS(CASE)
 #undef CASE
     }
@@ -84,91 +91,134 @@ static int positions_tile(int rows, ptrdiff_t left, ptrdiff_t depth, const real 
 }
 
 /* A plane under a 3x3 kernel, stride 1: so many rows of y at once that each vector of x serves three of them.  columns >= LANES;
- * the last tiles overlap. */
+ * the last tiles overlap.
+ */
 #if defined(__AVX512F__)
 enum { PLANE_ROWS = 7 };
 #else
 enum { PLANE_ROWS = 4 };
 #endif
 
-ALWAYS_INLINE void plane_rows(const int rows, ptrdiff_t columns, const real *x, ptrdiff_t pitch, const vec *w, vec bias,
-                              vec least, real *y, ptrdiff_t ldy, ptrdiff_t ahead) {
-    for (ptrdiff_t j = 0; j < columns; j += LANES) {
-        if (j > columns - LANES) j = columns - LANES;
-        vec sum[PLANE_ROWS];
-        const real *from = x + j;
-        UNROLLED for (int r = 0; r < rows; r++) sum[r] = bias;
-        UNROLLED for (int i = 0; i < rows + 2; i++, from += pitch) {
-            UNROLLED for (int v = 0; v < 3; v++) {
-                vec tap = vec_load(from + v);
-                IN_REGISTER(tap);
-                UNROLLED for (int u = 0; u < 3; u++)
-                    if (0 <= i - u && i - u < rows) sum[i - u] += w[u * 3 + v] * tap;
-            }
+typedef struct {
+    const real *x;            /* the element under the middle of the kernel for the first output */
+    const real *top, *bottom; /* the rows above and below those of x */
+    ptrdiff_t pitch;
+    int framed; /* zeros are to the left and right of x, and not in memory */
+} plane;
+
+/* Row t of the rows + 2 that rows i, i + 1 ... of `all` need, at column j. */
+ALWAYS_INLINE const real *plane_row(const plane *p, const int rows, ptrdiff_t all, ptrdiff_t i, ptrdiff_t j, const int t) {
+    if (t == 0 && i == 0) return p->top + j;
+    if (t == rows + 1 && i + rows == all) return p->bottom + j;
+    return p->x + (i + t - 1) * p->pitch + j;
+}
+
+/* What lies under column v of the kernel; `from` is what lies under its middle. */
+ALWAYS_INLINE vec plane_tap(const real *from, const int v, const int left, const int right) {
+    if (v == 0 && left) return shift_up(vec_load(from));
+    if (v == 2 && right) return shift_down(vec_load(from));
+    return vec_load(from + v - 1);
+}
+
+ALWAYS_INLINE void plane_tile(const int rows, const int left, const int right, const plane *p, ptrdiff_t all, ptrdiff_t i,
+                              ptrdiff_t j, const vec *w, vec bias, vec least, real *y, ptrdiff_t ldy, ptrdiff_t ahead) {
+    vec sum[PLANE_ROWS];
+    UNROLLED for (int r = 0; r < rows; r++) sum[r] = bias;
+    UNROLLED for (int t = 0; t < rows + 2; t++) {
+        const real *from = plane_row(p, rows, all, i, j, t);
+        UNROLLED for (int v = 0; v < 3; v++) {
+            vec tap = plane_tap(from, v, left, right);
+            IN_REGISTER(tap);
+            UNROLLED for (int u = 0; u < 3; u++)
+                if (0 <= t - u && t - u < rows) sum[t - u] += w[u * 3 + v] * tap;
         }
-        UNROLLED for (int r = 0; r < rows; r++) {
-            vec_store(y + r * ldy + j, vec_max(least, sum[r]));
-            PREFETCH(y + r * ldy + j + ahead, 1);
-        }
+    }
+    UNROLLED for (int r = 0; r < rows; r++) {
+        vec_store(y + r * ldy + j, vec_max(least, sum[r]));
+        PREFETCH(y + r * ldy + j + ahead, 1);
     }
 }
 
-static void plane_3x3(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptrdiff_t pitch, const real *w, real bias,
-                      real least, real *y, ptrdiff_t ldy) {
+ALWAYS_INLINE void plane_rows(const int rows, const plane *p, ptrdiff_t all, ptrdiff_t i, ptrdiff_t columns, const vec *w,
+                              vec bias, vec least, real *y, ptrdiff_t ldy) {
+    for (ptrdiff_t j = 0; j < columns; j += LANES) {
+        if (j > columns - LANES) j = columns - LANES;
+        const int left = p->framed && j == 0, right = p->framed && j == columns - LANES;
+#define TILE(left, right) plane_tile(rows, left, right, p, all, i, j, w, bias, least, y + i * ldy, ldy, all * ldy)
+        if (left && right) TILE(1, 1);
+        else if (left) TILE(1, 0);
+        else if (right) TILE(0, 1);
+        else TILE(0, 0);
+#undef TILE
+    }
+}
+
+static void plane_3x3(ptrdiff_t rows, ptrdiff_t columns, const plane *p, const real *w, real bias, real least, real *y,
+                      ptrdiff_t ldy) {
     const vec start = vec_set(bias), bound = vec_set(least);
     vec weights[9];
     for (int k = 0; k < 9; k++) weights[k] = vec_set(w[k]);
     if (rows < PLANE_ROWS) {
-        for (ptrdiff_t i = 0; i < rows; i++)
-            plane_rows(1, columns, x + i * pitch, pitch, weights, start, bound, y + i * ldy, ldy, rows * ldy);
+        for (ptrdiff_t i = 0; i < rows; i++) plane_rows(1, p, rows, i, columns, weights, start, bound, y, ldy);
         return;
     }
     for (ptrdiff_t i = 0; i < rows; i += PLANE_ROWS) {
         if (i > rows - PLANE_ROWS) i = rows - PLANE_ROWS;
-        plane_rows(PLANE_ROWS, columns, x + i * pitch, pitch, weights, start, bound, y + i * ldy, ldy, rows * ldy);
+        plane_rows(PLANE_ROWS, p, rows, i, columns, weights, start, bound, y, ldy);
     }
 }
 
 /* sum[u][v]  +=  products of rows of dy with what lies under kernel element (u, v), in lanes */
-ALWAYS_INLINE void plane_products_of(const int rows, const real *x, ptrdiff_t pitch, const real *dy, ptrdiff_t ldy,
-                                     ptrdiff_t ahead, vec used, vec *sum) {
+ALWAYS_INLINE void plane_products_of(const int rows, const int left, const int right, const plane *p, ptrdiff_t all,
+                                     ptrdiff_t i, ptrdiff_t j, const real *dy, ptrdiff_t ldy, vec used, vec *sum) {
     vec row[PLANE_ROWS];
-    UNROLLED for (int r = 0; r < rows; r++, dy += ldy) {
-        row[r] = vec_and(vec_load(dy), used);
-        PREFETCH(dy + ahead, 0);
+    UNROLLED for (int r = 0; r < rows; r++) {
+        row[r] = vec_and(vec_load(dy + (i + r) * ldy + j), used);
+        PREFETCH(dy + (i + r + all) * ldy + j, 0);
     }
-    UNROLLED for (int i = 0; i < rows + 2; i++, x += pitch)
+    UNROLLED for (int t = 0; t < rows + 2; t++) {
+        const real *from = plane_row(p, rows, all, i, j, t);
+        if (t < rows) PREFETCH(from + all * p->pitch, 0);
         UNROLLED for (int v = 0; v < 3; v++) {
-            vec tap = vec_load(x + v);
+            vec tap = plane_tap(from, v, left, right);
             IN_REGISTER(tap);
             UNROLLED for (int u = 0; u < 3; u++)
-                if (0 <= i - u && i - u < rows) sum[u * 3 + v] += row[i - u] * tap;
+                if (0 <= t - u && t - u < rows) sum[u * 3 + v] += row[t - u] * tap;
         }
+    }
+}
+
+ALWAYS_INLINE void plane_column(const int left, const int right, const plane *p, ptrdiff_t rows, ptrdiff_t j, const real *dy,
+                                ptrdiff_t ldy, vec used, vec *sum) {
+    ptrdiff_t i = 0;
+    for (; i + PLANE_ROWS <= rows; i += PLANE_ROWS)
+        plane_products_of(PLANE_ROWS, left, right, p, rows, i, j, dy, ldy, used, sum);
+    for (; i < rows; i++) plane_products_of(1, left, right, p, rows, i, j, dy, ldy, used, sum);
 }
 
 /* sums[k]  +=  products of a plane of dy with what lies under element k of a 3x3 kernel, in lanes; columns >= LANES */
-static void plane_products(ptrdiff_t rows, ptrdiff_t columns, const real *x, ptrdiff_t pitch, const real *dy, ptrdiff_t ldy,
-                           real *sums) {
+static void plane_products(ptrdiff_t rows, ptrdiff_t columns, const plane *p, const real *dy, ptrdiff_t ldy, real *sums) {
     const vec rest = last_lanes((columns - 1) % LANES + 1), all = last_lanes(LANES);
     vec sum[9];
     UNROLLED for (int k = 0; k < 9; k++) sum[k] = vec_set((real)0);
     for (ptrdiff_t j = 0; j < columns; j += LANES) {
         const vec used = j <= columns - LANES ? all : rest; /* the last vector overlaps */
-        ptrdiff_t i = 0;
         if (j > columns - LANES) j = columns - LANES;
-        for (; i + PLANE_ROWS <= rows; i += PLANE_ROWS)
-            plane_products_of(PLANE_ROWS, x + i * pitch + j, pitch, dy + i * ldy + j, ldy, rows * ldy, used, sum);
-        for (; i < rows; i++) plane_products_of(1, x + i * pitch + j, pitch, dy + i * ldy + j, ldy, rows * ldy, used, sum);
+        const int left = p->framed && j == 0, right = p->framed && j == columns - LANES;
+        if (left && right) plane_column(1, 1, p, rows, j, dy, ldy, used, sum);
+        else if (left) plane_column(1, 0, p, rows, j, dy, ldy, used, sum);
+        else if (right) plane_column(0, 1, p, rows, j, dy, ldy, used, sum);
+        else plane_column(0, 0, p, rows, j, dy, ldy, used, sum);
     }
     UNROLLED for (int k = 0; k < 9; k++) vec_store(sums + k * LANES, vec_load(sums + k * LANES) + sum[k]);
 }
 
-/* y[r]  (+)=  sum over k of  x[offsets[k] + r] * w[k]       lanes = output channels, rows = neighbouring positions
+/* y[r]  (+)=  sum over k of  x[offsets[k] + r * step] * w[k]       lanes = output channels, rows = neighbours in a row
  *
  * w and y are packed: vecs * LANES outputs for each k or position.  What is smaller than `least` becomes `least`.
  */
 ALWAYS_INLINE void outputs_of(const int rows, const int vecs, ptrdiff_t depth, const real *x, const ptrdiff_t *offsets,
-                              const real *w, real *y, int accumulate, real least) {
+                              ptrdiff_t step, ptrdiff_t ahead, const real *w, real *y, int accumulate, real least) {
     vec sum[TILE_ROWS][PANEL_VECS];
     UNROLLED for (int r = 0; r < rows; r++)
         UNROLLED for (int v = 0; v < vecs; v++) sum[r][v] = vec_set((real)0);
@@ -176,9 +226,10 @@ ALWAYS_INLINE void outputs_of(const int rows, const int vecs, ptrdiff_t depth, c
     for (ptrdiff_t k = 0; k < depth; k++, w += vecs * LANES) {
         const real *from = x + offsets[k];
         vec row[PANEL_VECS];
+        if (vecs > 1) PREFETCH_FAR(from + ahead);
         UNROLLED for (int v = 0; v < vecs; v++) row[v] = vec_load(w + v * LANES);
         UNROLLED for (int r = 0; r < rows; r++)
-            UNROLLED for (int v = 0; v < vecs; v++) sum[r][v] += from[r] * row[v];
+            UNROLLED for (int v = 0; v < vecs; v++) sum[r][v] += (from + r / 3 * 3 * step)[r % 3 * step] * row[v];
     }
     UNROLLED for (int r = 0; r < rows; r++)
         UNROLLED for (int v = 0; v < vecs; v++) {
@@ -187,17 +238,17 @@ ALWAYS_INLINE void outputs_of(const int rows, const int vecs, ptrdiff_t depth, c
         }
 }
 
-static void outputs_tile(int rows, int vecs, ptrdiff_t depth, const real *x, const ptrdiff_t *offsets, const real *w, real *y,
-                         int accumulate, real least) {
+static void outputs_tile(int rows, int vecs, ptrdiff_t depth, const real *x, const ptrdiff_t *offsets, ptrdiff_t step,
+                         ptrdiff_t ahead, const real *w, real *y, int accumulate, real least) {
     switch (rows) {
 #define CASE(n) \
     case n: \
         if (vecs == 1) { \
-            outputs_of(n, 1, depth, x, offsets, w, y, accumulate, least); \
+            outputs_of(n, 1, depth, x, offsets, step, ahead, w, y, accumulate, least); \
         } else if (vecs == PANEL_VECS) { \
-            outputs_of(n <= WIDE_ROWS ? n : 1, PANEL_VECS, depth, x, offsets, w, y, accumulate, least); \
+            outputs_of(n <= WIDE_ROWS ? n : 1, PANEL_VECS, depth, x, offsets, step, ahead, w, y, accumulate, least); \
         } else { \
-            outputs_of(n, TILE_VECS, depth, x, offsets, w, y, accumulate, least); \
+            outputs_of(n, TILE_VECS, depth, x, offsets, step, ahead, w, y, accumulate, least); \
         } \
         break;
         FOR_ROWS(CASE)
@@ -214,12 +265,12 @@ static void start_sums(ptrdiff_t positions, int vecs, ptrdiff_t outputs, const r
         for (int v = 0; v < vecs; v++, sums += LANES) vec_store(sums, row[v]);
 }
 
-/* dw[r]  +=  sum over runs i, q < length of  x[starts[i] + offsets[r] + q] * dy[i * length + q]       lanes = output channels
+/* dw[r]  +=  sum over runs i, q < length of  x[starts[i] + offsets[r] + q * step] * dy[i * length + q]       lanes = output channels
  *
  * The sums of one call start at zero, so that rounding errors grow with its length and not with that of the batch.
  */
 ALWAYS_INLINE void taps_of(const int rows, const int vecs, ptrdiff_t runs, const ptrdiff_t *starts, ptrdiff_t length,
-                           const real *x, const ptrdiff_t *offsets, const real *dy, real *dw) {
+                           const real *x, ptrdiff_t step, const ptrdiff_t *offsets, const real *dy, real *dw) {
     vec sum[TILE_ROWS][TILE_VECS];
     const real *tap[TILE_ROWS];
     UNROLLED for (int r = 0; r < rows; r++) {
@@ -228,7 +279,7 @@ ALWAYS_INLINE void taps_of(const int rows, const int vecs, ptrdiff_t runs, const
     }
     for (ptrdiff_t i = 0; i < runs; i++)
         TWO_STEPS
-        for (ptrdiff_t q = starts[i]; q < starts[i] + length; q++, dy += vecs * LANES) {
+        for (ptrdiff_t q = starts[i]; q < starts[i] + length * step; q += step, dy += vecs * LANES) {
             vec row[TILE_VECS];
             UNROLLED for (int v = 0; v < vecs; v++) row[v] = vec_load(dy + v * LANES);
             UNROLLED for (int r = 0; r < rows; r++)
@@ -242,14 +293,14 @@ ALWAYS_INLINE void taps_of(const int rows, const int vecs, ptrdiff_t runs, const
 }
 
 static void taps_tile(int rows, int vecs, ptrdiff_t runs, const ptrdiff_t *starts, ptrdiff_t length, const real *x,
-                      const ptrdiff_t *offsets, const real *dy, real *dw) {
+                      ptrdiff_t step, const ptrdiff_t *offsets, const real *dy, real *dw) {
     switch (rows) {
 #define CASE(n) \
     case n: \
         if (vecs == 1) { \
-            taps_of(n, 1, runs, starts, length, x, offsets, dy, dw); \
+            taps_of(n, 1, runs, starts, length, x, step, offsets, dy, dw); \
         } else { \
-            taps_of(n, TILE_VECS, runs, starts, length, x, offsets, dy, dw); \
+            taps_of(n, TILE_VECS, runs, starts, length, x, step, offsets, dy, dw); \
         } \
         break;
         FOR_ROWS(CASE)
@@ -341,6 +392,10 @@ static void transpose_edge(ptrdiff_t rows, ptrdiff_t columns, const real *from, 
 /* to[j][i] = from[i][j] for i < rows, j < columns, and 0 for rows <= i < padded. */
 static void transpose(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t padded, const real *from, ptrdiff_t ldf, real *to,
                       ptrdiff_t ldt) {
+    if (padded == 1) {
+        for (ptrdiff_t j = 0; j < columns; j++) to[j * ldt] = from[j];
+        return;
+    }
     for (ptrdiff_t i = 0; i < padded; i += LANES)
         for (ptrdiff_t j = 0; j < columns; j += LANES)
             if (i + LANES <= rows && j + LANES <= columns)
@@ -350,17 +405,18 @@ static void transpose(ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t padded, const
                                to + j * ldt + i, ldt, padded - i);
 }
 
-/* Fetches a line of each map that will be written soon: memory answers while sums are computed. */
-static void fetch_maps(ptrdiff_t maps, real *y, ptrdiff_t plane) {
-    for (ptrdiff_t o = 0; o < maps; o++) PREFETCH(y + o * plane, 1);
+/* Fetches lines of each map that will be written soon: memory answers while sums are computed. */
+static void fetch_maps(ptrdiff_t maps, real *y, ptrdiff_t plane, ptrdiff_t vecs) {
+    for (ptrdiff_t o = 0; o < maps; o++)
+        for (ptrdiff_t v = 0; v < vecs; v++) PREFETCH(y + o * plane + v * LANES, 1);
 }
 
-/* Rows of evens + odds elements, taken in turn from two images with rows of `evens` (odds, or one more) and of `odds` elements.
- * LANES / 2 elements behind each image are read. */
-static void interleave_rows(ptrdiff_t rows, ptrdiff_t evens, ptrdiff_t odds, const real *even, const real *odd, real *to,
-                            ptrdiff_t ldt) {
+/* Rows of evens + odds elements, taken in turn from two images with rows of `evens` (odds, or one more) and of `odds` elements,
+ * lde and ldo apart.  LANES / 2 elements behind each image are read. */
+static void interleave_rows(ptrdiff_t rows, ptrdiff_t evens, ptrdiff_t odds, const real *even, ptrdiff_t lde, const real *odd,
+                            ptrdiff_t ldo, real *to, ptrdiff_t ldt) {
     enum { PAIRS = LANES / 2 };
-    for (ptrdiff_t i = 0; i < rows; i++, even += evens, odd += odds, to += ldt) {
+    for (ptrdiff_t i = 0; i < rows; i++, even += lde, odd += ldo, to += ldt) {
         ptrdiff_t j = 0;
         if (LANES > 1 && odds >= PAIRS) {
             for (; j < odds; j += PAIRS) {

@@ -15,9 +15,9 @@ from libc.math cimport INFINITY
 from libc.string cimport memset
 
 from convolution cimport (PANEL_VECS, TASKS, WIDE_ROWS, Sizes, Strips, cut_strips, fetch_maps, interleave_rows, is_plane,
-                          load_strips, outputs_tile, plane_3x3, positions_tile, read_sizes, round_up, start_sums,
-                          strips_size, transpose, transpose_blocks)
-from gemm cimport TILE_COLUMNS, TILE_ROWS, ceil_div, even_part
+                          load_plane, load_strips, next_strip, outputs_tile, plane, plane_3x3, positions_tile, read_sizes,
+                          round_up, start_sums, strips_size, transpose, transpose_blocks)
+from gemm cimport TILE_COLUMNS, TILE_ROWS, TILE_VECS, ceil_div, even_part
 from parallel cimport import_runtime, parallel_for, scratch_memory
 from phases cimport shift
 from real cimport LANES, read, real, write
@@ -50,8 +50,12 @@ cdef struct Conv:
     Py_ssize_t panel            # output channels of a panel
     Strips strips
     Py_ssize_t batches          # of images worked on together
+    Py_ssize_t runs, run        # of strips that one task works through: number and size
     Py_ssize_t blocks, block    # of panels: number and size
     Py_ssize_t advance, line    # lanes over positions: distance of vectors in the phases, of rows in the sums
+    bint exact                  # lines hold only positions that are wanted, so the last vector may overlap
+    bint straight               # their sums go straight to y
+    bint apart                  # each row is a line of its own
     Py_ssize_t order_o, order_c     # distance of the weights of neighbouring outputs, and of neighbouring inputs
     Py_ssize_t size             # weights of one group
     const real* x
@@ -65,30 +69,36 @@ cdef struct Conv:
 
 cdef void plan_lanes(Conv* conv, const Window* w, Py_ssize_t taps) noexcept nogil:
     """Choose what the lanes run over, by an estimate of the products and of what surrounds them, and cut up the work."""
-    cdef Py_ssize_t pitch = w.ow + (w.kw - 1) * w.dw // w.sw
+    cdef Py_ssize_t pitch = w.ow + (w.kw - 1) * w.dw // w.sw, panel = even_part(conv.o, TILE_ROWS)
     cdef bint narrow = w.ow <= LANES < pitch            # a vector holds one row, not what follows it
-    cdef Py_ssize_t positions = w.oh * LANES if narrow else round_up(w.oh * pitch, LANES)
+    cdef bint apart = pitch > w.ow > LANES and w.ow % LANES == 0 and panel * TILE_VECS > TILE_ROWS
+    cdef bint exact = apart or w.ow == LANES or pitch == w.ow > LANES
+    cdef Py_ssize_t positions = w.oh * (round_up(w.ow, LANES) if narrow or apart else pitch)
     cdef Py_ssize_t padded = round_up(conv.o, LANES), panels, images
     cdef double over_outputs = (conv.c * taps + 8.0) * padded * w.oh * w.ow * (1.15 if padded == LANES else 1.0)
-    cdef double over_positions = (conv.c * taps + 4.0) * conv.o * positions * 1.1
+    cdef double over_positions = (conv.c * taps + 2.0 if exact else (conv.c * taps + 4.0) * 1.07) * 1.03
+    over_positions *= conv.o * round_up(positions, LANES)
     over_outputs *= max(1.0, 4.0 / max(<Py_ssize_t> 1, w.ow))       # too few sums to hide their latency
     conv.wide = over_outputs < over_positions
     conv.padded = padded if conv.wide else conv.o
-    conv.panel = even_part(conv.o, TILE_ROWS)
+    conv.panel = panel
     if conv.wide:
         conv.panel = padded if padded == PANEL_VECS * LANES else TILE_COLUMNS
     images = max(<Py_ssize_t> 1, POSITIONS // max(<Py_ssize_t> 1, w.oh * w.ow)) if conv.wide else 1
-    conv.strips = cut_strips(w, conv.c, conv.h, conv.w, conv.groups * conv.c * conv.h * conv.w, conv.wide, w.oh,
-                             min(images, conv.n))
+    conv.strips = cut_strips(w, conv.c, conv.h, conv.w, conv.groups * conv.c * conv.h * conv.w,
+                             conv.wide, conv.wide or exact, w.oh, min(images, conv.n))
+    conv.exact, conv.straight, conv.apart = exact, exact and conv.row == w.ow, apart
     conv.advance = pitch if narrow else LANES
-    conv.line = LANES if narrow else pitch
+    conv.line = round_up(w.ow, LANES) if narrow or apart else pitch
     conv.batches = ceil_div(conv.n, conv.strips.images)
     panels = ceil_div(conv.o, conv.panel)
-    conv.blocks = 1
-    if conv.wide:
-        conv.blocks = min(panels, ceil_div(TASKS, conv.batches * conv.groups * conv.strips.count))
+    conv.blocks = min(panels, ceil_div(TASKS, conv.batches * conv.groups * conv.strips.count))
     conv.block = ceil_div(panels, conv.blocks)
     conv.blocks = ceil_div(panels, conv.block)
+    conv.run = 1
+    if conv.strips.in_place:                            # so that what is fetched early is fetched by who needs it
+        conv.run = max(<Py_ssize_t> 1, conv.strips.count * conv.batches * conv.groups * conv.blocks // (2 * TASKS))
+    conv.runs = ceil_div(conv.strips.count, conv.run)
 
 
 cdef void plan_forward(Conv* conv, const Sizes* s) noexcept nogil:
@@ -228,17 +238,6 @@ cdef int depth_of(const Part* part) noexcept nogil:
     return <int> max(<Py_ssize_t> 1, part.k) if part.k <= WHOLE else even_part(part.k, DEPTH)
 
 
-cdef void clear_rows(const Conv* conv, Py_ssize_t image, Py_ssize_t o, Py_ssize_t outputs, Py_ssize_t strip) noexcept nogil:
-    """Zero one strip of some maps of image (n * groups + group) where parts have holes; the other parts follow."""
-    cdef Py_ssize_t first = strip * conv.strips.rows * conv.row
-    cdef Py_ssize_t size = min(conv.strips.rows * conv.row, conv.plane - first), i
-    if conv.holes:
-        for i in range(outputs):
-            memset(conv.y + (image * conv.o + o + i) * conv.plane + first, 0, size * sizeof(real))
-
-
-# ---- lanes over output channels ----
-
 cdef bint has_no_taps(const Conv* conv, const Part* parts) noexcept nogil:
     """Return whether none of the parts that share rows meets an element of the kernel."""
     cdef Py_ssize_t b
@@ -248,13 +247,21 @@ cdef bint has_no_taps(const Conv* conv, const Part* parts) noexcept nogil:
     return True
 
 
+cdef inline void clear_holes(const Conv* conv, const Part* parts, real* y, const real* map) noexcept nogil:
+    """Zero one strip of a map, which begins at y, where parts have holes, before the first of them is written."""
+    if conv.holes and parts == conv.parts:
+        memset(y, 0, min(conv.strips.rows * conv.row, map + conv.plane - y) * sizeof(real))
+
+
+# ---- lanes over output channels ----
+
 cdef void store_maps(const Conv* conv, const Part* parts, Py_ssize_t image, const real* sums, Py_ssize_t apart,
-                     Py_ssize_t span, Py_ssize_t outputs, Py_ssize_t rows, real* maps, real* y) noexcept nogil:
+                     Py_ssize_t span, Py_ssize_t outputs, Py_ssize_t rows, real* maps, real* y, const real* map) noexcept nogil:
     """Copy sums[part][image][position][output] of one image to the rows of its output maps.
 
     The sums of parts are `apart` elements from each other; `maps` has memory for all parts that share rows.
     """
-    cdef Py_ssize_t size = conv.strips.rows * conv.strips.phases.window.ow, b, o, i, j
+    cdef Py_ssize_t size = conv.strips.rows * conv.strips.columns, b, o, i, j
     cdef const real* from_
     cdef real* to
     if conv.across == 1 and conv.row == parts.ow:
@@ -270,8 +277,10 @@ cdef void store_maps(const Conv* conv, const Part* parts, Py_ssize_t image, cons
     for o in range(outputs):
         from_ = maps + o * size
         to = y + o * conv.plane
+        clear_holes(conv, parts, to, map + o * conv.plane)
         if conv.across == 2 and conv.column == 2:
-            interleave_rows(rows, parts[0].ow, parts[1].ow, from_, from_ + size * outputs, to, conv.row)
+            interleave_rows(rows, parts[0].ow, parts[1].ow, from_, parts[0].ow, from_ + size * outputs, parts[1].ow, to,
+                            conv.row)
             continue
         for b in range(conv.across):
             for i in range(rows):
@@ -279,15 +288,16 @@ cdef void store_maps(const Conv* conv, const Part* parts, Py_ssize_t image, cons
                     to[i * conv.row + j * conv.column + b] = from_[b * size * outputs + i * parts[b].ow + j]
 
 
-cdef void multiply_outputs(const Conv* conv, const Part* part, const real* x, Py_ssize_t images, Py_ssize_t rows,
-                           const real* weights, const real* bias, Py_ssize_t outputs, Py_ssize_t span,
-                           real* sums, real* y) noexcept nogil:
+cdef void multiply_outputs(const Conv* conv, const Part* part, const real* x, Py_ssize_t ahead, Py_ssize_t turn,
+                           Py_ssize_t images, Py_ssize_t rows, const real* weights, const real* bias, Py_ssize_t outputs,
+                           Py_ssize_t span, real* sums, real* y) noexcept nogil:
     """Compute sums[image][position][output] of one panel of outputs: tiles of neighbours in a row x outputs.
 
-    The lines of y that the sums will go to are fetched meanwhile.
+    The lines of y that the sums will go to are fetched meanwhile.  So is what lies `ahead` of x, in turns with other panels.
     """
     cdef int vecs = <int> (span // LANES), depth = depth_of(part), size
     cdef int width = even_part(part.ow, WIDE_ROWS if vecs == PANEL_VECS else TILE_ROWS)
+    cdef const Strips* s = &conv.strips
     cdef Py_ssize_t block, block_depth, k, n, i, j, tile
     cdef bint given = bias != NULL, last
     cdef real* to
@@ -305,112 +315,151 @@ cdef void multiply_outputs(const Conv* conv, const Part* part, const real* x, Py
                     size = <int> min(<Py_ssize_t> width, part.ow - j)
                     if last:
                         fetch_maps(outputs, y + n * conv.groups * conv.o * conv.plane + i * conv.row + j * conv.column,
-                                   conv.plane)
-                    outputs_tile(size, vecs, block_depth, x + n * conv.strips.image + i * conv.strips.phases.pitch + j,
-                                 part.offsets + k, weights + k * span, to, given or k > 0,
-                                 conv.least if last else <real> -INFINITY)
+                                   conv.plane, 1)
+                    outputs_tile(size, vecs, block_depth, x + n * s.image + i * s.down * s.phases.pitch + j * s.step,
+                                 part.offsets + k, s.step, ahead if (i + tile) % conv.block == turn else 0,
+                                 weights + k * span, to, given or k > 0, conv.least if last else <real> -INFINITY)
                     to += size * span
 
 
-cdef void outputs_task(void* args, Py_ssize_t index) noexcept nogil:
+cdef void outputs_strip(const Conv* conv, Py_ssize_t block, Py_ssize_t strip, Py_ssize_t batch) noexcept nogil:
     """Compute one strip of rows of one group of some images, for one block of output channels."""
-    cdef Conv* conv = <Conv*> args
     cdef const Strips* s = &conv.strips
-    cdef Py_ssize_t block = index % conv.blocks
-    cdef Py_ssize_t strip = index // conv.blocks % s.count
-    cdef Py_ssize_t group = index // (conv.blocks * s.count) % conv.groups
-    cdef Py_ssize_t n0 = index // (conv.blocks * s.count * conv.groups) * s.images
+    cdef Py_ssize_t group = batch % conv.groups, n0 = batch // conv.groups * s.images
     cdef Py_ssize_t images = min(s.images, conv.n - n0)
-    cdef Py_ssize_t most = s.rows * s.phases.window.ow * conv.panel         # sums of one image
+    cdef Py_ssize_t most = s.rows * s.columns * conv.panel         # sums of one image
     cdef real* phases = <real*> scratch_memory(0, sizeof(real) * strips_size(s))
     cdef real* sums = <real*> scratch_memory(1, sizeof(real) * (most * conv.across * (images + 1) + LANES))
     cdef const real* x = load_strips(s, conv.x + (n0 * conv.groups + group) * conv.c * conv.h * conv.w,
                                      conv.groups * conv.c * conv.h * conv.w, images, strip * s.rows, phases)
+    cdef Py_ssize_t ahead = next_strip(s, conv.groups * conv.c * conv.h * conv.w, strip)
     cdef Py_ssize_t a, b, panel, o, rows, outputs, span, n
     cdef const Part* parts
     cdef real* y
-    o = block * conv.block * conv.panel
-    for n in range(images):
-        clear_rows(conv, (n0 + n) * conv.groups + group, o, min(conv.block * conv.panel, conv.o - o), strip)
+    cdef real* map
     for a in range(conv.count // conv.across):
         parts = conv.parts + a * conv.across
         rows = min(s.rows, parts.oh - strip * s.rows)
-        if rows <= 0 or conv.holes and has_no_taps(conv, parts):
+        if rows <= 0 or a > 0 and conv.holes and has_no_taps(conv, parts):
             continue
         for panel in range(block * conv.block, min((block + 1) * conv.block, ceil_div(conv.o, conv.panel))):
             o = panel * conv.panel
             outputs = min(conv.panel, conv.o - o)
             span = panel_span(conv, o)
-            y = conv.y + ((n0 * conv.groups + group) * conv.o + o) * conv.plane + parts.at + strip * s.rows * conv.row
+            map = conv.y + ((n0 * conv.groups + group) * conv.o + o) * conv.plane
+            y = map + parts.at + strip * s.rows * conv.row
             for b in range(conv.across):
                 if not conv.holes or parts[b].k > 0:
-                    multiply_outputs(conv, parts + b, x, images, rows,
+                    multiply_outputs(conv, parts + b, x, ahead, panel % conv.block, images, rows,
                                      parts[b].weights + (group * conv.padded + o) * parts[b].k,
                                      conv.bias + group * conv.o + o if conv.bias != NULL else NULL, outputs, span,
                                      sums + b * images * most, y + b * LANES)
             for n in range(images):
                 store_maps(conv, parts, n, sums, images * most, span, outputs, rows, sums + conv.across * images * most,
-                           y + n * conv.groups * conv.o * conv.plane)
+                           y + n * conv.groups * conv.o * conv.plane, map + n * conv.groups * conv.o * conv.plane)
 
 
 # ---- lanes over positions ----
 
-cdef inline real at_least(real value, real least) noexcept nogil:
-    """Return the larger one, or NaN if the value is."""
-    return least if value < least else value
+cdef void multiply_positions(const Conv* conv, const Part* part, Py_ssize_t first, Py_ssize_t end, const real* x,
+                             Py_ssize_t rows, const real* weights, const real* bias, Py_ssize_t ahead, real* sums,
+                             Py_ssize_t size, real* y) noexcept nogil:
+    """Compute outputs `first` to `end` of a strip, in tiles of outputs x vectors of a line.
 
-
-cdef void positions_task(void* args, Py_ssize_t index) noexcept nogil:
-    """Compute one strip of rows of all maps of one group of one image."""
-    cdef Conv* conv = <Conv*> args
-    cdef const Strips* s = &conv.strips
-    cdef Py_ssize_t strip = index % s.count
-    cdef Py_ssize_t image = index // s.count                                # n * groups + group
-    cdef Py_ssize_t group = image % conv.groups
-    cdef Py_ssize_t length = round_up(s.rows * conv.line, LANES)
-    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * (strips_size(s) + s.phases.pitch + LANES))
-    cdef real* sums = <real*> scratch_memory(1, sizeof(real) * conv.o * length)
-    cdef const real* x = load_strips(s, conv.x + image * conv.c * conv.h * conv.w, 0, 1, strip * s.rows, phases)
-    cdef Py_ssize_t p, block, block_depth, panel, o, k, v, i, j, rows, vectors
-    cdef int depth, height
-    cdef const Part* part
-    cdef const real* weights
-    cdef const real* from_
+    Straight lines go to y, others to sums[output][line][position], where outputs are `size` elements apart.  The last vector
+    of an exact line overlaps.  What lies `ahead` of x is fetched meanwhile, in turns.
+    """
+    cdef int depth = depth_of(part), height
+    cdef Py_ssize_t lines = rows if conv.apart else 1, length = part.ow if conv.apart else rows * conv.line
+    cdef Py_ssize_t vectors = ceil_div(length, LANES), whole = length // LANES if conv.exact else vectors
+    cdef Py_ssize_t block, block_depth, k, panel, o, line, v, at, turn
+    cdef bint last, done
+    cdef real* so_far
     cdef real* to
-    cdef real bias, least = conv.least
-    clear_rows(conv, image, 0, conv.o, strip)
-    for p in range(conv.count):
-        part = conv.parts + p
-        rows = min(s.rows, part.oh - strip * s.rows)
-        if rows <= 0 or conv.holes and part.k == 0:
-            continue
-        depth = depth_of(part)
-        weights = part.weights + group * conv.o * part.k
-        vectors = ceil_div(rows * conv.line, LANES)
-        if part.k == 0:
-            memset(sums, 0, sizeof(real) * conv.o * length)
-        for block in range(ceil_div(part.k, depth)):
-            k = block * depth
-            block_depth = min(<Py_ssize_t> depth, part.k - k)
-            for panel in range(ceil_div(conv.o, conv.panel)):
-                o = panel * conv.panel
-                height = <int> min(conv.panel, conv.o - o)
+    for block in range(max(<Py_ssize_t> 1, ceil_div(part.k, depth))):       # no taps are zeros
+        k = block * depth
+        block_depth = min(<Py_ssize_t> depth, part.k - k)
+        last = k + block_depth == part.k
+        done = last and conv.straight
+        for panel in range(ceil_div(end - first, conv.panel)):
+            o = first + panel * conv.panel
+            height = <int> min(conv.panel, end - o)
+            for line in range(lines):
                 v = 0
                 while v < vectors:
-                    v += positions_tile(height, vectors - v, block_depth, weights + o * part.k + k * height,
-                                        x + v * conv.advance, part.offsets + k, conv.advance,
-                                        sums + o * length + v * LANES, length, k > 0)
-        for o in range(conv.o):
-            bias = conv.bias[group * conv.o + o] if conv.bias != NULL else 0
-            for i in range(rows):
-                from_ = sums + o * length + i * conv.line
-                to = conv.y + (image * conv.o + o) * conv.plane + part.at + (strip * s.rows + i) * conv.row
-                if conv.column == 1:
-                    for j in range(part.ow):
-                        to[j] = at_least(from_[j] + bias, least)
-                else:
-                    for j in range(part.ow):
-                        to[j * conv.column] = at_least(from_[j] + bias, least)
+                    so_far = sums + o * size + (line * vectors + v) * LANES
+                    turn = (panel + line + v // TILE_VECS) % conv.block
+                    at = v * LANES if v < whole else length - LANES
+                    to = so_far
+                    if last:
+                        to = at + (y + o * conv.plane + line * conv.row if done else sums + o * size + line * vectors * LANES)
+                    if done:
+                        fetch_maps(height, to, conv.plane, TILE_VECS)
+                    v += positions_tile(height, max(<Py_ssize_t> 1, whole - v), block_depth,
+                                        weights + o * part.k + k * height,
+                                        x + line * conv.strips.phases.pitch + (v * conv.advance if v < whole else at),
+                                        part.offsets + k, conv.advance, ahead + turn * LANES if turn < TILE_VECS else 0,
+                                        bias + o, so_far if k > 0 else NULL, size,
+                                        conv.least if last else <real> -INFINITY, to, conv.plane if done else size)
+
+
+cdef void store_lines(const Conv* conv, const Part* parts, Py_ssize_t first, Py_ssize_t end, const real* sums,
+                      Py_ssize_t size, Py_ssize_t rows, const real* zeros, real* y, const real* map) noexcept nogil:
+    """Copy sums[part][output][line] to the rows of output maps `first` to `end`."""
+    cdef Py_ssize_t o, b, i, j
+    cdef const real* from_
+    cdef const real* other
+    cdef real* to
+    cdef bint even = not conv.holes or parts[0].k > 0, odd = conv.across > 1 and (not conv.holes or parts[1].k > 0)
+    for o in range(first, end):
+        to = y + o * conv.plane
+        clear_holes(conv, parts, to, map + o * conv.plane)
+        if conv.across == 2 and conv.column == 2:
+            from_ = sums + o * size if even else zeros
+            other = sums + (conv.o + o) * size if odd else zeros
+            interleave_rows(rows, parts[0].ow, parts[1].ow, from_, conv.line if even else 0, other, conv.line if odd else 0, to,
+                            conv.row)
+        else:
+            for b in range(conv.across):
+                from_ = sums + (b * conv.o + o) * size
+                for i in range(0 if conv.holes and parts[b].k == 0 else rows):
+                    if conv.column == 1:
+                        copy_row(from_ + i * conv.line, parts[b].ow, to + i * conv.row)
+                    else:
+                        for j in range(parts[b].ow):
+                            to[i * conv.row + j * conv.column + b] = from_[i * conv.line + j]
+
+
+cdef void positions_strip(const Conv* conv, Py_ssize_t block, Py_ssize_t strip, Py_ssize_t image) noexcept nogil:
+    """Compute one strip of rows of one group of one image, for one block of output channels."""
+    cdef const Strips* s = &conv.strips
+    cdef Py_ssize_t group = image % conv.groups, first = block * conv.block * conv.panel
+    cdef Py_ssize_t end = min(first + conv.block * conv.panel, conv.o)
+    cdef Py_ssize_t size = round_up(s.rows * conv.line, LANES), room = conv.across * conv.o * size
+    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * (strips_size(s) + s.phases.pitch + LANES))
+    cdef real* sums = <real*> scratch_memory(1, sizeof(real) * (room + conv.line + LANES + conv.o))
+    cdef real* zeros = sums + room
+    cdef real* bias = zeros + conv.line + LANES
+    cdef const real* x = load_strips(s, conv.x + image * conv.c * conv.h * conv.w, 0, 1, strip * s.rows, phases)
+    cdef Py_ssize_t ahead = next_strip(s, conv.c * conv.h * conv.w, strip), a, b, o, rows
+    cdef const Part* parts
+    cdef real* map = conv.y + image * conv.o * conv.plane
+    cdef real* y
+    memset(zeros, 0, sizeof(real) * (conv.line + LANES))
+    for o in range(conv.o):
+        bias[o] = conv.bias[group * conv.o + o] if conv.bias != NULL else 0
+    for a in range(conv.count // conv.across):
+        parts = conv.parts + a * conv.across
+        rows = min(s.rows, parts.oh - strip * s.rows)
+        if rows <= 0 or a > 0 and conv.holes and has_no_taps(conv, parts):
+            continue
+        y = map + parts.at + strip * s.rows * conv.row
+        for b in range(conv.across):
+            if not conv.holes or parts[b].k > 0:
+                multiply_positions(conv, parts + b, first, end, x, rows, parts[b].weights + group * conv.o * parts[b].k, bias,
+                                   ahead, sums + b * conv.o * size, size, y)
+        if not conv.straight:
+            store_lines(conv, parts, first, end, sums, size, rows, zeros, y, map)
 
 
 # ---- one channel to one ----
@@ -419,25 +468,36 @@ cdef void plane_task(void* args, Py_ssize_t index) noexcept nogil:
     """Compute one strip of rows of one map."""
     cdef Conv* conv = <Conv*> args
     cdef const Strips* s = &conv.strips
-    cdef Py_ssize_t strip = index % s.count, image = index // s.count, group = image % conv.groups
-    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * strips_size(s))
-    cdef const real* x = load_strips(s, conv.x + image * conv.h * conv.w, 0, 1, strip * s.rows, phases)
+    cdef Py_ssize_t strip = index % s.count, image = index // s.count, group = image % conv.groups, k
     cdef const Part* part = conv.parts
-    cdef Py_ssize_t pitch = s.phases.pitch, at, k
+    cdef Py_ssize_t first = strip * s.rows, rows = min(s.rows, part.oh - first)
+    cdef real* phases = <real*> scratch_memory(0, sizeof(real) * strips_size(s))
+    cdef plane x = load_plane(s, conv.x + image * conv.h * conv.w, first, rows, phases)
+    cdef bint turned = part.offsets[8] == 0             # as the taps of an input gradient are
     cdef real[9] w
     for k in range(9):
-        at = part.offsets[k]
-        w[at // pitch * 3 + at % pitch] = part.weights[group * 9 + k]
-    plane_3x3(min(s.rows, part.oh - strip * s.rows), part.ow, x, pitch, w,
-              conv.bias[group] if conv.bias != NULL else 0, conv.least,
-              conv.y + image * conv.plane + strip * s.rows * conv.row, conv.row)
+        w[8 - k if turned else k] = part.weights[group * 9 + k]
+    plane_3x3(rows, part.ow, &x, w, conv.bias[group] if conv.bias != NULL else 0, conv.least,
+              conv.y + image * conv.plane + first * conv.row, conv.row)
 
 
 # ---- passes ----
 
+cdef void strips_task(void* args, Py_ssize_t index) noexcept nogil:
+    """Compute a run of strips of one group of some images, for one block of output channels."""
+    cdef Conv* conv = <Conv*> args
+    cdef Py_ssize_t block = index % conv.blocks, first = index // conv.blocks % conv.runs * conv.run, strip
+    cdef Py_ssize_t batch = index // (conv.blocks * conv.runs)              # of images, of a group
+    for strip in range(first, min(first + conv.run, conv.strips.count)):
+        if conv.wide:
+            outputs_strip(conv, block, strip, batch)
+        else:
+            positions_strip(conv, block, strip, batch)
+
+
 cdef void run(Conv* conv) noexcept nogil:
     """Convolve as planned."""
-    cdef Py_ssize_t p, tasks = conv.batches * conv.groups * conv.strips.count * conv.blocks
+    cdef Py_ssize_t p, tasks = conv.batches * conv.groups * conv.runs * conv.blocks
     cdef double work = 0
     pack_weights(conv)
     for p in range(conv.count):
@@ -445,7 +505,7 @@ cdef void run(Conv* conv) noexcept nogil:
     if conv.count == 1 and conv.parts.k == 9 and is_plane(&conv.strips.phases.window, conv.c, conv.o):
         parallel_for(plane_task, conv, tasks, work)
     else:
-        parallel_for(outputs_task if conv.wide else positions_task, conv, tasks, work)
+        parallel_for(strips_task, conv, tasks, work)
 
 
 def conv2d(object x, object w, object b, object y, object window, Py_ssize_t groups, bint relu):

@@ -10,8 +10,8 @@ its outputs, and blocks depend on shapes alone: results do not depend on the num
 """
 from libc.string cimport memcpy, memset
 
-from convolution cimport (DOT_ROWS, DOT_SUMS, DOT_TAPS, TASKS, Sizes, Strips, cut_strips, dots, is_plane, load_strips,
-                          plane_products, read_sizes, round_up, strips_size, taps_tile, transpose)
+from convolution cimport (DOT_ROWS, DOT_SUMS, DOT_TAPS, TASKS, Sizes, Strips, cut_strips, dots, is_plane, load_plane,
+                          load_strips, plane, plane_products, read_sizes, round_up, strips_size, taps_tile, transpose)
 from gemm cimport TILE_COLUMNS, TILE_ROWS, ceil_div, even_part
 from parallel cimport import_runtime, parallel_for, scratch_memory
 from phases cimport shift
@@ -56,7 +56,7 @@ cdef void plan(Grad* g) noexcept nogil:
         g.block = ceil_div(s.c, min(s.c, ceil_div(TASKS, g.chunks * s.groups)))
     g.blocks = ceil_div(s.c, g.block) * s.groups
     images = max(<Py_ssize_t> 1, POSITIONS // max(<Py_ssize_t> 1, s.p)) if g.wide else 1
-    g.strips = cut_strips(&s.window, g.block, s.h, s.w, s.groups * s.c * s.h * s.w, g.wide,
+    g.strips = cut_strips(&s.window, g.block, s.h, s.w, s.groups * s.c * s.h * s.w, g.wide, g.wide,
                           max(<Py_ssize_t> 1, POSITIONS // s.window.ow), min(images, ceil_div(s.n, g.chunks)))
     g.offsets = <Py_ssize_t*> scratch_memory(
         3, sizeof(Py_ssize_t) * (g.block * s.taps + g.strips.images * g.strips.rows))
@@ -66,7 +66,7 @@ cdef void plan(Grad* g) noexcept nogil:
     g.starts = g.offsets + g.block * s.taps
     for n in range(g.strips.images):
         for i in range(g.strips.rows):
-            g.starts[n * g.strips.rows + i] = n * g.strips.image + i * g.strips.phases.pitch
+            g.starts[n * g.strips.rows + i] = n * g.strips.image + i * g.strips.down * g.strips.phases.pitch
     if not g.wide:
         g.block = ceil_div(s.groups, TASKS)         # neighbouring groups of one image lie together in memory
         g.blocks = ceil_div(s.groups, g.block)
@@ -90,7 +90,7 @@ cdef void add_products(const Grad* g, const real* x, Py_ssize_t k_count, const r
         for tile in range(ceil_div(k_count, height)):
             k = tile * height
             taps_tile(<int> min(<Py_ssize_t> height, k_count - k), <int> (span // LANES), images * rows, g.starts,
-                      s.window.ow, x, g.offsets + k, turned, sums + o * k_count + k * span)
+                      s.window.ow, x, g.strips.step, g.offsets + k, turned, sums + o * k_count + k * span)
 
 
 cdef void products_task(void* args, Py_ssize_t index) noexcept nogil:
@@ -198,21 +198,24 @@ cdef void dots_task(void* args, Py_ssize_t index) noexcept nogil:
     cdef real* copied = <real*> scratch_memory(1, sizeof(real) * (s.o * length + g.block * size * LANES))
     cdef real* sums = copied + s.o * length
     cdef Py_ssize_t n, group, strip, first, rows
-    cdef bint plane = is_plane(&s.window, s.c, s.o)
+    cdef bint planes = is_plane(&s.window, s.c, s.o)
+    cdef const real* image
     cdef const real* rows_of_dy
+    cdef plane x
     memset(sums, 0, g.block * size * LANES * sizeof(real))
     memset(phases + strips_size(strips), 0, behind * sizeof(real))
     for n in range(s.n * chunk // g.chunks, s.n * (chunk + 1) // g.chunks):
         for group in range(first_group, end_group):
             for strip in range(strips.count):
                 first = strip * strips.rows
-                load_strips(strips, g.x + (n * s.groups + group) * s.c * s.h * s.w, 0, 1, first, phases)
                 rows = min(strips.rows, s.window.oh - first)
+                image = g.x + (n * s.groups + group) * s.c * s.h * s.w
                 rows_of_dy = g.dy + (n * s.groups + group) * s.o * s.p + first * s.window.ow
-                if plane:
-                    plane_products(rows, s.window.ow, phases, strips.phases.pitch, rows_of_dy, s.window.ow,
-                                   sums + (group - first_group) * size * LANES)
+                if planes:
+                    x = load_plane(strips, image, first, rows, phases)
+                    plane_products(rows, s.window.ow, &x, rows_of_dy, s.window.ow, sums + (group - first_group) * size * LANES)
                 else:
+                    load_strips(strips, image, 0, 1, first, phases)
                     add_dots(g, phases, rows_of_dy, rows, copied, sums + (group - first_group) * size * LANES)
     for group in range(first_group, end_group):
         add_lanes(g, sums + (group - first_group) * size * LANES, g.out + (chunk * s.groups + group) * size)

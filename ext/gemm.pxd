@@ -8,7 +8,7 @@ cdef extern from "transpose.h":
     void pack_transposed(const real* source, Py_ssize_t stride, int lines, Py_ssize_t depth, real* to, int width) noexcept nogil
 
 cdef extern from "gemm.h":
-    const int TILE_ROWS, TILE_COLUMNS
+    const int TILE_ROWS, TILE_VECS, TILE_COLUMNS
     void edge_tile(int rows, Py_ssize_t columns, Py_ssize_t depth, const real* a, const real* b, real* c, Py_ssize_t ldc,
                    bint accumulate) noexcept nogil
 

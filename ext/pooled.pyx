@@ -371,7 +371,7 @@ cdef void pool_outputs(const Forward* f, const real* x, Py_ssize_t o, Py_ssize_t
         j = 0
         while j < f.window.ow:
             size = min(<Py_ssize_t> width, f.window.ow - j)
-            outputs_tile(<int> size, <int> (span // LANES), f.k, x + i * f.line + j, f.shifts, f.weights + o * f.k, to,
+            outputs_tile(<int> size, <int> (span // LANES), f.k, x + i * f.line + j, f.shifts, 1, 0, f.weights + o * f.k, to,
                          f.bias != NULL, <real> -INFINITY)
             to += size * span
             j += size
@@ -388,15 +388,14 @@ cdef void pool_outputs(const Forward* f, const real* x, Py_ssize_t o, Py_ssize_t
 cdef void pool_positions(const Forward* f, const real* x, Py_ssize_t o, Py_ssize_t lines, Py_ssize_t rows, real* sums,
                          pool_lines* windows, Py_ssize_t room, real* y, uint8_t* offsets) noexcept nogil:
     """Compute some rows of a panel of outputs as sums[output][position], and pool them."""
-    cdef Py_ssize_t outputs = min(f.panel, f.o - o), vectors = ceil_div(rows * f.line, LANES), v = 0, i, j, u
+    cdef Py_ssize_t outputs = min(f.panel, f.o - o), vectors = ceil_div(rows * f.line, LANES), v = 0, i, u
     cdef Py_ssize_t length = vectors * LANES
-    if f.bias != NULL:
-        for i in range(outputs):
-            for j in range(length):
-                sums[i * length + j] = f.bias[o + i]
+    cdef real[TILE_ROWS] bias
+    for i in range(outputs):
+        bias[i] = f.bias[o + i] if f.bias != NULL else 0
     while v < vectors:
-        v += positions_tile(<int> outputs, vectors - v, f.k, f.weights + o * f.k, x + v * LANES, f.shifts, LANES,
-                            sums + v * LANES, length, f.bias != NULL)
+        v += positions_tile(<int> outputs, vectors - v, f.k, f.weights + o * f.k, x + v * LANES, f.shifts, LANES, 0, bias,
+                            NULL, 0, <real> -INFINITY, sums + v * LANES, length)
     windows.lines, windows.room = lines, room
     for i in range(outputs):
         for u in range(f.pool.kh):

@@ -80,6 +80,14 @@ ALWAYS_INLINE vec zip_high(vec a, vec b) {
     VEC_INDEX(from, i / 2 + i % 2 * LANES + LANES / 2)
     return vec_shuffle(a, b, from);
 }
+ALWAYS_INLINE vec shift_up(vec a) { /* 0 a0 a1 ... */
+    VEC_INDEX(from, i == 0 ? LANES : i - 1)
+    return vec_shuffle(a, (vec){0}, from);
+}
+ALWAYS_INLINE vec shift_down(vec a) { /* a1 a2 ... 0 */
+    VEC_INDEX(from, i + 1)
+    return vec_shuffle(a, (vec){0}, from);
+}
 ALWAYS_INLINE vec upper_half(vec a) {
     VEC_INDEX(from, (i + LANES / 2) % LANES)
     return vec_shuffle(a, a, from);
@@ -157,6 +165,8 @@ ALWAYS_INLINE vec every_second(const real *from) { return *from; }
 ALWAYS_INLINE vec every_fourth(const real *from) { return *from; }
 ALWAYS_INLINE vec zip_low(vec a, vec b) { return (void)b, a; }
 ALWAYS_INLINE vec zip_high(vec a, vec b) { return (void)a, b; }
+ALWAYS_INLINE vec shift_up(vec a) { return (void)a, (real)0; }
+ALWAYS_INLINE vec shift_down(vec a) { return (void)a, (real)0; }
 ALWAYS_INLINE vec upper_half(vec a) { return a; }
 ALWAYS_INLINE vec in_order(vec a) { return a; }
 enum { NEAR = 1 };

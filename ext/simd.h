@@ -37,12 +37,14 @@ typedef real vec __attribute__((vector_size(VEC_BYTES)));
 typedef real vec_anywhere __attribute__((vector_size(VEC_BYTES), aligned(sizeof(real)), may_alias));
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define PREFETCH(address, writes) __builtin_prefetch(address, writes) /* a cache line that will be read, or written */
+#define PREFETCH_FAR(address) __builtin_prefetch(address, 0, 2) /* not to L1 yet */
 #define vec_set(scalar) ((scalar) - (vec){0}) /* - keeps the sign of -0.0 */
 #else
 typedef real vec;
 typedef real vec_anywhere;
 #define ALWAYS_INLINE static inline
 #define PREFETCH(address, writes) ((void)0)
+#define PREFETCH_FAR(address) ((void)0)
 #define vec_set(scalar) (scalar)
 #endif
 

@@ -13,6 +13,7 @@
 #define TINYGRAD_CNN_WORKERS_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 typedef void (*task_function)(void *args, ptrdiff_t index);
@@ -99,10 +100,14 @@ static struct {
     atomic_int joined;              /* workers inside the job */
     task_function task;
     void *args;
-    ptrdiff_t tasks, grain;         /* a thread takes `grain` tasks at a time */
-    atomic_ptrdiff_t next;
+    ptrdiff_t grain;                /* a thread takes so many tasks at a time */
+    int parts;                      /* of the job, one for each thread */
     int fork_handler;
 } pool = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER};
+
+/* Neighbouring tasks, which one thread takes first: job after job the same, so it finds its share of the data in its caches.
+ * Whoever is done helps the others. */
+static struct { _Alignas(64) atomic_ptrdiff_t next; ptrdiff_t end; } parts[MAX_WORKERS + 1];
 
 static THREAD_LOCAL int inside_pool;
 
@@ -120,18 +125,21 @@ static void pool_after_fork(void) { /* the child has no workers, and locks may h
     atomic_store(&pool.joined, 0);
 }
 
-static void take_tasks(void) {
+static void take_tasks(int thread) {
     unsigned long mode = flush_denormals();
     task_function task = pool.task;
     void *args = pool.args;
-    ptrdiff_t tasks = pool.tasks, grain = pool.grain, i;
-    while ((i = atomic_fetch_add(&pool.next, grain)) < tasks)
-        for (ptrdiff_t end = i + grain < tasks ? i + grain : tasks; i < end; i++) task(args, i);
+    ptrdiff_t grain = pool.grain, i;
+    for (int part = 0; part < pool.parts; part++) {
+        const int from = (thread + part) % pool.parts;
+        const ptrdiff_t end = parts[from].end;
+        while (atomic_load(&parts[from].next) < end && (i = atomic_fetch_add(&parts[from].next, grain)) < end)
+            for (ptrdiff_t stop = i + grain < end ? i + grain : end; i < stop; i++) task(args, i);
+    }
     restore_denormals(mode);
 }
 
-static void *worker_main(void *unused) {
-    (void)unused;
+static void *worker_main(void *number) {
     inside_pool = 1;
     pthread_mutex_lock(&pool.lock);
     unsigned seen = atomic_load(&pool.posted) - 1; /* the job that started this worker is still to be looked at */
@@ -151,7 +159,7 @@ static void *worker_main(void *unused) {
             pool.seats--;
             atomic_fetch_add(&pool.joined, 1);
             pthread_mutex_unlock(&pool.lock);
-            take_tasks();
+            take_tasks((int)(intptr_t)number);
             pthread_mutex_lock(&pool.lock);
             if (atomic_fetch_sub(&pool.joined, 1) == 1) pthread_cond_signal(&pool.job_left);
         }
@@ -166,7 +174,7 @@ static void start_workers(int wanted) { /* with pool.lock held; fewer is not an 
     }
     while (pool.workers < wanted && pool.workers < MAX_WORKERS) {
         pthread_t thread;
-        if (pthread_create(&thread, NULL, worker_main, NULL) != 0) break;
+        if (pthread_create(&thread, NULL, worker_main, (void *)(intptr_t)(pool.workers + 1)) != 0) break;
         pthread_detach(thread);
         pool.workers++;
     }
@@ -180,17 +188,20 @@ static void run_parallel(task_function task, void *args, ptrdiff_t tasks, ptrdif
     pthread_mutex_lock(&pool.lock);
     pool.task = task;
     pool.args = args;
-    pool.tasks = tasks;
     pool.grain = grain;
-    atomic_store(&pool.next, 0);
     pool.seats = threads - 1 < (tasks - 1) / grain ? threads - 1 : (int)((tasks - 1) / grain);
+    pool.parts = pool.seats + 1;
+    for (int part = 0; part < pool.parts; part++) {
+        atomic_store(&parts[part].next, tasks * part / pool.parts);
+        parts[part].end = tasks * (part + 1) / pool.parts;
+    }
     atomic_fetch_add(&pool.posted, 1);
     start_workers(pool.seats);
     if (pool.sleeping) pthread_cond_broadcast(&pool.job_posted);
     pthread_mutex_unlock(&pool.lock);
 
     inside_pool = 1;
-    take_tasks();
+    take_tasks(0);
     inside_pool = 0;
 
     pthread_mutex_lock(&pool.lock);
