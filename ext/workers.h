@@ -185,6 +185,7 @@ static void run_parallel(task_function task, void *args, ptrdiff_t tasks, ptrdif
         run_serially(task, args, tasks);
         return;
     }
+    if (threads > MAX_WORKERS + 1) threads = MAX_WORKERS + 1;
     pthread_mutex_lock(&pool.lock);
     pool.task = task;
     pool.args = args;
