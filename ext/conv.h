@@ -40,8 +40,8 @@ ALWAYS_INLINE int position_vecs(int rows) {
  * It starts from bias[r], or from sums[r][v] unless that is NULL.  What is smaller than `least` becomes `least`.
  */
 ALWAYS_INLINE void positions_of(const int rows, const int vecs, ptrdiff_t depth, const real *w, const real *x,
-                                const ptrdiff_t *offsets, ptrdiff_t step, ptrdiff_t ahead, const real *bias, const real *sums, ptrdiff_t lds,
-                                real least, real *y, ptrdiff_t ldy) {
+                                const ptrdiff_t *offsets, ptrdiff_t step, ptrdiff_t ahead, const real *bias,
+                                const real *sums, ptrdiff_t lds, real least, real *y, ptrdiff_t ldy) {
     vec sum[TILE_ROWS][8];
     UNROLLED for (int r = 0; r < rows; r++)
         UNROLLED for (int v = 0; v < vecs; v++) sum[r][v] = vec_set((real)0);
@@ -66,8 +66,8 @@ ALWAYS_INLINE void positions_of(const int rows, const int vecs, ptrdiff_t depth,
 
 /* As many vectors as fit in the registers, of `left` that are wanted: returns their number. */
 ALWAYS_INLINE int positions_some(const int rows, ptrdiff_t left, ptrdiff_t depth, const real *w, const real *x,
-                                 const ptrdiff_t *offsets, ptrdiff_t step, ptrdiff_t ahead, const real *bias, const real *sums, ptrdiff_t lds,
-                                 real least, real *y, ptrdiff_t ldy) {
+                                 const ptrdiff_t *offsets, ptrdiff_t step, ptrdiff_t ahead, const real *bias,
+                                 const real *sums, ptrdiff_t lds, real least, real *y, ptrdiff_t ldy) {
 #define TRY(vecs) \
     if (vecs <= position_vecs(rows) && vecs <= left) { \
         positions_of(rows, vecs, depth, w, x, offsets, step, ahead, bias, sums, lds, least, y, ldy); \
