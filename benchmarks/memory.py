@@ -6,8 +6,9 @@ Resident memory with the library loaded and network and images made, and how muc
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -30,14 +31,14 @@ def resident(which: str) -> float:
     return int(line.split()[1]) / 1024
 
 
-def measure(name: str, side: str) -> None:
-    """Run five steps of a workload and print both numbers."""
+def measure(name: str, side: str) -> tuple[float, float]:
+    """Run five steps of a workload and return both numbers."""
     (workload,) = select([name], slow=True)
     run = workload.build(SIDES[side](), np.random.default_rng(0))
     before = resident("VmRSS")
     for _ in range(5):
         run()
-    print(before, resident("VmHWM") - before)
+    return before, resident("VmHWM") - before
 
 
 def main() -> int:
@@ -46,17 +47,12 @@ def main() -> int:
     parser.add_argument(
         "--only", nargs="+", default=STEPS, metavar="PATTERN", help="workloads whose name contains PATTERN"
     )
-    parser.add_argument("--measure", nargs=2, metavar=("WORKLOAD", "SIDE"), help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.measure:
-        measure(*args.measure)
-        return 0
     print(f"{'MB':48}{'before':>10}{'the step':>10}", flush=True)
     for workload in select(args.only, slow=True):
         for side in SIDES:
-            command = [sys.executable, "-m", "benchmarks.memory", "--measure", workload.name, side]
-            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            before, step = map(float, output.split())
+            with ProcessPoolExecutor(1, get_context("spawn")) as process:
+                before, step = process.submit(measure, workload.name, side).result()
             print(f"{workload.name.split(' training')[0] + ', ' + side:48}{before:>10.0f}{step:>10.0f}", flush=True)
     return 0
 
