@@ -37,7 +37,8 @@ ALWAYS_INLINE int position_vecs(int rows) {
 
 /* y[r][v]  =  start + sum over k of  w[k][r] * x[offsets[k] + v * step ...]       lanes = positions, w packed as [depth][rows]
  *
- * It starts from bias[r], or from sums[r][v] unless that is NULL.  What is smaller than `least` becomes `least`.
+ * It starts from bias[r], or from sums[r][v] unless that is NULL.  What is smaller than `least` becomes `least`.  What lies
+ * `ahead` of x is fetched meanwhile: the next strip.
  */
 ALWAYS_INLINE void positions_of(const int rows, const int vecs, ptrdiff_t depth, const real *w, const real *x,
                                 const ptrdiff_t *offsets, ptrdiff_t step, ptrdiff_t ahead, const real *bias,
@@ -215,7 +216,8 @@ static void plane_products(ptrdiff_t rows, ptrdiff_t columns, const plane *p, co
 
 /* y[r]  (+)=  sum over k of  x[offsets[k] + r * step] * w[k]       lanes = output channels, rows = neighbours in a row
  *
- * w and y are packed: vecs * LANES outputs for each k or position.  What is smaller than `least` becomes `least`.
+ * w and y are packed: vecs * LANES outputs for each k or position.  What is smaller than `least` becomes `least`.  What lies
+ * `ahead` of x is fetched meanwhile.  Rows are reached in threes, since an address can hold step and 2 * step, but not more.
  */
 ALWAYS_INLINE void outputs_of(const int rows, const int vecs, ptrdiff_t depth, const real *x, const ptrdiff_t *offsets,
                               ptrdiff_t step, ptrdiff_t ahead, const real *w, real *y, int accumulate, real least) {
@@ -265,7 +267,7 @@ static void start_sums(ptrdiff_t positions, int vecs, ptrdiff_t outputs, const r
         for (int v = 0; v < vecs; v++, sums += LANES) vec_store(sums, row[v]);
 }
 
-/* dw[r]  +=  sum over runs i, q < length of  x[starts[i] + offsets[r] + q * step] * dy[i * length + q]       lanes = output channels
+/* dw[r]  +=  sum over runs i, q < length of  x[starts[i] + offsets[r] + q * step] * dy[i * length + q]    lanes = outputs
  *
  * The sums of one call start at zero, so that rounding errors grow with its length and not with that of the batch.
  */

@@ -1,7 +1,7 @@
 /* The innermost loops of convolution with max pooling behind it, and of its gradients: only the maxima have one.
  *
- * For the gradients images lie with channels last and with their padding, so the elements under the kernel at one position are KH runs of KW * C
- * neighbours.  Which position of its window an element of dy belongs to, its offset says.
+ * For the gradients images lie with channels last and with their padding, so the elements under the kernel at one position
+ * are KH runs of KW * C neighbours.  Which position of its window an element of dy belongs to, its offset says.
  */
 #ifndef TINYGRAD_CNN_POOLED_H
 #define TINYGRAD_CNN_POOLED_H
@@ -103,7 +103,9 @@ typedef struct {
     real *dy;
 } maxima;
 
-/* What follows handles LANES windows at a time where their positions are at most as many, and writes up to LANES - 1 elements behind. */
+/* What follows handles LANES windows at a time where their positions are at most as many.  It writes LANES elements, of which so
+ * many as it returns are kept.
+ */
 #if defined(__AVX512F__) && VEC_LANES == 16
 #include <immintrin.h>
 ALWAYS_INLINE void prepare_lists(void) {}
@@ -153,7 +155,8 @@ ALWAYS_INLINE void append_maxima(maxima *list, ptrdiff_t windows, ptrdiff_t posi
 #ifndef NO_VECTORS
     if (stride == 1 && positions <= LANES)
         for (; q + LANES <= windows; q += LANES)
-            k += append_vector(dy + q, y ? y + q : NULL, offsets + q, (int)start, places + q, shifts, list->dy + k, list->at + k);
+            k += append_vector(dy + q, y ? y + q : NULL, offsets + q, (int)start, places + q, shifts, list->dy + k,
+                               list->at + k);
 #endif
     for (; q < windows; q++) {
         const real g = dy[q * stride];

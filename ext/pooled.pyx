@@ -121,7 +121,7 @@ cdef void list_maxima(const Pooled* p, Py_ssize_t at, Py_ssize_t windows, Py_ssi
 
 
 cdef maxima room_for(Py_ssize_t most, void* memory) noexcept nogil:
-    """Return an empty list with room for so many maxima, and one that is not kept."""
+    """Return an empty list with room for so many maxima, and for what is written behind them."""
     cdef maxima found
     found.count, found.dy = 0, <real*> memory
     found.at = <int*> (found.dy + most + LANES)

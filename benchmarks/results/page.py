@@ -28,8 +28,8 @@ TEXT = """# Results
 
 What networks reach with tinygrad_cnn.  `python -m benchmarks.results` trains them all and writes this page (a stopped
 command goes on where it was; `--only NAME` trains a part, `--report` only writes).  Numbers are those of the last epoch, not
-of the best.  There is no validation set: two recipes (the batch of the Keras-style net; dropout and epochs of AlexNet-small)
-were changed once after a first run had been tested.
+of the best.  There is no validation set: four recipes (the batch of the Keras-style net; dropout and epochs of AlexNet-small;
+passes and shifted images of LeNet-5 of 1998; epochs of ResNet-20) were changed after earlier runs had been tested.
 
 Machine: {machine}, kernels of level {level}, one thread.  Seconds are processor time (user and system) of training, without
 testing: the machine had other work, so that times of the clock would say more about that.  They still vary by a fifth or so

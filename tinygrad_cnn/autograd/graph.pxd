@@ -39,6 +39,7 @@ cdef class Op(Node):
 
 cdef class Shortcut(Node):
     cdef public tuple nodes
+    cpdef run(self, list dys)
 
 
 @cython.freelist(64)
@@ -66,7 +67,7 @@ cpdef record(Op node, tuple args, needs, tuple outputs)
 cdef _link_view(cls, tuple args, TensorBase out)
 cdef _remember(value, tuple args, tuple outputs)
 @cython.locals(t=TensorBase, arrays=list)
-cdef tuple _wrapped_gradients(Op node, list dys)
+cdef tuple on_arrays(gradients, Op node, list dys)
 cpdef tuple recall(Op node, bint as_arrays)
 @cython.locals(saved=Saved)
 cdef _recall(Op node, entry, bint as_array)

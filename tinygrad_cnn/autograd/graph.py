@@ -245,7 +245,7 @@ class Op(Node):
 
     def run(self, dys: list[Any]) -> Sequence[Any]:
         if self.gradients is not None and not state.grad:
-            return _wrapped_gradients(self, dys)
+            return on_arrays(self.gradients, self, dys)
         grads = self.backward(*dys)
         return grads if isinstance(grads, tuple) else (grads,)
 
@@ -264,6 +264,13 @@ class Shortcut(Node):
         self.nodes = nodes  # the last one first
         self.edges = nodes[-1].edges
         self.needs_grad = nodes[-1].needs_grad
+
+    def gradients(self, *dys: Any) -> Any:
+        """Compute the gradients of the inputs of the first node from those of the outputs of the last, as Op.gradients."""
+        raise NotImplementedError
+
+    def run(self, dys: list[Any]) -> Sequence[Any]:
+        return on_arrays(self.gradients, self.nodes[-1], dys)
 
     def name(self) -> str:
         return self.nodes[-1].name()
@@ -411,8 +418,8 @@ def _remember(value: Any, args: tuple[Any, ...], outputs: tuple[Any, ...]) -> An
     return save_array(value, None, -1, None)
 
 
-def _wrapped_gradients(node: Op, dys: list[Any]) -> tuple[Any, ...]:
-    """Run the gradients of a node on arrays."""
+def on_arrays(gradients: Any, node: Op, dys: list[Any]) -> tuple[Any, ...]:
+    """Run a function of the arrays of dys, and make tensors like those of a node of what it returns."""
     arrays: list[Any] = []
     for dy in dys:
         if dy is None:
@@ -422,8 +429,7 @@ def _wrapped_gradients(node: Op, dys: list[Any]) -> tuple[Any, ...]:
         if t._backend is not node.backend:
             raise mixed_devices(node.name(), node.backend, t._backend)
         arrays.append(t._array)
-    grads = node.gradients(*arrays)
-    return tuple([None if grad is None else wrap(node.like, grad, node.backend) for grad in grads])
+    return tuple([None if grad is None else wrap(node.like, grad, node.backend) for grad in gradients(*arrays)])
 
 
 def recall(node: Op, as_arrays: bool) -> tuple[Any, ...]:

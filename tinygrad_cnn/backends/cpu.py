@@ -35,10 +35,6 @@ def _maybe(x: Array | None) -> Array | None:
     return None if x is None else _contiguous(x)
 
 
-def _all_contiguous(*lists: Sequence[Array | None]) -> bool:
-    return all(a is None or a.flags.c_contiguous for arrays in lists for a in arrays)
-
-
 def _alike(operands: Sequence[Any]) -> bool:
     """Return whether arrays among the operands have one shape and one dtype, a compiled one, but are not all contiguous."""
     arrays = [x for x in operands if isinstance(x, np.ndarray)]
@@ -46,7 +42,7 @@ def _alike(operands: Sequence[Any]) -> bool:
     return (
         like.dtype in _REALS
         and all(x.shape == like.shape and x.dtype == like.dtype for x in arrays)
-        and not _all_contiguous(arrays)
+        and not all(x.flags.c_contiguous for x in arrays)
     )
 
 
@@ -365,7 +361,7 @@ class CpuBackend(ReferenceBackend):
         dw = _empty((n, x.shape[-1]), dy.dtype) if wanted[1] else None
         db = _empty((n,), dy.dtype) if wanted[2] else None
         rows = [None if a is None else self._rows(a) for a in (x, dx)]
-        kernels.linear_grad(self._rows(_contiguous(dy)), rows[0], w, y, rows[1], dw, db)
+        kernels.linear_grad(self._rows(_contiguous(dy)), rows[0], w, _maybe(y), rows[1], dw, db)
         return dx, dw, db
 
     # ---- convolution ----
@@ -459,7 +455,7 @@ class CpuBackend(ReferenceBackend):
     ) -> tuple[Array | None, ...]:  # fmt: skip
         if wanted[2] and not wanted[1]:
             return super().pooled_conv2d_grad(dy, y, offsets, x, w, window, pool, size, wanted)
-        kernels, dy = self._kernels("pooled", dy.dtype), _contiguous(dy)
+        kernels, dy, y = self._kernels("pooled", dy.dtype), _contiguous(dy), _maybe(y)
         dx = dw = db = None
         if wanted[0]:
             dx = _empty((dy.shape[0], w.shape[1], *size), dy.dtype)

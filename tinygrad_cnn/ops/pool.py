@@ -135,7 +135,7 @@ def _pooled_grads(
 class PoolingShortcut(Shortcut):
     """From max pooling, and a ReLU before it, behind it or not at all, to the convolution: gradients from the maxima alone."""
 
-    def run(self, dys: list[Any]) -> Any:
+    def gradients(self, dy: Any, *_: Any) -> Any:
         conv: Any = self.nodes[-1]
         pool: Any = next(node for node in self.nodes if node.kind is MaxPool2d)
         (offsets,), y = pool.saved_arrays, None
@@ -145,8 +145,7 @@ class PoolingShortcut(Shortcut):
                 y = y if node is self.nodes[0] else conv.backend.max_pool2d_gather(y, offsets, pool.window)
         x, w = conv.saved_arrays
         geometry = conv.window, pool.window, conv.size
-        grads = conv.backend.pooled_conv2d_grad(dys[0]._array, y, offsets, x, w, *geometry, self.needs_grad[:3])
-        return [None if grad is None else wrap(conv.like, grad, conv.backend) for grad in grads]
+        return conv.backend.pooled_conv2d_grad(dy, y, offsets, x, w, *geometry, self.needs_grad[:3])
 
 
 def _to_conv2d(last: Any) -> Shortcut | None:
